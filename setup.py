@@ -1,0 +1,60 @@
+"""Packaging of avmil; the tested versions are pinned in constraints.txt."""
+
+import pathlib
+
+import setuptools
+
+setuptools.setup(
+    name="avmil",
+    version="0.1.0",
+    description=(
+        "Weakly supervised learning of unsynchronised audio-visual events: "
+        "which event a video shows, where it is seen and when it is heard"
+    ),
+    long_description=pathlib.Path("README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.13",
+    packages=["dataset", "vggish", "fast_rcnn_features", "model", "report"],
+    py_modules=[
+        "flags",
+        "entry",
+        "clip_extraction",
+        "run_directory",
+        "scoring",
+        "extract_features",
+        "train",
+        "evaluate",
+        "demo",
+    ],
+    install_requires=[
+        # tensorflow-io has working native operations up to TensorFlow 2.17.
+        "tensorflow>=2.17,<2.18",
+        "tensorflow-io>=0.37,<0.38",
+        "keras>=3.5",
+        "numpy>=1.26,<2",
+        # OpenCV 5 drops parts that Fast R-CNN's weights need.
+        "opencv-contrib-python-headless>=4.11,<5",
+        "resampy>=0.4.3",
+        "soundfile>=0.12",
+        "absl-py>=2.1",
+        "scikit-learn>=1.4",
+        "scipy>=1.11",
+        "av>=14",
+        "tqdm>=4.66",
+        "tensorboard>=2.17,<2.18",
+        "setuptools<81",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.17,<2.18"],
+        "test": ["pytest>=8", "ruff>=0.6", "pre-commit>=3.7"],
+    },
+    entry_points={
+        "console_scripts": [
+            "avmil-extract=extract_features:console_entry_point",
+            "avmil-train=train:console_entry_point",
+            "avmil-evaluate=evaluate:console_entry_point",
+        ],
+    },
+)

@@ -1,0 +1,120 @@
+"""Batches of padded bags, read ahead of their use."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from dataset.records import FeatureStore
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchShape:
+    """Size of a padded batch.
+
+    One size for all batches lets XLA compile a training step once.
+
+    Attributes:
+        batch_size: Clips.
+        max_regions: Regions a clip.
+        max_segments: Segments a clip.
+    """
+
+    batch_size: int
+    max_regions: int
+    max_segments: int
+
+
+def load_batch(
+    store: FeatureStore, indices: np.ndarray, shape: BatchShape
+) -> Batch:
+    """Reads clips and pads them.
+
+    Args:
+        store: Where the clips lie.
+        indices: Clips of the batch, at most `shape.batch_size`.
+        shape: Size of the batch; missing clips, regions and segments are
+            zeros that the masks leave out.
+
+    Returns:
+        `regions` float16 [B, M, 9216], `region_mask` bool [B, M], `segments`
+        float32 [B, T, 128], `segment_mask` bool [B, T], `labels` float32
+        [B, C].
+    """
+    size, regions, segments = dataclasses.astuple(shape)
+    batch = {
+        "regions": np.zeros((size, regions, 9216), np.float16),
+        "region_mask": np.zeros((size, regions), bool),
+        "segments": np.zeros((size, segments, 128), np.float32),
+        "segment_mask": np.zeros((size, segments), bool),
+        "labels": np.zeros((size, len(store.class_names)), np.float32),
+    }
+    for row, index in enumerate(indices):
+        clip = store[index]
+        for bag, name in (("region", "regions"), ("segment", "segments")):
+            features = getattr(clip, name)
+            batch[name][row, : len(features)] = features
+            batch[f"{bag}_mask"][row, : len(features)] = True
+        batch["labels"][row] = store.labels[index]
+    return batch
+
+
+def read_ahead(
+    store: FeatureStore,
+    index_batches: Iterable[np.ndarray],
+    shape: BatchShape,
+    num_readers: int = 2,
+) -> Iterator[Batch]:
+    """Yields batches in order while the next ones are read.
+
+    Args:
+        store: Where the clips lie.
+        index_batches: Clip indices of each batch.
+        shape: Size of the batches.
+        num_readers: Batches that are read at the same time.
+
+    Yields:
+        What `load_batch` returns.
+
+    Raises:
+        ValueError: for a damaged clip, by name.
+    """
+    empty = load_batch(store, np.array([], int), shape)
+    failures: list[ValueError] = []
+
+    def load(indices: np.ndarray) -> tuple[np.ndarray, ...]:
+        try:
+            return tuple(load_batch(store, indices, shape).values())
+        except ValueError as error:
+            failures.append(error)
+            raise
+
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(index_batches),
+        output_signature=tf.TensorSpec([None], tf.int64),
+    ).map(
+        lambda indices: tf.numpy_function(
+            load, [indices], [tf.as_dtype(a.dtype) for a in empty.values()]
+        ),
+        num_parallel_calls=num_readers,
+        deterministic=True,
+    )
+    try:
+        for arrays in dataset.prefetch(1).as_numpy_iterator():
+            yield dict(zip(empty, arrays, strict=True))
+    except tf.errors.OpError:
+        # tf.data wraps what its functions raise; the cause says it better.
+        if failures:
+            raise failures[0] from None
+        raise
+
+
+def in_order(num_clips: int, batch_size: int) -> Iterator[np.ndarray]:
+    """Yields the indices of all clips once; the last batch may be short."""
+    for start in range(0, num_clips, batch_size):
+        yield np.arange(start, min(start + batch_size, num_clips))

@@ -1,0 +1,77 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+import tqdm
+
+_LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """Counts pieces of work and shows rate, remaining time and notes.
+
+    Args:
+        total: Pieces of work in all.
+        unit: What a piece is, in the singular.
+        initial: Pieces that were done before.
+
+    Attributes:
+        done: Finished pieces.
+    """
+
+    def __init__(self, total: int, unit: str, initial: int = 0) -> None:
+        self._total, self._unit = total, unit
+        self._initial = self.done = initial
+        self._start_s = self._line_s = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm.tqdm(
+                total=total,
+                initial=initial,
+                unit=f" {unit}",
+                dynamic_ncols=True,
+                smoothing=0.05,
+            )
+
+    def update(self, count: int = 1, **notes: Any) -> None:
+        """Adds finished pieces; the notes are shown behind the rate."""
+        self.done += count
+        if self._bar is not None:
+            self._bar.set_postfix(notes, refresh=False)
+            self._bar.update(count)
+            return
+        now_s = time.monotonic()
+        if now_s - self._line_s >= _LINE_EVERY_S or self.done == self._total:
+            self._line_s = now_s
+            print(self._line(now_s, notes), file=sys.stderr, flush=True)
+
+    def write(self, text: str) -> None:
+        """Prints a line without breaking the bar."""
+        tqdm.tqdm.write(text, file=sys.stderr)
+
+    def _line(self, now_s: float, notes: dict[str, Any]) -> str:
+        rate = (self.done - self._initial) / max(now_s - self._start_s, 1e-9)
+        left_s = (self._total - self.done) / rate if rate else float("inf")
+        left = tqdm.tqdm.format_interval(left_s) if rate else "?"
+        noted = "".join(f", {name} {value}" for name, value in notes.items())
+        return (
+            f"{self.done}/{self._total} {self._unit}, {rate:.2f}/s, "
+            f"{left} left{noted}"
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

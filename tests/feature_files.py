@@ -1,0 +1,83 @@
+"""Made-up features directories for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dataset import shards
+from dataset.clip_features import ClipFeatures
+from dataset.manifest import ManifestRow
+from dataset.shards import ClipError
+
+CLASS_NAMES = ("bus", "siren, loud", "train")
+
+
+def make_clip(
+    clip_id: str,
+    labels: tuple[str, ...] = (),
+    num_regions: int = 3,
+    num_segments: int = 2,
+    seed: int = 0,
+) -> ClipFeatures:
+    """Random features; each label adds to its own part of every feature."""
+    generator = np.random.default_rng([seed, *clip_id.encode()])
+    regions = generator.random((num_regions, 9216), np.float32)
+    segments = generator.random((num_segments, 128), np.float32)
+    for label in labels:
+        position = CLASS_NAMES.index(label)
+        regions[:, position * 1000 : (position + 1) * 1000] += 2
+        segments[:, position * 40 : (position + 1) * 40] += 2
+    frame_times_s = np.arange(num_regions, dtype=np.float32) + 0.5
+    onsets_s = np.arange(num_segments, dtype=np.float32) * 0.48
+    return ClipFeatures(
+        clip_id=clip_id,
+        labels=labels,
+        regions=regions.astype(np.float16),
+        boxes=generator.random((num_regions, 4), np.float32),
+        objectness=generator.random(num_regions, np.float32),
+        region_times_s=frame_times_s,
+        frame_times_s=frame_times_s,
+        frame_size_px=np.array([320, 240], np.int32),
+        log_mel=generator.random((num_segments, 96, 64), np.float32),
+        segments=segments,
+        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
+        cvssp_log_mel=generator.random((240, 64), np.float32),
+    )
+
+
+def make_rows(counts: dict[str, int], num_labels: int = 1) -> list[ManifestRow]:
+    """Manifest rows whose labels go round the classes."""
+    return [
+        ManifestRow(
+            clip_id=f"{split}{i:03d}",
+            path=f"{split}{i:03d}.mp4",
+            labels=tuple(
+                CLASS_NAMES[(i + k) % len(CLASS_NAMES)]
+                for k in range(num_labels)
+            ),
+            split=split,
+        )
+        for split, count in counts.items()
+        for i in range(count)
+    ]
+
+
+def write_features(
+    directory: str,
+    counts: dict[str, int],
+    missing: tuple[str, ...] = (),
+    shard_size: int = 4,
+) -> list[ManifestRow]:
+    """Writes a complete features directory and returns its rows."""
+    rows = make_rows(counts)
+    tasks = shards.plan(rows, directory, shard_size)
+    shards.open_features_dir(directory, {"made": "up"}, CLASS_NAMES, tasks)
+
+    def extract_clip(row: ManifestRow) -> ClipFeatures:
+        if row.clip_id in missing:
+            raise ClipError("decode", "made to fail")
+        return make_clip(row.clip_id, row.labels, 2 + len(row.clip_id) % 3)
+
+    for task in tasks:
+        shards.extract(task, extract_clip)
+    return rows

@@ -1,0 +1,241 @@
+"""From one media file to the features of its bags.
+
+The one place where decoding, EdgeBoxes, CaffeNet and VGGish meet; used by
+extract_features.py and by whatever else starts from a video.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from dataset import files, media
+from dataset.clip_features import ClipFeatures
+from dataset.manifest import ManifestRow
+from dataset.shards import ClipError
+from fast_rcnn_features.edge_boxes import EdgeBoxes
+from fast_rcnn_features.features import RegionFeatures
+from flags import ConfigError, RecipeConfig
+from vggish import checkpoint, mel_features, network
+from vggish.cvssp_features import cvssp_log_mel
+
+_RATE_HZ = 16_000
+_RANDOM = "random"
+# Everything that a bad clip can make the stages raise.
+_CLIP_ERRORS = (
+    media.MediaError,
+    OSError,
+    ValueError,
+    MemoryError,
+    cv2.error,
+    tf.errors.OpError,
+)
+
+
+def recipe(config: RecipeConfig) -> dict:
+    """The recipe that is kept beside the features.
+
+    Files are named by the SHA-256 of their content, so that the recipe does
+    not depend on where they lie.
+
+    Raises:
+        ConfigError: if a file that the recipe needs is not named or missing.
+    """
+    values = dataclasses.asdict(config)
+    for name in _file_flags(config):
+        path = values[name]
+        if not path:
+            raise ConfigError(
+                f"Expected a file in --{name}, received none. "
+                f"{_WITHOUT_FILE[name]}"
+            )
+        if path != _RANDOM or name == "edge_forest":
+            values[name] = f"sha256:{_digest(name, path)}"
+    return values
+
+
+_WITHOUT_FILE = {
+    "edge_forest": "--edges=gradient does without, but is not the paper's.",
+    "region_weights": "`random` leaves the network untrained.",
+    "audio_weights": "`random` leaves the network untrained.",
+}
+
+
+def _file_flags(config: RecipeConfig) -> list[str]:
+    names = []
+    if config.modalities != "audio":
+        names.append("region_weights")
+        if config.edges == "structured_forest":
+            names.append("edge_forest")
+    if config.modalities != "visual":
+        names.append("audio_weights")
+    return names
+
+
+def _digest(name: str, path: str) -> str:
+    try:
+        return files.sha256(path)
+    except tf.errors.OpError as error:
+        # A V2 checkpoint is a prefix of several files.
+        index = f"{path}.index"
+        if name == "audio_weights" and files.exists(index):
+            return files.sha256(index)
+        raise ConfigError(
+            f"Expected a file in --{name}, received {path}: it cannot be read."
+        ) from error
+
+
+class ClipExtractor:
+    """Extracts clips by one recipe.
+
+    Args:
+        config: The recipe.
+        num_threads: Threads for arithmetic, 0 for the libraries' choice.
+
+    Raises:
+        ConfigError: if a weights file does not fit its network.
+    """
+
+    def __init__(self, config: RecipeConfig, num_threads: int = 0) -> None:
+        if num_threads:
+            cv2.setNumThreads(num_threads)
+            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Several workers share one device.
+            tf.config.experimental.set_memory_growth(gpu, True)
+        self._config = config
+        self._visual = config.modalities != "audio"
+        self._audio = config.modalities != "visual"
+        if self._visual:
+            self._edge_boxes, self._region_features = _visual_stages(config)
+        if self._audio:
+            self._embed = _audio_stage(config)
+
+    def __call__(self, row: ManifestRow) -> ClipFeatures:
+        """Extracts one clip.
+
+        Raises:
+            ClipError: with the stage that failed and the reason.
+        """
+        with _stage("decode"), files.local_copy(row.path) as path:
+            clip = media.decode_clip(
+                path,
+                row.start_s,
+                row.end_s,
+                self._config.frame_rate_hz,
+                video=self._visual,
+                audio=self._audio,
+            )
+        with _stage("regions"):
+            visual = self._visual_features(clip)
+        with _stage("segments"):
+            audio = self._audio_features(clip)
+        return ClipFeatures(row.clip_id, row.labels, **visual, **audio)
+
+    def _visual_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
+        proposals = [self._edge_boxes(frame) for frame in clip.frames_rgb]
+        boxes = [boxes for boxes, _ in proposals]
+        counts = [len(frame_boxes) for frame_boxes in boxes]
+        regions = [
+            self._region_features(frame, frame_boxes)
+            for frame, frame_boxes in zip(clip.frames_rgb, boxes, strict=True)
+        ]
+        size = clip.frames_rgb[0].shape[1::-1] if clip.frames_rgb else (0, 0)
+        with np.errstate(over="ignore"):  # An infinity is refused later.
+            stored = _concatenate(regions, (0, 9216)).astype(np.float16)
+        return {
+            "regions": stored,
+            "boxes": _concatenate(boxes, (0, 4)),
+            "objectness": _concatenate([s for _, s in proposals], (0,)),
+            "region_times_s": np.repeat(clip.frame_times_s, counts),
+            "frame_times_s": clip.frame_times_s,
+            "frame_size_px": np.array(size, np.int32),
+        }
+
+    def _audio_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
+        waveform, hop_s = clip.waveform, self._config.segment_hop_s
+        if self._audio and waveform is None:
+            if self._config.missing_audio == "fail":
+                raise ValueError("no sound track")
+            waveform = np.zeros(round(clip.duration_s * _RATE_HZ), np.float32)
+        if waveform is None:
+            return _no_segments()
+        log_mel = mel_features.log_mel_patches(waveform, _RATE_HZ, hop_s)
+        return {
+            "log_mel": log_mel,
+            "segments": self._embed(log_mel).numpy(),
+            "segment_times_s": mel_features.segment_times_s(
+                len(log_mel), hop_s
+            ),
+            "cvssp_log_mel": cvssp_log_mel(waveform, _RATE_HZ),
+        }
+
+
+def _visual_stages(config: RecipeConfig) -> tuple[EdgeBoxes, RegionFeatures]:
+    with _named("--edge_forest or --region_weights"):
+        edge_boxes = EdgeBoxes(
+            config.edges, config.max_boxes, config.edge_forest or None
+        )
+        region_features = RegionFeatures(
+            config.region_network,
+            _path_or_none(config.region_weights),
+            config.short_side_px,
+            config.long_side_px,
+            config.network_seed,
+        )
+    return edge_boxes, region_features
+
+
+def _audio_stage(config: RecipeConfig) -> tf.types.experimental.GenericFunction:
+    activation = config.embedding_activation
+    model = network.build_vggish(
+        None if activation == "none" else activation, seed=config.network_seed
+    )
+    if path := _path_or_none(config.audio_weights):
+        with _named("--audio_weights"):
+            checkpoint.load(model, path)
+    patches = tf.TensorSpec([None, 96, 64], tf.float32)
+    return tf.function(functools.partial(model, training=False), [patches])
+
+
+def _path_or_none(weights: str) -> str | None:
+    return None if weights == _RANDOM else weights
+
+
+@contextlib.contextmanager
+def _named(flag: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{flag}: {error}") from error
+
+
+@contextlib.contextmanager
+def _stage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except _CLIP_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ClipError(name, reason) from error
+
+
+def _concatenate(
+    arrays: list[np.ndarray], empty_shape: tuple[int, ...]
+) -> np.ndarray:
+    return np.concatenate([np.empty(empty_shape, np.float32), *arrays])
+
+
+def _no_segments() -> dict[str, np.ndarray]:
+    return {
+        "log_mel": np.empty((0, 96, 64), np.float32),
+        "segments": np.empty((0, 128), np.float32),
+        "segment_times_s": np.empty((0, 2), np.float32),
+        "cvssp_log_mel": np.empty((0, 64), np.float32),
+    }

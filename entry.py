@@ -1,0 +1,70 @@
+"""What every entry script shares: its start, its end and its errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+# Before TensorFlow is imported: its start-up notes are not for users.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app
+
+import flags
+from dataset.manifest import ManifestError
+from dataset.records import FeaturesError
+
+# The user's own mistakes: shown as one message, without a traceback.
+_USER_ERRORS = (
+    flags.ConfigError,
+    ManifestError,
+    FeaturesError,
+    FileNotFoundError,
+    PermissionError,
+)
+_USAGE_STATUS = 2
+_INTERRUPTED_STATUS = 130
+
+
+def run(main: Callable[[], int | None], *configs: type) -> None:
+    """Defines the flags, parses the command line and runs `main`.
+
+    The process ends with main's status, 2 for a mistake in flags or files,
+    and 130 where it was interrupted.
+
+    Args:
+        main: The script's work; returns an exit status or None.
+        *configs: Configurations of `flags` whose flags the script takes.
+    """
+    flags.define(*configs)
+    # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app.run(lambda argv: _end(_run_main(main, argv)))
+
+
+def _run_main(main: Callable[[], int | None], argv: Sequence[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"Expected flags only, received {argv[1:]}.")
+    try:
+        return main() or 0
+    except _USER_ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _USAGE_STATUS
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on.", file=sys.stderr)
+        return _INTERRUPTED_STATUS
+
+
+def _end(status: int) -> None:
+    """Ends the process.
+
+    After an access to s3://, tensorflow-io aborts while the interpreter shuts
+    down; by then all work is done, so that the shut-down is left out.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "tensorflow_io" in sys.modules:
+        os._exit(status)
+    sys.exit(status)

@@ -1,0 +1,142 @@
+r"""Evaluates a run on the test split: the paper's Table 1 and Table 2.
+
+    python evaluate.py --run_dir=runs/a
+
+Scores validation and test, tunes a threshold for each class on validation
+only, applies them to test, prints both tables and writes `scores-*.npz`,
+`thresholds.json`, `metrics.json` and the tables as Markdown and CSV into the
+run directory.
+"""
+
+from __future__ import annotations
+
+import os
+
+import entry  # isort: skip  # Before what imports TensorFlow.
+import flags
+import scoring
+from dataset import files
+from dataset.progress import Progress
+from dataset.records import FeaturesError, FeatureStore
+from report import evaluation, exports, tables
+from report.scores import ScoreSet
+from run_directory import RunDirectory
+
+_SPLITS = ("val", "test")
+
+
+def evaluate(config: flags.EvaluationConfig) -> evaluation.Result:
+    """Scores a run, tunes thresholds, and writes and prints the tables."""
+    directory = RunDirectory(config.run_dir)
+    train_config, trained_on = directory.read()
+    if config.use_saved_scores:
+        val, test = (_saved_scores(directory, split) for split in _SPLITS)
+    else:
+        val, test = _score(directory, config, train_config, trained_on)
+    try:
+        result = evaluation.evaluate(
+            val,
+            test,
+            system=train_config.system,
+            run_name=os.path.basename(os.path.normpath(config.run_dir)),
+            fallback_argmax=config.fallback_argmax,
+        )
+    except ValueError as error:
+        raise flags.ConfigError(f"{config.run_dir}: {error}") from error
+    _write(directory, result)
+    print(_text(result))
+    return result
+
+
+def _score(
+    directory: RunDirectory,
+    config: flags.EvaluationConfig,
+    train_config: flags.TrainConfig,
+    trained_on: dict,
+) -> list[ScoreSet]:
+    features_dir = config.features_dir or train_config.features_dir
+    stores = [FeatureStore(features_dir, split) for split in _SPLITS]
+    _check_features(features_dir, stores[0].info, trained_on)
+    if (loaded := directory.load(config.checkpoint)) is None:
+        raise flags.ConfigError(
+            f"Expected a checkpoint in {config.run_dir}, received none: "
+            "train.py has not saved one yet."
+        )
+    system, state = loaded
+    _check_system(config.run_dir, system.name, train_config.system)
+    print(f"Scoring with the weights of step {state.step}.")
+    with Progress(sum(map(len, stores)), "clip") as progress:
+        score_sets = [
+            scoring.score(
+                system, store, train_config.batch_size, progress.update
+            )
+            for store in stores
+        ]
+    for split, score_set in zip(_SPLITS, score_sets, strict=True):
+        path = directory.file(f"scores-{split}.npz")
+        files.write_bytes(path, score_set.to_bytes())
+    return score_sets
+
+
+def _check_features(features_dir: str, info: dict, trained_on: dict) -> None:
+    for name in ("recipe", "class_names"):
+        if info[name] != trained_on[name]:
+            raise FeaturesError(
+                f"Expected features with the {name} that the run was trained "
+                f"on, received others in {features_dir}."
+            )
+
+
+def _check_system(run_dir: str, received: str, expected: str) -> None:
+    if received != expected:
+        raise flags.ConfigError(
+            f"Expected a checkpoint of {expected} in {run_dir}, received one "
+            f"of {received}. Was it copied from another run?"
+        )
+
+
+def _saved_scores(directory: RunDirectory, split: str) -> ScoreSet:
+    path = directory.file(f"scores-{split}.npz")
+    content = files.read_bytes(path)
+    try:
+        return ScoreSet.from_bytes(content, path)
+    except ValueError as error:
+        raise flags.ConfigError(str(error)) from error
+
+
+def _write(directory: RunDirectory, result: evaluation.Result) -> None:
+    named = zip(result.class_names, result.thresholds.tolist(), strict=True)
+    files.write_json(directory.file("thresholds.json"), dict(named))
+    files.write_json(directory.file("metrics.json"), exports.to_dict(result))
+    markdown = "\n\n".join(table.to_markdown() for table in _tables(result))
+    files.write_text(directory.file("tables.md"), markdown)
+    files.write_text(
+        directory.file("table1.csv"), exports.table_1_csv([result])
+    )
+    files.write_text(
+        directory.file("table2.csv"), exports.table_2_csv([result])
+    )
+
+
+def _text(result: evaluation.Result) -> str:
+    return "\n" + "\n\n".join(table.to_text() for table in _tables(result))
+
+
+def _tables(result: evaluation.Result) -> list:
+    return [tables.table_1([result]), tables.table_2([result])]
+
+
+def main() -> None:
+    """Reads the flags and evaluates."""
+    config = flags.read(flags.EvaluationConfig)
+    files.enable_remote(config.features_dir, config.run_dir)
+    evaluate(config)
+
+
+def console_entry_point() -> None:
+    """Starts the script."""
+    entry.run(main, flags.EvaluationConfig)
+
+
+if __name__ == "__main__":
+    console_entry_point()

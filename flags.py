@@ -1,0 +1,240 @@
+"""Every flag of the entry scripts, as frozen configurations.
+
+Each field of a configuration is a flag of the same name; the entry scripts
+define the flags, read them once and hand the configuration down.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any, TypeVar
+
+from absl import flags
+
+Config = TypeVar("Config")
+
+
+class ConfigError(ValueError):
+    """Flags that contradict each other or the files that they name."""
+
+
+def _flag(default: Any, help_text: str, **options: Any) -> Any:
+    """A field that is a flag; options go to absl's definition."""
+    metadata = {"help": help_text, **options}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeConfig:
+    """What decides the numbers of the features; the defaults are the paper's.
+
+    It is written beside the features, and features of two recipes never mix.
+    """
+
+    modalities: str = _flag(
+        "audio_visual",
+        "What to extract; a clip without it is listed in failed.csv.",
+        choices=("audio_visual", "audio", "visual"),
+    )
+    frame_rate_hz: float = _flag(
+        1.0, "Frames sampled a second.", lower_bound=1e-3
+    )
+    edges: str = _flag(
+        "structured_forest",
+        "Edges that EdgeBoxes groups; `gradient` needs no file but is not "
+        "the paper's.",
+        choices=("structured_forest", "gradient"),
+    )
+    edge_forest: str = _flag(
+        "", "OpenCV's structured edge forest (model.yml.gz)."
+    )
+    max_boxes: int = _flag(10, "Proposals kept of a frame.", lower_bound=1)
+    region_network: str = _flag(
+        "caffenet",
+        "Base visual network.",
+        choices=("caffenet", "alexnet"),
+    )
+    region_weights: str = _flag(
+        "",
+        "Weights of the base visual network, .caffemodel or .npz; `random` "
+        "leaves it untrained.",
+    )
+    short_side_px: int = _flag(
+        600, "Frames are scaled to this short side,", lower_bound=64
+    )
+    long_side_px: int = _flag(
+        1000, "unless their long side would pass this one.", lower_bound=64
+    )
+    audio_network: str = _flag(
+        "vggish", "Base audio network.", choices=("vggish",)
+    )
+    audio_weights: str = _flag(
+        "",
+        "Checkpoint of the base audio network; `random` leaves it untrained.",
+    )
+    embedding_activation: str = _flag(
+        "relu",
+        "Activation of VGGish's embedding: `relu` as in 2018, `none` as "
+        "since 2020.",
+        choices=("relu", "none"),
+    )
+    segment_hop_s: float = _flag(
+        0.48, "Seconds between segments.", lower_bound=0.01
+    )
+    missing_audio: str = _flag(
+        "fail",
+        "A clip without a sound track goes to failed.csv, or is silent.",
+        choices=("fail", "silence"),
+    )
+    network_seed: int = _flag(0, "Seed of untrained base networks.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractionConfig:
+    """Which clips to extract, where to and how many at a time."""
+
+    manifest: str = _flag(
+        "",
+        "CSV file: clip_id,path,labels,split and optionally start_s,end_s.",
+        required=True,
+    )
+    classes: str = _flag(
+        "",
+        "Class list, one a line; by default classes.txt beside the manifest.",
+    )
+    features_dir: str = _flag(
+        "", "Directory for the features: local, s3:// or gs://.", required=True
+    )
+    allow_outside_paths: bool = _flag(
+        False, "Permit media files outside the manifest's folder."
+    )
+    workers: int = _flag(
+        0, "Processes; 0 for one a processor core.", lower_bound=0
+    )
+    shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
+    retry_failed: bool = _flag(False, "Try the clips of failed.csv once more.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the defaults are the paper's row (a)."""
+
+    system: str = _flag(
+        "av_two_stream",
+        "System of the paper's Table 1.",
+        choices=("av_two_stream",),
+    )
+    features_dir: str = _flag(
+        "", "Directory that extract_features.py wrote.", required=True
+    )
+    run_dir: str = _flag(
+        "", "Directory of the run; an existing one goes on.", required=True
+    )
+    steps: int = _flag(25_000, "Training steps.", lower_bound=1)
+    batch_size: int = _flag(24, "Clips of a batch.", lower_bound=1)
+    learning_rate: float = _flag(1e-5, "Adam's learning rate.", lower_bound=0.0)
+    adam_epsilon: float = _flag(1e-8, "Adam's epsilon.", lower_bound=0.0)
+    dropout: float = _flag(
+        0.5, "Dropout after fc6 and fc7.", lower_bound=0.0, upper_bound=0.99
+    )
+    fc_units: int = _flag(4096, "Neurons of fc6 and of fc7.", lower_bound=1)
+    audio_units: int = _flag(128, "Neurons of the audio layer.", lower_bound=1)
+    fc_weights: str = _flag(
+        "",
+        "CaffeNet's .caffemodel (or .npz) for fc6 and fc7; without it they "
+        "start at random.",
+    )
+    precision: str = _flag(
+        "float32",
+        "Arithmetic of the layers; scores are always float32.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    xla: bool = _flag(True, "Compile the training step with XLA.")
+    seed: int = _flag(0, "Seed of weights, dropout and batches.")
+    log_every: int = _flag(
+        50, "Steps between TensorBoard points.", lower_bound=1
+    )
+    validate_every: int = _flag(
+        500, "Steps between validations.", lower_bound=1
+    )
+    checkpoint_every: int = _flag(
+        500, "Steps between checkpoints.", lower_bound=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Which run to evaluate and how."""
+
+    run_dir: str = _flag("", "Directory that train.py wrote.", required=True)
+    features_dir: str = _flag(
+        "", "Features to score; by default those of the training."
+    )
+    checkpoint: str = _flag(
+        "last",
+        "Which weights to score: the paper's last ones, or the best on "
+        "validation.",
+        choices=("last", "best"),
+    )
+    use_saved_scores: bool = _flag(
+        False, "Tabulate the run's scores-*.npz without scoring again."
+    )
+    fallback_argmax: bool = _flag(
+        False, "Force the best class where none passes (CVSSP's rule)."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoConfig:
+    """The demonstration on drawn clips."""
+
+    demo_dir: str = _flag(
+        "demo_run", "Directory for clips, features and the run."
+    )
+
+
+def define(*configs: type) -> None:
+    """Defines a flag for each field of the configurations."""
+    for config in configs:
+        for field in dataclasses.fields(config):
+            _define_field(field)
+
+
+def _define_field(field: dataclasses.Field) -> None:
+    options = dict(field.metadata)
+    help_text = options.pop("help")
+    required = options.pop("required", False)
+    if choices := options.pop("choices", None):
+        flags.DEFINE_enum(field.name, field.default, choices, help_text)
+    else:
+        define_flag = {
+            "str": flags.DEFINE_string,
+            "int": flags.DEFINE_integer,
+            "float": flags.DEFINE_float,
+            "bool": flags.DEFINE_boolean,
+        }[field.type]
+        default = None if required else field.default
+        define_flag(field.name, default, help_text, **options)
+    if required:
+        flags.mark_flag_as_required(field.name)
+    # Shown by --help, as if the entry script had defined it.
+    flags.FLAGS.register_key_flag_for_module(
+        sys.argv[0], flags.FLAGS[field.name]
+    )
+
+
+def read(config: type[Config]) -> Config:
+    """Builds a configuration from the parsed flags."""
+    return config(
+        **{
+            field.name: flags.FLAGS[field.name].value
+            for field in dataclasses.fields(config)
+        }
+    )
+
+
+def to_flagfile(config: Any) -> str:
+    """Lists a configuration in the form that --flagfile reads."""
+    values = dataclasses.asdict(config)
+    return "".join(f"--{name}={value}\n" for name, value in values.items())

@@ -1,0 +1,170 @@
+"""The paper's layers over bags of proposals; padding never changes a score."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+# Initial weights of the scoring layers: N(0, 0.01) as in WSDDN.
+_SCORING_STDDEV = 0.01
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class ProposalSoftmax(keras.layers.Layer):
+    """Softmax over the proposals of a bag, for each class (Eq. 1).
+
+    A bag without any proposal gets zeros.
+
+    Call arguments:
+        logits: `[B, P, C]`.
+        mask: bool `[B, P]`, True for real proposals; None for all.
+
+    Output shape: `[B, P, C]`, sums to 1 over the real proposals.
+    """
+
+    def call(self, logits, mask=None):  # noqa: ANN001, ANN201, D102
+        if mask is None:
+            return ops.softmax(logits, axis=1)
+        mask = ops.expand_dims(mask, -1)  # [B, P, 1]
+        logits = ops.where(mask, logits, _lowest(logits.dtype))
+        weights = ops.softmax(logits, axis=1)  # [B, P, C]
+        return ops.where(mask, weights, ops.zeros_like(weights))
+
+
+def _lowest(dtype):  # noqa: ANN001
+    """A number that softmax turns into 0, finite in every float type."""
+    return -6e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e9
+
+
+class _Scoring(keras.layers.Layer):
+    """Classification stream over the proposals of a bag.
+
+    Args:
+        num_classes: Number of classes C.
+        seed: Seed of the initial weights.
+    """
+
+    def __init__(self, num_classes: int, seed: int = 0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.seed = seed
+        self.classification = self._stream("classification", seed)
+
+    def _stream(self, name: str, seed: int) -> keras.layers.Dense:
+        return keras.layers.Dense(
+            self.num_classes,
+            kernel_initializer=keras.initializers.RandomNormal(
+                stddev=_SCORING_STDDEV, seed=seed
+            ),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001
+        self.classification.build(proposals_shape)
+
+    def compute_output_shape(self, proposals_shape, mask_shape=None):  # noqa: ANN001
+        batch, count, _ = proposals_shape
+        return (batch, self.num_classes), (batch, count, self.num_classes)
+
+    def get_config(self) -> dict:
+        config = {"num_classes": self.num_classes, "seed": self.seed}
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class TwoStreamScoring(_Scoring):
+    """Classification stream weighted by a localisation stream (section 3.2).
+
+    D = A * softmax over proposals of B; the bag's score is the sum of D over
+    proposals. The classification stream has no softmax, since a proposal may
+    belong to several classes.
+
+    Call arguments:
+        proposals: `[B, P, D]`.
+        mask: bool `[B, P]`, True for real proposals; None for all.
+
+    Output shape: scores of the bag `[B, C]` and of its proposals `[B, P, C]`.
+    """
+
+    def __init__(self, num_classes: int, seed: int = 0, **kwargs) -> None:
+        super().__init__(num_classes, seed, **kwargs)
+        self.localisation = self._stream("localisation", seed + 1)
+        self.proposal_softmax = ProposalSoftmax(dtype=self.dtype_policy)
+
+    def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
+        super().build(proposals_shape)
+        self.localisation.build(proposals_shape)
+
+    def class_scores(self, proposals):  # noqa: ANN001, ANN201
+        """Classification stream's output A, `[B, P, C]`."""
+        return self.classification(proposals)
+
+    def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
+        weights = self.proposal_softmax(
+            self.localisation(proposals), mask
+        )  # [B, P, C]
+        proposal_scores = self.class_scores(proposals) * weights  # [B, P, C]
+        return ops.sum(proposal_scores, axis=1), proposal_scores
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class WsddnScoring(TwoStreamScoring):
+    """Two streams with a softmax over classes in the classification stream.
+
+    Bilen and Vedaldi's WSDDN, the paper's "WSDDN-Type" row; scores lie in
+    [0, 1]. Arguments, call arguments and output as in `TwoStreamScoring`.
+    """
+
+    def class_scores(self, proposals):  # noqa: ANN001, ANN201
+        """Probabilities over the classes of each proposal, `[B, P, C]`."""
+        return ops.softmax(self.classification(proposals), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class OneStreamScoring(_Scoring):
+    """Classification stream only, log-sum-exp over proposals (section 4).
+
+    Soft maximum without temperature: log of the sum of exp of the scores. A
+    bag without any proposal scores 0. Arguments, call arguments and output as
+    in `TwoStreamScoring`.
+    """
+
+    def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
+        proposal_scores = self.classification(proposals)  # [B, P, C]
+        if mask is None:
+            return ops.logsumexp(proposal_scores, axis=1), proposal_scores
+        mask = ops.expand_dims(mask, -1)  # [B, P, 1]
+        lowest = _lowest(proposal_scores.dtype)
+        scores = ops.logsumexp(
+            ops.where(mask, proposal_scores, lowest), axis=1
+        )  # [B, C]
+        scores = ops.where(ops.any(mask, axis=1), scores, 0.0)
+        return scores, ops.where(mask, proposal_scores, 0.0)
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class ScoreNormalization(keras.layers.Layer):
+    """Divides the scores of each clip by their l2 norm (section 3.2).
+
+    Scores that are all zero stay zero.
+
+    Args:
+        epsilon: Lower bound of the squared norm.
+
+    Call arguments:
+        scores: `[B, C]`.
+
+    Output shape: `[B, C]`.
+    """
+
+    def __init__(self, epsilon: float = 1e-12, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, scores):  # noqa: ANN001, ANN201, D102
+        squared_norm = ops.sum(ops.square(scores), axis=-1, keepdims=True)
+        return scores * ops.rsqrt(ops.maximum(squared_norm, self.epsilon))
+
+    def get_config(self) -> dict:  # noqa: D102
+        return {**super().get_config(), "epsilon": self.epsilon}

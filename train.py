@@ -1,0 +1,237 @@
+r"""Trains one system of the paper's Table 1 on extracted features.
+
+    python train.py --flagfile=configs/a_av_two_stream.flags \
+        --features_dir=features --run_dir=runs/a
+
+Started again with the same flags it goes on from the last checkpoint, with
+the same result as without the interruption. `tensorboard --logdir=runs` shows
+the curves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import time
+
+import entry  # isort: skip  # Before what imports TensorFlow.
+import keras
+import numpy as np
+import tensorflow as tf
+
+import flags
+import scoring
+from dataset import files
+from dataset.balanced import BalancedSampler
+from dataset.batches import Batch, read_ahead
+from dataset.progress import Progress
+from dataset.records import FeaturesError, FeatureStore
+from fast_rcnn_features.weights import load_fc_weights
+from model import systems
+from report import metrics, thresholds
+from run_directory import RunDirectory, TrainState
+
+
+class Trainer:
+    """One training run.
+
+    Args:
+        config: The run's configuration.
+    """
+
+    def __init__(self, config: flags.TrainConfig) -> None:
+        self._config = config
+        self._store = FeatureStore(config.features_dir, "train")
+        self._validation = FeatureStore(config.features_dir, "val")
+        _check_splits(self._store, self._validation)
+        self._directory = RunDirectory(config.run_dir)
+        self._directory.open(config, describe_features(self._store))
+        self._sampler = BalancedSampler(
+            self._store.labels, config.batch_size, config.seed
+        )
+        self._system, self._state = self._restore() or self._start()
+        self._writer = tf.summary.create_file_writer(
+            self._directory.file("tensorboard")
+        )
+
+    def run(self) -> None:
+        """Trains to the last step; an interrupted run keeps where it was."""
+        self._write_config()
+        try:
+            self._train()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        finally:
+            self._writer.close()
+
+    def _start(self) -> tuple[keras.Model, TrainState]:
+        config = self._config
+        keras.mixed_precision.set_dtype_policy(config.precision)
+        system = systems.build(
+            config.system,
+            len(self._store.class_names),
+            systems.SystemConfig(
+                config.fc_units,
+                config.audio_units,
+                config.dropout,
+                config.seed,
+            ),
+        )
+        if config.fc_weights:
+            _initialise_fc(system, config.fc_weights)
+        system.compile(
+            keras.optimizers.Adam(
+                config.learning_rate, epsilon=config.adam_epsilon
+            ),
+            loss={"scores": keras.losses.Hinge()},  # Eq. 2
+            jit_compile=config.xla,
+        )
+        return system, TrainState()
+
+    def _restore(self) -> tuple[keras.Model, TrainState] | None:
+        if (loaded := self._directory.load("last")) is None:
+            return None
+        system, state = loaded
+        self._sampler.restore(state.sampler)
+        seeds = zip(_dropout_seeds(system), state.dropout_seeds, strict=True)
+        for variable, value in seeds:
+            variable.assign(value)
+        print(f"Going on after step {state.step}.")
+        return system, state
+
+    def _save(self) -> None:
+        state = self._state
+        # The sampler is ahead of training by the batches that are read.
+        state.sampler = {**self._sampler.state(), "num_batches": state.step}
+        state.dropout_seeds = [
+            np.asarray(seed).tolist() for seed in _dropout_seeds(self._system)
+        ]
+        self._directory.save("last", self._system, state)
+
+    def _train(self) -> None:
+        config, state = self._config, self._state
+        shape = scoring.batch_shape(self._store, config.batch_size)
+        batches = read_ahead(
+            self._store,
+            itertools.islice(self._sampler, config.steps - state.step),
+            shape,
+        )
+        interval_s = time.monotonic()
+        with Progress(config.steps, "step", state.step) as progress:
+            for batch in batches:
+                loss = self._step(batch)
+                progress.update(loss=f"{loss:.4f}")
+                if state.step % config.log_every == 0:
+                    now_s = time.monotonic()
+                    self._log(loss, now_s - interval_s)
+                    interval_s = now_s
+                self._validate_and_save()
+
+    def _step(self, batch: Batch) -> float:
+        """One step of Adam; returns the mean loss since the last point."""
+        logs = self._system.train_on_batch(
+            scoring.inputs(self._system, batch),
+            {"scores": batch["labels"]},
+            return_dict=True,
+        )
+        self._state.step += 1
+        return float(logs["loss"])
+
+    def _log(self, loss: float, interval_s: float) -> None:
+        config = self._config
+        examples = config.log_every * config.batch_size
+        self._write_scalars(
+            {
+                "loss": loss,
+                "learning_rate": float(self._system.optimizer.learning_rate),
+                "examples_per_s": examples / interval_s,
+            }
+        )
+        self._system.reset_metrics()
+
+    def _validate_and_save(self) -> None:
+        config, step = self._config, self._state.step
+        last = step == config.steps
+        if last or step % config.validate_every == 0:
+            self._validate()
+        if last or step % config.checkpoint_every == 0:
+            self._save()
+
+    def _validate(self) -> None:
+        """Scores validation with thresholds tuned on it, hence a bit high."""
+        scores = scoring.score(
+            self._system, self._validation, self._config.batch_size
+        )
+        predictions = thresholds.apply(
+            scores.scores, thresholds.tune(scores.labels, scores.scores)
+        )
+        micro = metrics.micro_scores(scores.labels, predictions)
+        classes = metrics.class_scores(scores.labels, predictions)
+        named = zip(scores.class_names, classes.f1, strict=True)
+        self._write_scalars(
+            {
+                "validation/micro_f1": micro.f1,
+                **{f"validation_f1/{name}": f1 for name, f1 in named},
+            }
+        )
+        if micro.f1 > self._state.best_micro_f1:
+            self._state.best_micro_f1 = float(micro.f1)
+            self._state.best_step = self._state.step
+            self._directory.save("best", self._system, self._state)
+
+    def _write_scalars(self, values: dict[str, float]) -> None:
+        with self._writer.as_default(self._state.step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def _write_config(self) -> None:
+        text = json.dumps(dataclasses.asdict(self._config), indent=2)
+        indented = "\n".join(f"    {line}" for line in text.splitlines())
+        with self._writer.as_default(self._state.step):
+            tf.summary.text("config", indented)
+
+
+def describe_features(store: FeatureStore) -> dict:
+    """What a run must find again in the features when it goes on."""
+    names = ("recipe", "class_names", "clips_sha256")
+    return {name: store.info[name] for name in names}
+
+
+def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
+    for split, store in (("train", train), ("val", validation)):
+        if not len(store):
+            raise FeaturesError(
+                f"Expected clips in the split {split!r}, received none."
+            )
+    if not train.labels.any():
+        raise FeaturesError("Expected labelled training clips, received none.")
+
+
+def _initialise_fc(system: keras.Model, path: str) -> None:
+    try:
+        systems.set_fc_weights(system, load_fc_weights(path))
+    except (ValueError, OSError) as error:
+        raise flags.ConfigError(f"--fc_weights: {error}") from error
+
+
+def _dropout_seeds(system: keras.Model) -> list[keras.Variable]:
+    """States of the random generators, which Keras does not save."""
+    return [v for v in system.variables if v.path.endswith("generator_state")]
+
+
+def main() -> None:
+    """Reads the flags and trains."""
+    config = flags.read(flags.TrainConfig)
+    files.enable_remote(config.features_dir, config.run_dir)
+    Trainer(config).run()
+
+
+def console_entry_point() -> None:
+    """Starts the script."""
+    entry.run(main, flags.TrainConfig)
+
+
+if __name__ == "__main__":
+    console_entry_point()

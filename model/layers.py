@@ -9,8 +9,20 @@ from keras import ops
 _SCORING_STDDEV = 0.01
 
 
+class _MaskedLayer(keras.layers.Layer):
+    """A layer that uses up the mask of its bag."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, previous_mask):  # noqa: ANN001
+        """Scores of padding are 0 and need no mask."""
+        return None
+
+
 @keras.saving.register_keras_serializable(package="avmil")
-class ProposalSoftmax(keras.layers.Layer):
+class ProposalSoftmax(_MaskedLayer):
     """Softmax over the proposals of a bag, for each class (Eq. 1).
 
     A bag without any proposal gets zeros.
@@ -36,7 +48,7 @@ def _lowest(dtype):  # noqa: ANN001
     return -6e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e9
 
 
-class _Scoring(keras.layers.Layer):
+class _Scoring(_MaskedLayer):
     """Classification stream over the proposals of a bag.
 
     Args:
@@ -102,7 +114,7 @@ class TwoStreamScoring(_Scoring):
 
     def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
         weights = self.proposal_softmax(
-            self.localisation(proposals), mask
+            self.localisation(proposals), mask=mask
         )  # [B, P, C]
         proposal_scores = self.class_scores(proposals) * weights  # [B, P, C]
         return ops.sum(proposal_scores, axis=1), proposal_scores

@@ -82,13 +82,13 @@ def _av_two_stream(num_classes: int, config: SystemConfig) -> keras.Model:
         num_classes, config.seed + 10, dtype="float32", name="visual_scoring"
     )(
         _visual_representation(regions["regions"], config),
-        regions["region_mask"],
+        mask=regions["region_mask"],
     )
     audio, segment_scores = layers.TwoStreamScoring(
         num_classes, config.seed + 20, dtype="float32", name="audio_scoring"
     )(
         _audio_representation(segments["segments"], config),
-        segments["segment_mask"],
+        mask=segments["segment_mask"],
     )
     scores = keras.layers.Add(dtype="float32", name="scores")(
         [_normalised(visual, "visual"), _normalised(audio, "audio")]

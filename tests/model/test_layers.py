@@ -1,0 +1,173 @@
+"""The layers by hand, against NumPy, and under padding and permutation."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from model.layers import (
+    OneStreamScoring,
+    ProposalSoftmax,
+    ScoreNormalization,
+    TwoStreamScoring,
+    WsddnScoring,
+)
+
+SCORINGS = [TwoStreamScoring, OneStreamScoring, WsddnScoring]
+
+
+def softmax(logits, axis):
+    shifted = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return shifted / shifted.sum(axis=axis, keepdims=True)
+
+
+def make_bags(num_clips=3, num_proposals=5, size=4, seed=0):
+    generator = np.random.default_rng(seed)
+    shape = (num_clips, num_proposals, size)
+    return generator.normal(size=shape).astype(np.float32)
+
+
+def make_scoring(kind, bags, num_classes=6, **options):
+    """A scoring layer with weights large enough to tell it from zero."""
+    layer = kind(num_classes, **options)
+    layer(bags)
+    generator = np.random.default_rng(1)
+    layer.set_weights([generator.normal(size=w.shape) for w in layer.weights])
+    return layer
+
+
+def test_proposal_softmax_by_hand():
+    # One clip, two proposals, two classes: e^(log 3) / (e^(log 3) + e^0).
+    logits = np.array([[[np.log(3.0), 0.0], [0.0, 0.0]]], np.float32)
+    expected = [[[0.75, 0.5], [0.25, 0.5]]]
+    np.testing.assert_allclose(ProposalSoftmax()(logits), expected, atol=1e-6)
+
+
+def test_proposal_softmax_of_masked_proposals_is_zero():
+    logits = make_bags(2)
+    mask = np.array([[True, True, False, True, False], [False] * 5])
+    weights = np.array(ProposalSoftmax()(logits, mask=mask))
+    assert (weights[~mask] == 0).all()
+    np.testing.assert_allclose(weights[0].sum(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(
+        weights[0][mask[0]], softmax(logits[0][mask[0]], 0), atol=1e-6
+    )
+
+
+def test_two_streams_against_numpy():
+    bags = make_bags()
+    layer = make_scoring(TwoStreamScoring, bags)
+    w_cls, b_cls, w_loc, b_loc = map(np.array, layer.get_weights())
+    weighted = (bags @ w_cls + b_cls) * softmax(bags @ w_loc + b_loc, axis=1)
+    scores, proposal_scores = layer(bags)
+    np.testing.assert_allclose(proposal_scores, weighted, atol=1e-5)
+    np.testing.assert_allclose(scores, weighted.sum(axis=1), atol=1e-5)
+
+
+def test_wsddn_has_a_softmax_over_classes():
+    bags = make_bags()
+    layer = make_scoring(WsddnScoring, bags)
+    w_cls, b_cls, w_loc, b_loc = map(np.array, layer.get_weights())
+    expected = softmax(bags @ w_cls + b_cls, axis=2) * softmax(
+        bags @ w_loc + b_loc, axis=1
+    )
+    scores, proposal_scores = layer(bags)
+    np.testing.assert_allclose(proposal_scores, expected, atol=1e-6)
+    assert (np.array(scores) >= 0).all()
+    assert (np.array(scores) <= 1).all()
+
+
+def test_one_stream_is_log_sum_exp():
+    bags = make_bags()
+    layer = make_scoring(OneStreamScoring, bags)
+    weight, bias = map(np.array, layer.get_weights())
+    each = bags @ weight + bias
+    scores, proposal_scores = layer(bags)
+    np.testing.assert_allclose(proposal_scores, each, atol=1e-5)
+    np.testing.assert_allclose(
+        scores, np.log(np.exp(each).sum(axis=1)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", SCORINGS)
+def test_padding_never_changes_a_score(kind):
+    bags = make_bags()
+    layer = make_scoring(kind, bags)
+    scores, proposal_scores = layer(bags)
+    padded = np.concatenate([bags, 100 + make_bags(seed=5)], axis=1)
+    mask = np.arange(10)[None] < np.full((3, 1), 5)
+    padded_scores, padded_proposal_scores = layer(padded, mask=mask)
+    np.testing.assert_allclose(padded_scores, scores, atol=1e-6)
+    np.testing.assert_allclose(
+        padded_proposal_scores[:, :5], proposal_scores, atol=1e-6
+    )
+    assert (np.array(padded_proposal_scores)[:, 5:] == 0).all()
+
+
+@pytest.mark.parametrize("kind", SCORINGS)
+def test_order_of_proposals_does_not_matter(kind):
+    bags = make_bags()
+    layer = make_scoring(kind, bags)
+    order = [3, 0, 4, 1, 2]
+    scores, proposal_scores = layer(bags)
+    permuted_scores, permuted_proposal_scores = layer(bags[:, order])
+    np.testing.assert_allclose(permuted_scores, scores, atol=1e-5)
+    np.testing.assert_allclose(
+        permuted_proposal_scores,
+        np.array(proposal_scores)[:, order],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("kind", SCORINGS)
+def test_empty_bag_scores_zero(kind):
+    bags = make_bags()
+    layer = make_scoring(kind, bags)
+    mask = np.zeros((3, 5), bool)
+    scores, proposal_scores = layer(bags, mask=mask)
+    assert (np.array(scores) == 0).all()
+    assert (np.array(proposal_scores) == 0).all()
+
+
+@pytest.mark.parametrize("kind", SCORINGS)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_survives_saving_training_and_mixed_precision(kind, dtype, tmp_path):
+    bags = make_bags()
+    inputs = keras.Input((None, 4))
+    mask = keras.Input((None,), dtype="bool")
+    outputs = kind(6, dtype=dtype)(inputs, mask=mask)
+    model = keras.Model([inputs, mask], outputs[0])
+    assert model.output.shape == (None, 6)
+    model.compile("adam", keras.losses.MeanSquaredError())
+    real = np.ones((3, 5), bool)
+    before = model.get_weights()
+    model.train_on_batch([bags, real], np.ones((3, 6)))
+    assert any(
+        (old != new).any()
+        for old, new in zip(before, model.get_weights(), strict=True)
+    )
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        model.predict_on_batch([bags, real]),
+        loaded.predict_on_batch([bags, real]),
+    )
+
+
+def test_normalisation_by_hand():
+    scores = np.array([[3.0, -4.0], [0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(
+        ScoreNormalization()(scores), [[0.6, -0.8], [0, 0]], atol=1e-6
+    )
+
+
+def test_scoring_starts_at_the_papers_scale():
+    layer = TwoStreamScoring(17, seed=3)
+    layer(np.zeros((1, 2, 4096), np.float32))
+    for kernel in (layer.classification.kernel, layer.localisation.kernel):
+        assert np.std(np.array(kernel)) == pytest.approx(0.01, rel=0.02)
+    assert not np.array_equal(
+        layer.classification.kernel, layer.localisation.kernel
+    )

@@ -1,0 +1,182 @@
+"""Systems against NumPy, their loss by hand, and their invariances."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from model import systems
+from model.systems import SystemConfig
+
+SMALL = SystemConfig(fc_units=16, audio_units=8, seed=4)
+
+
+def make_batch(seed=0, num_clips=2, num_regions=5, num_segments=4):
+    generator = np.random.default_rng(seed)
+    regions = generator.random((num_clips, num_regions, 9216))
+    return {
+        "regions": regions.astype(np.float16),
+        "region_mask": np.ones((num_clips, num_regions), bool),
+        "segments": generator.random((num_clips, num_segments, 128), "f4"),
+        "segment_mask": np.ones((num_clips, num_segments), bool),
+    }
+
+
+def numpy_bag(proposals, classification, localisation):
+    """Eq. 1 and what follows it, for one bag."""
+    a = proposals @ classification[0] + classification[1]
+    b = proposals @ localisation[0] + localisation[1]
+    weights = np.exp(b - b.max(axis=0))
+    weighted = a * weights / weights.sum(axis=0)
+    scores = weighted.sum(axis=0)
+    return scores / np.linalg.norm(scores), weighted
+
+
+def pair(layer):
+    return [np.array(weight, np.float64) for weight in layer.get_weights()]
+
+
+def relu(values):
+    return np.maximum(values, 0)
+
+
+def test_av_two_stream_against_numpy_with_masks():
+    model = systems.build("av_two_stream", 7, SMALL)
+    batch = make_batch()
+    batch["region_mask"][0, 3:] = False
+    batch["segment_mask"][1, 1:] = False
+    outputs = model.predict_on_batch(batch)
+    assert outputs["scores"].shape == (2, 7)
+    assert outputs["region_scores"].shape == (2, 5, 7)
+    assert outputs["segment_scores"].shape == (2, 4, 7)
+    fc6, fc7, audio_fc = (
+        pair(model.get_layer(name)) for name in ("fc6", "fc7", "audio_fc")
+    )
+    for clip in range(2):
+        regions = batch["regions"][clip][batch["region_mask"][clip]]
+        hidden = relu(regions.astype(float) @ fc6[0] + fc6[1])
+        hidden = relu(hidden @ fc7[0] + fc7[1])
+        segments = batch["segments"][clip][batch["segment_mask"][clip]]
+        heard = relu(segments @ audio_fc[0] + audio_fc[1])
+        visual, audio = (
+            model.get_layer(f"{name}_scoring") for name in ("visual", "audio")
+        )
+        seen_scores, region_scores = numpy_bag(
+            hidden, pair(visual.classification), pair(visual.localisation)
+        )
+        heard_scores, segment_scores = numpy_bag(
+            heard, pair(audio.classification), pair(audio.localisation)
+        )
+        np.testing.assert_allclose(
+            outputs["scores"][clip], seen_scores + heard_scores, atol=2e-5
+        )
+        np.testing.assert_allclose(
+            outputs["region_scores"][clip, : len(regions)],
+            region_scores,
+            atol=2e-5,
+        )
+        np.testing.assert_allclose(
+            outputs["segment_scores"][clip, : len(segments)],
+            segment_scores,
+            atol=2e-5,
+        )
+
+
+def test_padding_and_order_change_nothing():
+    model = systems.build("av_two_stream", 3, SMALL)
+    batch = make_batch()
+    expected = model.predict_on_batch(batch)["scores"]
+    other = make_batch(seed=9)
+    padded = {
+        name: np.concatenate([values[:, ::-1], other[name]], axis=1)
+        for name, values in batch.items()
+    }
+    padded["region_mask"][:, 5:] = False
+    padded["segment_mask"][:, 4:] = False
+    scores = model.predict_on_batch(padded)["scores"]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_a_clip_without_regions_is_scored_by_its_sound():
+    model = systems.build("av_two_stream", 3, SMALL)
+    batch = make_batch()
+    batch["region_mask"][:] = False
+    scores = model.predict_on_batch(batch)["scores"]
+    np.testing.assert_allclose(np.linalg.norm(scores, axis=1), 1, atol=1e-5)
+
+
+def test_paper_sizes():
+    model = systems.build("av_two_stream", 17)
+    fc6, fc7 = 9216 * 4096 + 4096, 4096 * 4096 + 4096
+    visual = 2 * (4096 * 17 + 17)
+    audio = 128 * 128 + 128 + 2 * (128 * 17 + 17)
+    assert model.count_params() == fc6 + fc7 + visual + audio
+    assert [model.get_layer(f"drop_{n}").rate for n in ("fc6", "fc7")] == [
+        0.5,
+        0.5,
+    ]
+
+
+def test_hinge_loss_is_equation_2():
+    # max(0, 1 - y phi) by hand: 0.5, 1.25, 0, 3 and their mean.
+    labels = np.array([[1.0, 0.0], [1.0, 0.0]])
+    scores = np.array([[0.5, 0.25], [1.5, 2.0]])
+    loss = keras.losses.Hinge()(labels, scores)
+    assert float(loss) == pytest.approx((0.5 + 1.25 + 0 + 3) / 4)
+
+
+def test_loss_floor_of_two_unit_vectors():
+    # Both modalities agree with the labels: 1 - 2 / sqrt(17).
+    labels = np.eye(17)
+    perfect = np.where(labels == 1, 1, -1) * 2 / np.sqrt(17)
+    loss = float(keras.losses.Hinge()(labels, perfect))
+    assert loss == pytest.approx(1 - 2 / np.sqrt(17), abs=1e-6)
+
+
+def test_seeds_decide_the_initial_weights():
+    def first_weights(seed):
+        config = SystemConfig(fc_units=4, audio_units=4, seed=seed)
+        model = systems.build("av_two_stream", 3, config)
+        return np.concatenate([w.ravel() for w in model.get_weights()])
+
+    np.testing.assert_array_equal(first_weights(1), first_weights(1))
+    assert not np.array_equal(first_weights(1), first_weights(2))
+
+
+def test_pretrained_fc_weights_arrive_and_wrong_ones_are_refused():
+    model = systems.build("av_two_stream", 3, SMALL)
+    generator = np.random.default_rng(0)
+    weights = {
+        "fc6_kernel": generator.random((9216, 16), "f4"),
+        "fc6_bias": generator.random(16, "f4"),
+        "fc7_kernel": generator.random((16, 16), "f4"),
+        "fc7_bias": generator.random(16, "f4"),
+    }
+    systems.set_fc_weights(model, weights)
+    for name, value in weights.items():
+        layer, kind = name.split("_")
+        received = getattr(model.get_layer(layer), kind)
+        np.testing.assert_array_equal(np.array(received), value)
+    weights["fc7_kernel"] = weights["fc7_kernel"][:8]
+    with pytest.raises(ValueError, match=r"fc7/kernel .*\(16, 16\).*\(8, 16\)"):
+        systems.set_fc_weights(model, weights)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fc_units": 0}, "fc_units"),
+        ({"dropout": 1.0}, "dropout"),
+    ],
+)
+def test_impossible_sizes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SystemConfig(**options)
+
+
+def test_unknown_systems_are_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"av_two_stream.*received 'av3'"):
+        systems.build("av3", 5)
+    with pytest.raises(ValueError, match="Expected classes"):
+        systems.build("av_two_stream", 0)

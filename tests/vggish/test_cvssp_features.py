@@ -1,0 +1,125 @@
+"""Log-mel input of the CVSSP systems."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from vggish.cvssp_features import cvssp_log_mel
+
+RATE_HZ = 16_000
+SILENCE = math.log(1e-8)
+
+
+def _noise(num_samples, seed=0):
+    return np.random.default_rng(seed).normal(scale=0.1, size=num_samples)
+
+
+def _slow_slaney_matrix():
+    """64 bands from 0 to 8000 Hz, by the formulas of the Auditory Toolbox."""
+    step = math.log(6.4) / 27
+    highest_mel = 15 + math.log(8000 / 1000) / step
+    edges_hz = []
+    for index in range(66):
+        mel = highest_mel * index / 65
+        edges_hz.append(
+            mel * 200 / 3 if mel < 15 else 1000 * math.exp(step * (mel - 15))
+        )
+    matrix = np.zeros((513, 64))
+    for band in range(64):
+        low, centre, high = edges_hz[band : band + 3]
+        for k in range(513):
+            hz = k * 16_000 / 1024
+            if low <= hz <= centre:
+                height = (hz - low) / (centre - low)
+            elif centre < hz <= high:
+                height = (high - hz) / (high - centre)
+            else:
+                height = 0.0
+            matrix[k, band] = height * 2 / (high - low)
+    return matrix
+
+
+def _slow_log_mel(samples):
+    n = np.arange(1024)
+    hamming = 0.54 - 0.46 * np.cos(2 * np.pi * n / 1023)  # Symmetric.
+    fourier = np.exp(-2j * np.pi * np.outer(np.arange(513), n) / 1024)
+    scale = 1 / math.sqrt(16_000 * (hamming**2).sum())
+    mel_matrix = _slow_slaney_matrix()
+    rows = []
+    for start in range(0, len(samples) - 1023, 664):
+        magnitudes = np.abs(fourier @ (hamming * samples[start:][:1024]))
+        rows.append(np.log(scale * magnitudes @ mel_matrix + 1e-8))
+    return np.array(rows)
+
+
+def test_parity_with_the_original_arithmetic():
+    samples = _noise(16_000)
+    features = cvssp_log_mel(samples, RATE_HZ)
+    expected = _slow_log_mel(samples)  # [23, 64]
+    assert features.shape == (240, 64)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features[:23], expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(features[23:], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "num_frames"),
+    [
+        (160_000, 240),  # 10 s: 1 + (160000 - 1024) // 664
+        (159_719, 239),
+        (80_000, 119),
+        (1_687, 1),
+        (1_688, 2),
+        (1_024, 1),
+        (1_023, 0),
+        (1, 0),
+    ],
+)
+def test_frames_after_the_clip_are_zero(num_samples, num_frames):
+    features = cvssp_log_mel(_noise(num_samples), RATE_HZ)
+    assert features.shape == (240, 64)
+    assert features[:num_frames].all()
+    np.testing.assert_array_equal(features[num_frames:], 0.0)
+
+
+def test_longer_clips_are_cut():
+    samples = _noise(200_000)
+    np.testing.assert_array_equal(
+        cvssp_log_mel(samples, RATE_HZ),
+        cvssp_log_mel(samples[:160_000], RATE_HZ),
+    )
+
+
+def test_silence_is_far_below_the_padding():
+    features = cvssp_log_mel(np.zeros(16_000), RATE_HZ)
+    np.testing.assert_allclose(features[:23], SILENCE, rtol=1e-6)
+    np.testing.assert_array_equal(features[23:], 0.0)
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_a_1_khz_tone_peaks_in_its_band(rate_hz):
+    """1000 Hz is mel 15; band 21 rises from mel 14.6 and falls to 16.0.
+
+    Neighbouring edges are 45.2456 / 65 = 0.696 mel apart.
+    """
+    times_s = np.arange(2 * rate_hz) / rate_hz
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * times_s)
+    stereo = np.stack([tone, tone], axis=1)
+    features = cvssp_log_mel(stereo, rate_hz)
+    peaks = features[1:40].argmax(axis=-1)
+    np.testing.assert_array_equal(peaks, 21)
+
+
+def test_int16_and_float_agree():
+    pcm = (3000 * _noise(16_000)).astype(np.int16)
+    np.testing.assert_array_equal(
+        cvssp_log_mel(pcm, RATE_HZ), cvssp_log_mel(pcm / 32768.0, RATE_HZ)
+    )
+
+
+def test_a_waveform_without_samples_is_refused():
+    with pytest.raises(ValueError, match=r"received shape \(0,\)"):
+        cvssp_log_mel(np.zeros(0), RATE_HZ)

@@ -1,0 +1,5 @@
+"""From a waveform to log-mel patches and VGGish embeddings.
+
+The room also makes the log-mel input of the CVSSP systems. It knows nothing of
+files, videos or labels: waveforms come in as arrays.
+"""

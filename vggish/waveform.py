@@ -1,0 +1,82 @@
+"""Waveforms in the form that all audio features start from: mono, 16 kHz."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import resampy
+
+SAMPLE_RATE_HZ = 16_000
+
+_INT16_FULL_SCALE = 32768.0
+
+
+def to_mono_16k(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
+    """Averages the channels, then resamples to 16 kHz.
+
+    Resampling is by far the slowest step of the audio features: a caller that
+    needs several of them calls this once and passes its result on, as a
+    waveform of 16 kHz.
+
+    Args:
+        waveform: Float [N] or [N, channels] with full scale [-1, 1], or int16
+            of the same shapes with full scale 32768.
+        sample_rate_hz: Rate of `waveform` in Hz.
+
+    Returns:
+        float64 [floor(N * 16000 / sample_rate_hz)].
+
+    Raises:
+        ValueError: for a rate that is not positive, and for a waveform that is
+            empty, not finite, or of another shape or type.
+    """
+    if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
+        raise ValueError(
+            f"Expected a sample rate above 0 Hz, received {sample_rate_hz}."
+        )
+    waveform = np.asarray(waveform)
+    _check_shape(waveform.shape)
+    samples = _as_float(waveform)
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1)  # [N]
+    if sample_rate_hz == SAMPLE_RATE_HZ:
+        return samples
+    # The filter that both VGGish's code and librosa used in 2017.
+    return resampy.resample(
+        samples, sample_rate_hz, SAMPLE_RATE_HZ, filter="kaiser_best"
+    )
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) not in (1, 2):
+        raise ValueError(
+            "Expected a waveform of shape [N] or [N, channels], received "
+            f"shape {shape}."
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"Expected a waveform with samples, received shape {shape}; a clip "
+            "without sound has no audio features."
+        )
+    if len(shape) == 2 and shape[1] > shape[0]:
+        raise ValueError(
+            "Expected a waveform of shape [N, channels], received shape "
+            f"{shape}, more channels than samples; transpose it."
+        )
+
+
+def _as_float(waveform: np.ndarray) -> np.ndarray:
+    """Waveform as float64 with full scale [-1, 1]."""
+    if np.issubdtype(waveform.dtype, np.int16):
+        return waveform.astype(np.float64) / _INT16_FULL_SCALE
+    if not np.issubdtype(waveform.dtype, np.floating):
+        raise ValueError(
+            "Expected a waveform of floats in [-1, 1] or of int16, received "
+            f"{waveform.dtype}."
+        )
+    if not np.isfinite(waveform).all():
+        raise ValueError(
+            "Expected a waveform of finite samples, received NaN or infinity."
+        )
+    return waveform.astype(np.float64)

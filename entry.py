@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 # Before TensorFlow is imported: its start-up notes are not for users.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app
 
@@ -42,6 +43,26 @@ def run(main: Callable[[], int | None], *configs: type) -> None:
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.run(lambda argv: _end(_run_main(main, argv)))
+
+
+@contextlib.contextmanager
+def postponed_interrupt() -> Iterator[Callable[[], bool]]:
+    """Lets work reach a point at which it can be interrupted.
+
+    Yields:
+        A function that says whether an interrupt is waiting.
+    """
+    waiting: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [
+        signal.signal(number, lambda received, _: waiting.append(received))
+        for number in numbers
+    ]
+    try:
+        yield lambda: bool(waiting)
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 def _run_main(main: Callable[[], int | None], argv: Sequence[str]) -> int:

@@ -44,7 +44,7 @@ def evaluate(config: flags.EvaluationConfig) -> evaluation.Result:
     except ValueError as error:
         raise flags.ConfigError(f"{config.run_dir}: {error}") from error
     _write(directory, result)
-    print(_text(result))
+    print(_text(result), end="")
     return result
 
 
@@ -108,7 +108,7 @@ def _write(directory: RunDirectory, result: evaluation.Result) -> None:
     named = zip(result.class_names, result.thresholds.tolist(), strict=True)
     files.write_json(directory.file("thresholds.json"), dict(named))
     files.write_json(directory.file("metrics.json"), exports.to_dict(result))
-    markdown = "\n\n".join(table.to_markdown() for table in _tables(result))
+    markdown = "\n".join(table.to_markdown() for table in _tables(result))
     files.write_text(directory.file("tables.md"), markdown)
     files.write_text(
         directory.file("table1.csv"), exports.table_1_csv([result])
@@ -119,7 +119,7 @@ def _write(directory: RunDirectory, result: evaluation.Result) -> None:
 
 
 def _text(result: evaluation.Result) -> str:
-    return "\n" + "\n\n".join(table.to_text() for table in _tables(result))
+    return "\n" + "\n".join(table.to_text() for table in _tables(result))
 
 
 def _tables(result: evaluation.Result) -> list:

@@ -14,6 +14,7 @@ import dataclasses
 import itertools
 import json
 import time
+from collections.abc import Callable
 
 import entry  # isort: skip  # Before what imports TensorFlow.
 import keras
@@ -50,25 +51,28 @@ class Trainer:
         self._sampler = BalancedSampler(
             self._store.labels, config.batch_size, config.seed
         )
+        # Before loading too: it decides whether the loss is scaled.
+        keras.mixed_precision.set_dtype_policy(config.precision)
         self._system, self._state = self._restore() or self._start()
         self._writer = tf.summary.create_file_writer(
             self._directory.file("tensorboard")
         )
 
     def run(self) -> None:
-        """Trains to the last step; an interrupted run keeps where it was."""
+        """Trains to the last step.
+
+        Raises:
+            KeyboardInterrupt: if it was interrupted; its last step is kept.
+        """
         self._write_config()
         try:
-            self._train()
-        except KeyboardInterrupt:
-            self._save()
-            raise
+            with entry.postponed_interrupt() as interrupted:
+                self._train(interrupted)
         finally:
             self._writer.close()
 
     def _start(self) -> tuple[keras.Model, TrainState]:
         config = self._config
-        keras.mixed_precision.set_dtype_policy(config.precision)
         system = systems.build(
             config.system,
             len(self._store.class_names),
@@ -110,7 +114,7 @@ class Trainer:
         ]
         self._directory.save("last", self._system, state)
 
-    def _train(self) -> None:
+    def _train(self, interrupted: Callable[[], bool]) -> None:
         config, state = self._config, self._state
         shape = scoring.batch_shape(self._store, config.batch_size)
         batches = read_ahead(
@@ -128,6 +132,9 @@ class Trainer:
                     self._log(loss, now_s - interval_s)
                     interval_s = now_s
                 self._validate_and_save()
+                if interrupted():
+                    self._save()
+                    raise KeyboardInterrupt
 
     def _step(self, batch: Batch) -> float:
         """One step of Adam; returns the mean loss since the last point."""

@@ -33,7 +33,7 @@ class Progress:
             self._bar = tqdm.tqdm(
                 total=total,
                 initial=initial,
-                unit=f" {unit}",
+                unit=f" {unit}s",
                 dynamic_ncols=True,
                 smoothing=0.05,
             )
@@ -60,7 +60,7 @@ class Progress:
         left = tqdm.tqdm.format_interval(left_s) if rate else "?"
         noted = "".join(f", {name} {value}" for name, value in notes.items())
         return (
-            f"{self.done}/{self._total} {self._unit}, {rate:.2f}/s, "
+            f"{self.done}/{self._total} {self._unit}s, {rate:.2f}/s, "
             f"{left} left{noted}"
         )
 

@@ -129,7 +129,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, value):
     clip = make_clip("a")
     clip.segments[1, 5] = value
     writer = FeatureWriter(str(tmp_path), "val", 0, 1)
-    with pytest.raises(UnusableFeaturesError, match="Clip a: .* segments"):
+    with pytest.raises(UnusableFeaturesError, match=r"Clip a: .* segments"):
         writer.add(clip)
     assert not writer.holds("a")
 
@@ -152,7 +152,7 @@ def test_nan_in_stored_features_names_the_clip(tmp_path):
     position = content.index(stored)
     nan = np.full(1, np.nan, "<f4").tobytes()
     shard.write_bytes(content[:position] + nan + content[position + len(nan) :])
-    with pytest.raises(ValueError, match="Clip val001: .*segments.*NaN"):
+    with pytest.raises(ValueError, match=r"Clip val001: .*segments.*NaN"):
         store[1]
     assert store[2].clip_id == "val002"
 
@@ -181,5 +181,5 @@ def test_directories_that_are_no_features_are_refused(tmp_path):
         FeatureStore(str(tmp_path))
     info = tmp_path / "dataset_info.json"
     info.write_text(info.read_text().replace('version": 1', 'version": 0'))
-    with pytest.raises(FeaturesError, match="schema version 1.*received 0"):
+    with pytest.raises(FeaturesError, match=r"schema version 1.*received 0"):
         FeatureStore(str(tmp_path))

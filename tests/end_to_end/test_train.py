@@ -1,0 +1,184 @@
+"""Training from the command line: results, kill and resume, mistakes."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,
+)
+
+from tests.command_line import flag_list, run, start
+from tests.feature_files import write_features
+
+COUNTS = {"train": 12, "val": 6, "test": 6}
+SMALL = {
+    "batch_size": 4,
+    "fc_units": 8,
+    "audio_units": 8,
+    "learning_rate": 0.003,
+    "validate_every": 10,
+    "checkpoint_every": 5,
+    "log_every": 5,
+    "steps": 30,
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def features_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("features"))
+    write_features(directory, COUNTS, missing=("test001",))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def finished_run(features_dir, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("run") / "a"
+    run("train.py", *train_flags(features_dir, run_dir))
+    return run_dir
+
+
+def train_flags(features_dir, run_dir, **changes):
+    values = {**SMALL, **changes}
+    return flag_list(features_dir=features_dir, run_dir=run_dir, **values)
+
+
+def final_weights(run_dir, step=30):
+    path = run_dir / "checkpoints" / f"last-{step:08d}" / "model.keras"
+    archive = zipfile.ZipFile(path).read("model.weights.h5")
+    arrays = []
+    with h5py.File(io.BytesIO(archive)) as file:
+        file.visititems(
+            lambda _, item: (
+                isinstance(item, h5py.Dataset) and arrays.append(np.array(item))
+            )
+        )
+    return arrays
+
+
+def test_run_directory_tells_everything(finished_run, features_dir):
+    config = json.loads((finished_run / "config.json").read_text())
+    assert config["config"]["learning_rate"] == 0.003
+    assert config["features"]["recipe"] == {"made": "up"}
+    assert "--fc_units=8\n" in (finished_run / "flags.txt").read_text()
+    versions = json.loads((finished_run / "versions.json").read_text())
+    assert versions["tensorflow"].startswith("2.17")
+    names = sorted(p.name[:5] for p in (finished_run / "checkpoints").iterdir())
+    assert names == ["best-", "last-"]
+
+
+def test_tensorboard_shows_the_curves(finished_run):
+    events = EventAccumulator(str(finished_run / "tensorboard"), {"tensors": 0})
+    events.Reload()
+    tags = set(events.Tags()["tensors"])
+    assert {
+        "loss",
+        "learning_rate",
+        "examples_per_s",
+        "validation/micro_f1",
+        "validation_f1/siren, loud",
+        "config",
+    } <= tags
+    steps = [event.step for event in events.Tensors("loss")]
+    assert steps == [5, 10, 15, 20, 25, 30]
+
+
+def test_evaluation_beats_chance_and_counts_missing_clips(finished_run):
+    output = run("evaluate.py", f"--run_dir={finished_run}")
+    assert "1 of 6 test clips have no features and count as missed" in output
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    # Five of six clips can be found, each with one label.
+    assert metrics["counts"]["false_negatives"] >= 1
+    assert metrics["micro"]["f1"] > metrics["chance"]["random_mean"]["f1"]
+    assert metrics["micro"]["recall"] <= 5 / 6
+    for name in ("tables.md", "table1.csv", "table2.csv", "thresholds.json"):
+        assert (finished_run / name).stat().st_size > 0
+    again = run(
+        "evaluate.py", f"--run_dir={finished_run}", "--use_saved_scores"
+    )
+    assert again.split("Table 1")[1] == output.split("Table 1")[1]
+    assert "Scoring with the weights of step" in run(
+        "evaluate.py", f"--run_dir={finished_run}", "--checkpoint=best"
+    )
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_interrupted_run_ends_with_the_same_bits(
+    finished_run, features_dir, tmp_path, how
+):
+    run_dir = tmp_path / "resumed"
+    flags = train_flags(features_dir, run_dir)
+    process = start("train.py", *flags)
+    checkpoints = run_dir / "checkpoints"
+    deadline_s = time.monotonic() + 120
+    while not list(checkpoints.glob("last-*5/state.json")):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    getattr(process, how)()
+    process.communicate()
+    assert not (checkpoints / "last-00000030").exists()
+    assert "Going on after step" in run("train.py", *flags)
+    for resumed, expected in zip(
+        final_weights(run_dir), final_weights(finished_run), strict=True
+    ):
+        np.testing.assert_array_equal(resumed, expected)
+
+
+def test_more_steps_extend_a_run_and_other_flags_are_refused(
+    features_dir, tmp_path
+):
+    run_dir = tmp_path / "extended"
+    run("train.py", *train_flags(features_dir, run_dir, steps=5))
+    run("train.py", *train_flags(features_dir, run_dir, steps=10))
+    assert (run_dir / "checkpoints" / "last-00000010").is_dir()
+    output = run(
+        "train.py",
+        *train_flags(features_dir, run_dir, dropout=0.1, steps=10),
+        status=2,
+    )
+    assert "--dropout: there 0.5, received 0.1" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16"])
+def test_mixed_precision_trains_and_resumes(features_dir, tmp_path, precision):
+    weights = []
+    for name, all_steps in (("whole", [6]), ("resumed", [3, 6])):
+        for steps in all_steps:
+            changes = {"precision": precision, "steps": steps, "xla": "false"}
+            flags = train_flags(features_dir, tmp_path / name, **changes)
+            assert "Skipping" not in run("train.py", *flags)
+        weights.append(final_weights(tmp_path / name, 6))
+    for whole, resumed in zip(*weights, strict=True):
+        assert np.isfinite(whole).all()
+        np.testing.assert_array_equal(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "message"),
+    [
+        ("train.py", ["--run_dir=x"], "features_dir"),
+        ("train.py", ["--features_dir=none", "--run_dir=x"], "dataset_info"),
+        ("train.py", ["--features_dir=x", "--run_dir=y", "steps", "5"], "only"),
+        ("train.py", ["--system=av3"], "av3"),
+        ("evaluate.py", ["--run_dir=none"], "Expected a run directory"),
+    ],
+)
+def test_mistakes_are_answered_without_a_traceback(
+    tmp_path, monkeypatch, script, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    process = start(script, *flags)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert message in output
+    assert "Traceback" not in output

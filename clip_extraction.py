@@ -180,9 +180,8 @@ class ClipExtractor:
 
 def _visual_stages(config: RecipeConfig) -> tuple[EdgeBoxes, RegionFeatures]:
     with _named("--edge_forest or --region_weights"):
-        edge_boxes = EdgeBoxes(
-            config.edges, config.max_boxes, config.edge_forest or None
-        )
+        forest = config.edges == "structured_forest" and config.edge_forest
+        edge_boxes = EdgeBoxes(config.edges, config.max_boxes, forest or None)
         region_features = RegionFeatures(
             config.region_network,
             _path_or_none(config.region_weights),

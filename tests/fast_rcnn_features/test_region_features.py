@@ -1,0 +1,117 @@
+"""Tests of the features of a frame's boxes."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from fast_rcnn_features import networks
+from fast_rcnn_features.edge_boxes import EdgeBoxes
+from fast_rcnn_features.features import RegionFeatures
+from fast_rcnn_features.preprocessing import prepare_image
+from fast_rcnn_features.roi_pooling import roi_max_pool
+
+
+def _frame(height, width):
+    rng = np.random.default_rng(height * width)
+    return rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module", params=networks.NAMES)
+def features(request):
+    return RegionFeatures(
+        request.param, short_side_px=96, long_side_px=160, seed=5
+    )
+
+
+def test_features_are_the_pooled_feature_map(features):
+    frame = _frame(48, 60)
+    boxes = np.array([[0, 0, 59, 47], [10, 20, 30, 40]], np.float32)
+    found = features(frame, boxes)
+    assert found.shape == (2, 9216)
+    assert found.dtype == np.float32
+    image, scale = prepare_image(frame, features.network, 96, 160)
+    assert scale == 2
+    feature_map = networks.build(features.network, seed=5)(image[None])[0]
+    pooled = roi_max_pool(feature_map.numpy(), 2 * boxes, 1 / 16, 6)
+    # Channels first: channel 7, row 2, column 3.
+    assert found[1, 7 * 36 + 2 * 6 + 3] == pytest.approx(pooled[1, 2, 3, 7])
+    np.testing.assert_allclose(
+        found.reshape(2, 256, 6, 6),
+        np.moveaxis(pooled, -1, 1),
+        rtol=1e-4,
+        atol=1e-4 * found.max(),
+    )
+
+
+def test_frames_of_all_sizes_share_one_trace(features):
+    boxes = np.array([[0, 0, 9, 9]], np.float32)
+    for size in ((48, 60), (60, 48), (33, 90), (20, 20)):
+        assert features(_frame(*size), boxes).shape == (1, 9216)
+    assert features._feature_maps.experimental_get_tracing_count() == 1
+
+
+def test_no_boxes(features):
+    """Even for a frame too narrow to be resized."""
+    for frame in (_frame(48, 60), _frame(1, 5000)):
+        found = features(frame, np.zeros((0, 4), np.float32))
+        assert found.shape == (0, 9216)
+        assert found.dtype == np.float32
+
+
+def test_box_order_is_kept(features):
+    frame = _frame(48, 60)
+    boxes = np.array([[0, 0, 30, 30], [20, 10, 59, 47]], np.float32)
+    np.testing.assert_array_equal(
+        features(frame, boxes[::-1]), features(frame, boxes)[::-1]
+    )
+
+
+def test_seed_decides_random_weights(features):
+    frame, boxes = _frame(48, 60), np.array([[0, 0, 59, 47]], np.float32)
+
+    def other(seed):
+        return RegionFeatures(
+            features.network, short_side_px=96, long_side_px=160, seed=seed
+        )
+
+    expected = features(frame, boxes)
+    np.testing.assert_array_equal(other(5)(frame, boxes), expected)
+    assert not np.allclose(other(6)(frame, boxes), expected)
+
+
+def test_wrong_arguments(features, tmp_path):
+    with pytest.raises(ValueError, match=r"'resnet'"):
+        RegionFeatures("resnet")
+    with pytest.raises(FileNotFoundError, match=r"no\.caffemodel"):
+        RegionFeatures("caffenet", weights=tmp_path / "no.caffemodel")
+    with pytest.raises(ValueError, match=r"boxes of shape.*\[2, 5\]"):
+        features(_frame(48, 60), np.zeros((2, 5), np.float32))
+    with pytest.raises(ValueError, match=r"uint8.*float64"):
+        features(_frame(48, 60) / 255, np.zeros((2, 4), np.float32))
+
+
+@pytest.fixture
+def real_frame(shared_data):
+    path = shared_data / "clips/vas_dog_video_02677.mp4"
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+
+
+def test_real_frame(shared_data, real_frame):
+    """Published weights respond to a picture sparsely, and to where it is."""
+    weights = shared_data / "weights"
+    boxes, _ = EdgeBoxes(
+        "structured_forest",
+        forest_path=weights / "structured_forest.yml.gz",
+    )(real_frame)
+    found = RegionFeatures("alexnet", weights / "alexnet_conv.npz")(
+        real_frame, boxes
+    )
+    assert found.shape == (10, 9216)
+    assert np.isfinite(found).all()
+    assert found.min() == 0
+    assert 0.3 < np.mean(found == 0) < 0.95
+    assert found.max() > 5
+    assert np.corrcoef(found)[0, 1:].min() < 0.9

@@ -42,21 +42,21 @@ def recipe(config: RecipeConfig) -> dict:
     """The recipe that is kept beside the features.
 
     Files are named by the SHA-256 of their content, so that the recipe does
-    not depend on where they lie.
+    not depend on where they lie, and those that it does not use not at all.
 
     Raises:
         ConfigError: if a file that the recipe needs is not named or missing.
     """
-    values = dataclasses.asdict(config)
+    values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     for name in _file_flags(config):
-        path = values[name]
+        path = getattr(config, name)
         if not path:
             raise ConfigError(
                 f"Expected a file in --{name}, received none. "
                 f"{_WITHOUT_FILE[name]}"
             )
-        if path != _RANDOM or name == "edge_forest":
-            values[name] = f"sha256:{_digest(name, path)}"
+        trained = path != _RANDOM or name == "edge_forest"
+        values[name] = f"sha256:{_digest(name, path)}" if trained else path
     return values
 
 

@@ -42,7 +42,7 @@ setuptools.setup(
         "absl-py>=2.1",
         "scikit-learn>=1.4",
         "scipy>=1.11",
-        "av>=14",
+        "av>=17",
         "tqdm>=4.66",
         "tensorboard>=2.17,<2.18",
         "setuptools<81",

@@ -10,6 +10,7 @@ it does on real videos.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shlex
 import subprocess
@@ -19,7 +20,11 @@ import time
 import entry
 import flags
 from dataset.progress import Progress
-from dataset.sample_clips import SampleClipsConfig, write_sample_clips
+from dataset.sample_clips import (
+    SampleClipsConfig,
+    SampleClipsError,
+    write_sample_clips,
+)
 
 _ROOT = pathlib.Path(__file__).resolve().parent
 
@@ -44,25 +49,28 @@ def demonstrate(directory: pathlib.Path) -> int:
 def _draw_clips(directory: pathlib.Path) -> pathlib.Path:
     config = SampleClipsConfig()
     total = config.num_train + config.num_val + config.num_test
-    with Progress(total, "clip") as progress:
-        return write_sample_clips(directory, config, progress.update)
+    try:
+        with Progress(total, "clip") as progress:
+            return write_sample_clips(directory, config, progress)
+    except SampleClipsError as error:
+        raise flags.ConfigError(f"--demo_dir: {error}") from error
 
 
 def _commands(
     directory: pathlib.Path, manifest: pathlib.Path
 ) -> list[list[str]]:
     features, run = directory / "features", directory / "runs" / "a"
-    configs = _ROOT / "configs"
+    configs = os.path.relpath(_ROOT / "configs")
     return [
         [
             "extract_features.py",
-            f"--flagfile={configs / 'demo_extract.flags'}",
+            f"--flagfile={configs}/demo_extract.flags",
             f"--manifest={manifest}",
             f"--features_dir={features}",
         ],
         [
             "train.py",
-            f"--flagfile={configs / 'demo.flags'}",
+            f"--flagfile={configs}/demo.flags",
             f"--features_dir={features}",
             f"--run_dir={run}",
         ],

@@ -129,7 +129,9 @@ class RunDirectory:
         final = self.file("checkpoints", name)
         partial = f"{final}.partial"
         files.make_directory(partial)
-        _save_model(system, files.join(partial, "model.keras"), kind == "last")
+        if kind == "best":  # Without the optimizer: never compiled.
+            system = keras.Model(system.input, system.output, name=system.name)
+        _save_model(system, files.join(partial, "model.keras"))
         files.write_json(
             files.join(partial, "state.json"), dataclasses.asdict(state)
         )
@@ -169,11 +171,11 @@ class RunDirectory:
         return [name for name in names if name.startswith(f"{kind}-")]
 
 
-def _save_model(system: keras.Model, path: str, optimizer: bool) -> None:
+def _save_model(system: keras.Model, path: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         remote = files.is_remote(path)
         local = os.path.join(directory, "model.keras") if remote else path
-        system.save(local, include_optimizer=optimizer)
+        system.save(local)
         if remote:
             tf.io.gfile.copy(local, path, overwrite=True)
 

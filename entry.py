@@ -17,13 +17,12 @@ import flags
 from dataset.manifest import ManifestError
 from dataset.records import FeaturesError
 
-# The user's own mistakes: shown as one message, without a traceback.
+# The user's own mistakes, and disks: one message, without a traceback.
 _USER_ERRORS = (
     flags.ConfigError,
     ManifestError,
     FeaturesError,
-    FileNotFoundError,
-    PermissionError,
+    OSError,
 )
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130

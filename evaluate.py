@@ -57,13 +57,13 @@ def _score(
     features_dir = config.features_dir or train_config.features_dir
     stores = [FeatureStore(features_dir, split) for split in _SPLITS]
     _check_features(features_dir, stores[0].info, trained_on)
-    if (loaded := directory.load(config.checkpoint)) is None:
+    loaded = directory.load(config.checkpoint, train_config.system)
+    if loaded is None:
         raise flags.ConfigError(
             f"Expected a checkpoint in {config.run_dir}, received none: "
             "train.py has not saved one yet."
         )
     system, state = loaded
-    _check_system(config.run_dir, system.name, train_config.system)
     print(f"Scoring with the weights of step {state.step}.")
     with Progress(sum(map(len, stores)), "clip") as progress:
         score_sets = [
@@ -85,14 +85,6 @@ def _check_features(features_dir: str, info: dict, trained_on: dict) -> None:
                 f"Expected features with the {name} that the run was trained "
                 f"on, received others in {features_dir}."
             )
-
-
-def _check_system(run_dir: str, received: str, expected: str) -> None:
-    if received != expected:
-        raise flags.ConfigError(
-            f"Expected a checkpoint of {expected} in {run_dir}, received one "
-            f"of {received}. Was it copied from another run?"
-        )
 
 
 def _saved_scores(directory: RunDirectory, split: str) -> ScoreSet:

@@ -58,6 +58,8 @@ class RunDirectory:
     def open(self, config: TrainConfig, features: dict[str, Any]) -> None:
         """Makes the directory, or checks that it is a run of this config.
 
+        A run that has not saved anything yet may still change its config.
+
         Args:
             config: The configuration.
             features: What the run was trained on: recipe, classes and clips.
@@ -66,7 +68,7 @@ class RunDirectory:
             ConfigError: names what differs from the run that is there.
         """
         content = {"config": dataclasses.asdict(config), "features": features}
-        if files.exists(self.file("config.json")):
+        if self._entries("last"):
             self._refuse_differences(
                 files.read_json(self.file("config.json")), content
             )
@@ -142,11 +144,13 @@ class RunDirectory:
             if other != name:
                 tf.io.gfile.rmtree(self.file("checkpoints", other))
 
-    def load(self, kind: str) -> tuple[keras.Model, TrainState] | None:
+    def load(
+        self, kind: str, system_name: str
+    ) -> tuple[keras.Model, TrainState] | None:
         """Loads the newest checkpoint of a kind; None if there is none.
 
         Raises:
-            ConfigError: if it cannot be read.
+            ConfigError: if it cannot be read or is of another system.
         """
         names = [n for n in self._entries(kind) if not n.endswith(".partial")]
         if not names:
@@ -161,6 +165,11 @@ class RunDirectory:
                 f"Expected a checkpoint in {path}, received something that "
                 f"cannot be read: {error}. Delete it to go on without it."
             ) from error
+        if system.name != system_name:
+            raise ConfigError(
+                f"Expected a checkpoint of {system_name} in {path}, received "
+                f"one of {system.name}. Was it copied from another run?"
+            )
         return system, state
 
     def _entries(self, kind: str) -> list[str]:

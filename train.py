@@ -95,7 +95,8 @@ class Trainer:
         return system, TrainState()
 
     def _restore(self) -> tuple[keras.Model, TrainState] | None:
-        if (loaded := self._directory.load("last")) is None:
+        loaded = self._directory.load("last", self._config.system)
+        if loaded is None:
             return None
         system, state = loaded
         self._sampler.restore(state.sampler)

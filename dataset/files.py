@@ -41,8 +41,18 @@ def exists(path: str) -> bool:
 
 
 def make_directory(path: str) -> None:
-    """Makes a directory and those above it, where they are missing."""
-    tf.io.gfile.makedirs(str(path))
+    """Makes a directory and those above it, where they are missing.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    try:
+        tf.io.gfile.makedirs(str(path))
+    except tf.errors.OpError as error:
+        raise OSError(
+            f"Expected a directory that can be made, received {path}: "
+            f"{error.message}."
+        ) from error
 
 
 def read_bytes(path: str) -> bytes:
@@ -84,11 +94,21 @@ def write_bytes(path: str, content: bytes) -> None:
 
     The temporary name holds the process id, so that two writers of the same
     file never share one.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
     """
     temporary = f"{path}.tmp-{os.getpid()}"
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(temporary, str(path), overwrite=True)
+    try:
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content)
+        tf.io.gfile.rename(temporary, str(path), overwrite=True)
+    except tf.errors.OpError as error:
+        with contextlib.suppress(tf.errors.OpError):
+            tf.io.gfile.remove(temporary)
+        raise OSError(
+            f"Expected to write {path}, received: {error.message}."
+        ) from error
 
 
 def write_text(path: str, text: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import time
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import (
@@ -181,4 +183,42 @@ def test_mistakes_are_answered_without_a_traceback(
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert message in output
+    assert "Traceback" not in output
+
+
+def test_damaged_and_foreign_checkpoints_are_named(finished_run, tmp_path):
+    run_dir = tmp_path / "copy"
+    shutil.copytree(finished_run, run_dir)
+    checkpoint = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    flags = [f"--flagfile={run_dir}/flags.txt", f"--run_dir={run_dir}"]
+    for script in ("train.py", "evaluate.py"):
+        output = run(script, *flags[script == "evaluate.py" :], status=2)
+        assert f"Expected a checkpoint in {checkpoint.parent}" in output
+        assert "Traceback" not in output
+    other = keras.Sequential([keras.Input((3,))], name="another_system")
+    other.save(checkpoint)
+    for script in ("train.py", "evaluate.py"):
+        output = run(script, *flags[script == "evaluate.py" :], status=2)
+        assert "checkpoint of av_two_stream" in output
+        assert "received one of another_system" in output
+
+
+def test_a_run_that_failed_to_start_can_be_corrected(features_dir, tmp_path):
+    run_dir = tmp_path / "run"
+    wrong = tmp_path / "weights.npz"
+    wrong.write_bytes(b"no weights")
+    flags = train_flags(features_dir, run_dir, steps=2)
+    output = run("train.py", *flags, f"--fc_weights={wrong}", status=2)
+    assert "--fc_weights" in output
+    assert "Traceback" not in output
+    run("train.py", *flags)
+
+
+def test_places_that_cannot_be_written_are_named(features_dir, tmp_path):
+    (tmp_path / "file").touch()
+    run_dir = tmp_path / "file" / "run"
+    output = run("train.py", *train_flags(features_dir, run_dir), status=2)
+    assert str(run_dir) in output
     assert "Traceback" not in output

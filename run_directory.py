@@ -68,7 +68,7 @@ class RunDirectory:
             ConfigError: names what differs from the run that is there.
         """
         content = {"config": dataclasses.asdict(config), "features": features}
-        if self._entries("last"):
+        if self._checkpoints("last"):
             self._refuse_differences(
                 files.read_json(self.file("config.json")), content
             )
@@ -133,7 +133,13 @@ class RunDirectory:
         files.make_directory(partial)
         if kind == "best":  # Without the optimizer: never compiled.
             system = keras.Model(system.input, system.output, name=system.name)
-        _save_model(system, files.join(partial, "model.keras"))
+        try:
+            _save_model(system, files.join(partial, "model.keras"))
+        except OSError as error:
+            raise OSError(
+                f"Expected to write a checkpoint to {partial}, received: "
+                f"{error}."
+            ) from error
         files.write_json(
             files.join(partial, "state.json"), dataclasses.asdict(state)
         )
@@ -152,7 +158,7 @@ class RunDirectory:
         Raises:
             ConfigError: if it cannot be read or is of another system.
         """
-        names = [n for n in self._entries(kind) if not n.endswith(".partial")]
+        names = self._checkpoints(kind)
         if not names:
             return None
         path = self.file("checkpoints", max(names))
@@ -171,6 +177,10 @@ class RunDirectory:
                 f"one of {system.name}. Was it copied from another run?"
             )
         return system, state
+
+    def _checkpoints(self, kind: str) -> list[str]:
+        """Names of the checkpoints that were saved to their end."""
+        return [n for n in self._entries(kind) if not n.endswith(".partial")]
 
     def _entries(self, kind: str) -> list[str]:
         directory = self.file("checkpoints")

@@ -50,7 +50,9 @@ def write_sample_clips(
         The path of the manifest.
 
     Raises:
-        SampleClipsError: if the directory holds clips of another config.
+        SampleClipsError: if the directory holds clips of another config, or
+            a manifest of other clips.
+        FeaturesError: if another process is writing to the directory.
     """
     directory = pathlib.Path(directory)
     (directory / "clips").mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,11 @@ def _claim(directory: pathlib.Path, config: SampleClipsConfig) -> None:
     path = directory / "sample_clips.json"
     wanted = {"version": _VERSION, **dataclasses.asdict(config)}
     if not path.exists():
+        if (directory / "manifest.csv").exists():
+            raise SampleClipsError(
+                f"Expected no other data set in {directory}, received one "
+                "with a manifest.csv. Name another directory."
+            )
         files.write_json(path, wanted)
         return
     found = files.read_json(path)

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 FADE_S = 0.2
 
@@ -27,8 +28,8 @@ class Sight:
     start_box: tuple[float, float, float, float]
     end_box: tuple[float, float, float, float]
 
-    def boxes(self, times_s: np.ndarray) -> np.ndarray:
-        """Returns the boxes at times inside the sight, [N] -> [N, 4]."""
+    def boxes(self, times_s: ArrayLike) -> np.ndarray:
+        """Returns the boxes at times inside the sight, [...] -> [..., 4]."""
         times_s = np.asarray(times_s, np.float64)
         share = (times_s - self.start_s) / (self.end_s - self.start_s)
         start, end = np.array(self.start_box), np.array(self.end_box)

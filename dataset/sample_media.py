@@ -41,7 +41,9 @@ _VIDEO_OPTIONS = {
 }
 
 
-def write_clip(plan: ClipPlan, config: SampleClipsConfig, path: str) -> None:
+def write_clip(
+    plan: ClipPlan, config: SampleClipsConfig, path: str | os.PathLike[str]
+) -> None:
     """Makes a clip: H.264 and AAC in MP4, under its name once complete."""
     waveform = render_waveform(plan, config)
     unfinished = f"{path}.part"
@@ -123,9 +125,9 @@ class _Actor:
 
     def _opacity(self, time_s: float) -> float:
         sight = self._sight
-        # Half a frame more at both ends, so that they fade alike.
-        since_s = time_s - sight.start_s + 0.5 * self._frame_s
-        left_s = sight.end_s - time_s - 0.5 * self._frame_s
+        # Half-way through a frame's display, so that both ends fade alike.
+        middle_s = time_s + 0.5 * self._frame_s
+        since_s, left_s = middle_s - sight.start_s, sight.end_s - middle_s
         if min(since_s, left_s) < 0:
             return 0.0
         return min(since_s / FADE_S, left_s / FADE_S, 1.0)

@@ -163,6 +163,13 @@ def test_another_config_is_refused(directory):
         sample_clips.write_sample_clips(directory, other)
 
 
+def test_a_manifest_of_other_clips_is_not_overwritten(tmp_path):
+    (tmp_path / "manifest.csv").write_text("mine")
+    with pytest.raises(sample_clips.SampleClipsError, match=r"manifest\.csv"):
+        sample_clips.write_sample_clips(tmp_path, CONFIG)
+    assert (tmp_path / "manifest.csv").read_text() == "mine"
+
+
 def test_failed_clip_leaves_no_clip_behind(tmp_path, monkeypatch):
     def fail(plan, config):
         raise OSError("no space")

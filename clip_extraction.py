@@ -1,6 +1,6 @@
 """From one media file to the features of its bags.
 
-The one place where decoding, EdgeBoxes, CaffeNet and VGGish meet; used by
+The one place where decoding, EdgeBoxes and the base networks meet; used by
 extract_features.py and by whatever else starts from a video.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 import cv2
@@ -22,8 +21,9 @@ from dataset.shards import ClipError
 from fast_rcnn_features.edge_boxes import EdgeBoxes
 from fast_rcnn_features.features import RegionFeatures
 from flags import ConfigError, RecipeConfig
-from vggish import checkpoint, mel_features, network
+from vggish import mel_features
 from vggish.cvssp_features import cvssp_log_mel
+from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
 
 _RATE_HZ = 16_000
 _RANDOM = "random"
@@ -116,7 +116,7 @@ class ClipExtractor:
         if self._visual:
             self._edge_boxes, self._region_features = _visual_stages(config)
         if self._audio:
-            self._embed = _audio_stage(config)
+            self._segment_embeddings = _audio_stage(config)
 
     def __call__(self, row: ManifestRow) -> ClipFeatures:
         """Extracts one clip.
@@ -166,11 +166,13 @@ class ClipExtractor:
                 raise ValueError("no sound track")
             waveform = np.zeros(round(clip.duration_s * _RATE_HZ), np.float32)
         if waveform is None:
-            return _no_segments()
-        log_mel = mel_features.log_mel_patches(waveform, _RATE_HZ, hop_s)
+            return _no_segments(EMBEDDING_SIZES[self._config.audio_network])
+        log_mel = mel_features.log_mel_patches(
+            waveform, _RATE_HZ, hop_s, self._segment_embeddings.log_offset
+        )
         return {
             "log_mel": log_mel,
-            "segments": self._embed(log_mel).numpy(),
+            "segments": self._segment_embeddings(log_mel),
             "segment_times_s": mel_features.segment_times_s(
                 len(log_mel), hop_s
             ),
@@ -192,16 +194,15 @@ def _visual_stages(config: RecipeConfig) -> tuple[EdgeBoxes, RegionFeatures]:
     return edge_boxes, region_features
 
 
-def _audio_stage(config: RecipeConfig) -> tf.types.experimental.GenericFunction:
+def _audio_stage(config: RecipeConfig) -> SegmentEmbeddings:
     activation = config.embedding_activation
-    model = network.build_vggish(
-        None if activation == "none" else activation, seed=config.network_seed
-    )
-    if path := _path_or_none(config.audio_weights):
-        with _named("--audio_weights"):
-            checkpoint.load(model, path)
-    patches = tf.TensorSpec([None, 96, 64], tf.float32)
-    return tf.function(functools.partial(model, training=False), [patches])
+    with _named("--audio_weights"):
+        return SegmentEmbeddings(
+            config.audio_network,
+            _path_or_none(config.audio_weights),
+            None if activation == "none" else activation,
+            config.network_seed,
+        )
 
 
 def _path_or_none(weights: str) -> str | None:
@@ -231,10 +232,10 @@ def _concatenate(
     return np.concatenate([np.empty(empty_shape, np.float32), *arrays])
 
 
-def _no_segments() -> dict[str, np.ndarray]:
+def _no_segments(segment_size: int) -> dict[str, np.ndarray]:
     return {
         "log_mel": np.empty((0, 96, 64), np.float32),
-        "segments": np.empty((0, 128), np.float32),
+        "segments": np.empty((0, segment_size), np.float32),
         "segment_times_s": np.empty((0, 2), np.float32),
         "cvssp_log_mel": np.empty((0, 64), np.float32),
     }

@@ -81,6 +81,7 @@ class Trainer:
                 config.audio_units,
                 config.dropout,
                 config.seed,
+                self._store.segment_size,
             ),
         )
         if config.fc_weights:

@@ -43,14 +43,14 @@ def load_batch(
 
     Returns:
         `regions` float16 [B, M, 9216], `region_mask` bool [B, M], `segments`
-        float32 [B, T, 128], `segment_mask` bool [B, T], `labels` float32
-        [B, C].
+        float32 [B, T, store.segment_size], `segment_mask` bool [B, T],
+        `labels` float32 [B, C].
     """
     size, regions, segments = dataclasses.astuple(shape)
     batch = {
         "regions": np.zeros((size, regions, 9216), np.float16),
         "region_mask": np.zeros((size, regions), bool),
-        "segments": np.zeros((size, segments, 128), np.float32),
+        "segments": np.zeros((size, segments, store.segment_size), np.float32),
         "segment_mask": np.zeros((size, segments), bool),
         "labels": np.zeros((size, len(store.class_names)), np.float32),
     }

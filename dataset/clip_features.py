@@ -29,7 +29,8 @@ class ClipFeatures:
         frame_times_s: Instants of all sampled frames, float32 [F].
         frame_size_px: Width and height of the frames, int32 [2].
         log_mel: Log-mel patches, float32 [T, 96, 64].
-        segments: Embeddings of the frozen base network, float32 [T, 128].
+        segments: Embeddings of the frozen base network, float32 [T, 128] of
+            VGGish or [T, 1024] of YAMNet.
         segment_times_s: Onset and offset of each segment, float32 [T, 2].
         cvssp_log_mel: Input of the CVSSP systems, float32 [240, 64]; [0, 64]
             without sound.
@@ -63,7 +64,9 @@ class ClipFeatures:
             )
 
 
-# Feature name -> dtype and shape; -1 stands for a length of its own.
+# Feature name -> dtype and shape; -1 stands for a length of its own. The size
+# of a segment depends on the base network, so that records keep it besides.
+_SEGMENT_SIZE = "segment_size"
 _ARRAYS = {
     "regions": (np.float16, (-1, 9216)),
     "boxes": (np.float32, (-1, 4)),
@@ -72,7 +75,7 @@ _ARRAYS = {
     "frame_times_s": (np.float32, (-1,)),
     "frame_size_px": (np.int32, (2,)),
     "log_mel": (np.float32, (-1, 96, 64)),
-    "segments": (np.float32, (-1, 128)),
+    "segments": (np.float32, (-1, -1)),
     "segment_times_s": (np.float32, (-1, 2)),
     "cvssp_log_mel": (np.float32, (-1, 64)),
 }
@@ -80,10 +83,11 @@ _ARRAYS = {
 
 def schema() -> dict[str, dict]:
     """Names, types and shapes of a record's arrays, for dataset_info.json."""
-    return {
+    arrays = {
         name: {"dtype": np.dtype(dtype).name, "shape": list(shape)}
         for name, (dtype, shape) in _ARRAYS.items()
     }
+    return {**arrays, _SEGMENT_SIZE: {"dtype": "int64", "shape": []}}
 
 
 def check_finite(features: ClipFeatures) -> None:
@@ -116,6 +120,8 @@ def to_record(features: ClipFeatures) -> bytes:
     for name, (dtype, shape) in _ARRAYS.items():
         array = _as_little_endian(features, name, dtype, shape)
         entries[name].bytes_list.value.append(array.tobytes())
+    segment_size = features.segments.shape[1]
+    entries[_SEGMENT_SIZE].int64_list.value.append(segment_size)
     check_finite(features)
     return example.SerializeToString()
 
@@ -146,15 +152,17 @@ def from_record(record: bytes) -> ClipFeatures:
     """
     example = tf.train.Example.FromString(record)
     entries = example.features.feature
-    missing = sorted({"clip_id", "labels", *_ARRAYS} - set(entries))
+    expected = {"clip_id", "labels", _SEGMENT_SIZE, *_ARRAYS}
+    missing = sorted(expected - set(entries))
     if missing:
         raise ValueError(
             f"Expected a clip's record, received one without {missing}."
         )
+    (segment_size,) = entries[_SEGMENT_SIZE].int64_list.value
     arrays = {
         name: np.frombuffer(
             entries[name].bytes_list.value[0], np.dtype(dtype).newbyteorder("<")
-        ).reshape(shape)
+        ).reshape((-1, segment_size) if name == "segments" else shape)
         for name, (dtype, shape) in _ARRAYS.items()
     }
     return ClipFeatures(

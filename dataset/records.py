@@ -156,6 +156,7 @@ def _index_entry(record: bytes, offset: int) -> dict[str, Any]:
         "offset": offset,
         "num_regions": len(features.regions),
         "num_segments": len(features.segments),
+        "segment_size": features.segments.shape[1],
     }
 
 
@@ -191,6 +192,7 @@ class FeatureStore:
         missing: Clips that could not be extracted.
         max_regions: Most regions in a clip.
         max_segments: Most segments in a clip.
+        segment_size: Size of a segment's embedding; 0 without clips.
 
     Raises:
         FeaturesError: if the directory is none, is of another schema or is
@@ -214,6 +216,7 @@ class FeatureStore:
         )
         self.max_regions = max((e["num_regions"] for e in entries), default=0)
         self.max_segments = max((e["num_segments"] for e in entries), default=0)
+        self.segment_size = max((e["segment_size"] for e in entries), default=0)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -292,8 +295,9 @@ def read_index(shard_path: str) -> dict[str, list[dict]]:
     """Reads a shard's index.
 
     Returns:
-        `clips`: clip_id, labels, offset, num_regions and num_segments of each
-        clip; `missing`: clip_id, labels, stage and reason of each other one.
+        `clips`: clip_id, labels, offset, num_regions, num_segments and
+        segment_size of each clip; `missing`: clip_id, labels, stage and reason
+        of each other one.
 
     Raises:
         FeaturesError: if the shard was not completed.

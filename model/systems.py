@@ -11,7 +11,6 @@ from keras import ops
 from model import layers
 
 REGION_SIZE = 9216
-SEGMENT_SIZE = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,19 +22,19 @@ class SystemConfig:
         audio_units: Neurons of the audio layer that is learnt from scratch.
         dropout: Share of fc6's and fc7's outputs dropped in training.
         seed: Seed of the initial weights and of dropout.
+        segment_size: Size D of a segment's embedding.
     """
 
     fc_units: int = 4096
     audio_units: int = 128
     dropout: float = 0.5
     seed: int = 0
+    segment_size: int = 128
 
     def __post_init__(self) -> None:
-        if min(self.fc_units, self.audio_units) < 1:
-            raise ValueError(
-                "Expected fc_units and audio_units above 0, received "
-                f"{self.fc_units} and {self.audio_units}."
-            )
+        for name in ("fc_units", "audio_units", "segment_size"):
+            if (size := getattr(self, name)) < 1:
+                raise ValueError(f"Expected {name} above 0, received {size}.")
         if not 0 <= self.dropout < 1:
             raise ValueError(
                 f"Expected dropout in [0, 1), received {self.dropout}."
@@ -54,7 +53,7 @@ def build(
 
     Returns:
         A model from `regions` [B, M, 9216], `region_mask` bool [B, M],
-        `segments` [B, T, 128] and `segment_mask` bool [B, T], those that the
+        `segments` [B, T, D] and `segment_mask` bool [B, T], those that the
         system uses, to `scores` [B, C], `region_scores` [B, M, C] and
         `segment_scores` [B, T, C].
 
@@ -77,7 +76,7 @@ def names() -> tuple[str, ...]:
 
 def _av_two_stream(num_classes: int, config: SystemConfig) -> keras.Model:
     """Row (a): both modalities, two streams each, l2-normalised and added."""
-    regions, segments = _region_bag(), _segment_bag()
+    regions, segments = _region_bag(), _segment_bag(config)
     visual, region_scores = layers.TwoStreamScoring(
         num_classes, config.seed + 10, dtype="float32", name="visual_scoring"
     )(
@@ -114,9 +113,9 @@ def _region_bag() -> dict[str, keras.KerasTensor]:
     }
 
 
-def _segment_bag() -> dict[str, keras.KerasTensor]:
+def _segment_bag(config: SystemConfig) -> dict[str, keras.KerasTensor]:
     return {
-        "segments": keras.Input((None, SEGMENT_SIZE), name="segments"),
+        "segments": keras.Input((None, config.segment_size), name="segments"),
         "segment_mask": keras.Input((None,), dtype="bool", name="segment_mask"),
     }
 
@@ -144,7 +143,7 @@ def _visual_representation(
 def _audio_representation(
     segments: keras.KerasTensor, config: SystemConfig
 ) -> keras.KerasTensor:
-    """The layer learnt from scratch: [B, T, 128] -> [B, T, audio_units]."""
+    """The layer learnt from scratch: [B, T, D] -> [B, T, audio_units]."""
     return keras.layers.Dense(
         config.audio_units,
         activation="relu",

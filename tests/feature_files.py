@@ -18,11 +18,12 @@ def make_clip(
     num_regions: int = 3,
     num_segments: int = 2,
     seed: int = 0,
+    segment_size: int = 128,
 ) -> ClipFeatures:
     """Random features; each label adds to its own part of every feature."""
     generator = np.random.default_rng([seed, *clip_id.encode()])
     regions = generator.random((num_regions, 9216), np.float32)
-    segments = generator.random((num_segments, 128), np.float32)
+    segments = generator.random((num_segments, segment_size), np.float32)
     for label in labels:
         position = CLASS_NAMES.index(label)
         regions[:, position * 1000 : (position + 1) * 1000] += 2
@@ -67,6 +68,7 @@ def write_features(
     counts: dict[str, int],
     missing: tuple[str, ...] = (),
     shard_size: int = 4,
+    segment_size: int = 128,
 ) -> list[ManifestRow]:
     """Writes a complete features directory and returns its rows."""
     rows = make_rows(counts)
@@ -76,7 +78,12 @@ def write_features(
     def extract_clip(row: ManifestRow) -> ClipFeatures:
         if row.clip_id in missing:
             raise ClipError("decode", "made to fail")
-        return make_clip(row.clip_id, row.labels, 2 + len(row.clip_id) % 3)
+        return make_clip(
+            row.clip_id,
+            row.labels,
+            2 + len(row.clip_id) % 3,
+            segment_size=segment_size,
+        )
 
     for task in tasks:
         shards.extract(task, extract_clip)

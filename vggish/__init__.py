@@ -1,4 +1,4 @@
-"""From a waveform to log-mel patches and VGGish embeddings.
+"""From a waveform to log-mel patches and embeddings of VGGish or YAMNet.
 
 The room also makes the log-mel input of the CVSSP systems. It knows nothing of
 files, videos or labels: waveforms come in as arrays.

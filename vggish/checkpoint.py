@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vggish import weight_shapes
+
 
 def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Assigns the weights of a TensorFlow 1 checkpoint to VGGish.
@@ -58,7 +60,8 @@ def _read(
     """Values of the variables in `shapes`, from a checkpoint that fits them."""
     try:
         reader = tf.train.load_checkpoint(path)
-        _check_shapes(path, shapes, reader.get_variable_to_shape_map())
+        received = reader.get_variable_to_shape_map()
+        weight_shapes.check(path, "VGGish", shapes, received)
         return {name: reader.get_tensor(name) for name in shapes}
     except tf.errors.NotFoundError as error:
         raise FileNotFoundError(
@@ -70,23 +73,3 @@ def _read(
             f"Expected a TensorFlow checkpoint at {path}, received what cannot "
             f"be read as one ({error}); fetch it again."
         ) from error
-
-
-def _check_shapes(
-    path: str,
-    expected: Mapping[str, tuple[int, ...]],
-    received: Mapping[str, list[int]],
-) -> None:
-    problems = []
-    for name, shape in expected.items():
-        if name not in received:
-            problems.append(f"{name} is missing")
-        elif tuple(received[name]) != tuple(shape):
-            problems.append(
-                f"{name} has shape {received[name]} instead of {list(shape)}"
-            )
-    if problems:
-        raise ValueError(
-            f"Expected VGGish's weights in {path}, received a checkpoint in "
-            "which " + ", ".join(problems) + "."
-        )

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from dataset import clip_features, records
+from dataset.batches import BatchShape, load_batch
 from dataset.clip_features import UnusableFeaturesError
 from dataset.records import FeaturesError, FeatureStore, FeatureWriter
 from tests.feature_files import CLASS_NAMES, make_clip, write_features
@@ -22,13 +23,17 @@ def assert_same(first, second):
         )
 
 
+@pytest.mark.parametrize("size", [128, 1024])
 @pytest.mark.parametrize(("regions", "segments"), [(3, 2), (0, 4), (5, 0)])
-def test_record_round_trip(regions, segments):
-    clip = make_clip("a-1_2.000", ("bus", "train"), regions, segments)
+def test_record_round_trip(regions, segments, size):
+    clip = make_clip(
+        "a-1_2.000", ("bus", "train"), regions, segments, segment_size=size
+    )
     read = clip_features.from_record(clip_features.to_record(clip))
     assert_same(clip, read)
     assert read.regions.dtype == np.float16
     assert read.regions.shape == (regions, 9216)
+    assert read.segments.shape == (segments, size)
 
 
 def test_store_gives_every_clip_by_index(tmp_path):
@@ -45,6 +50,25 @@ def test_store_gives_every_clip_by_index(tmp_path):
     assert store.class_names == CLASS_NAMES
     with pytest.raises(IndexError):
         store[12]
+
+
+@pytest.mark.parametrize("size", [128, 1024])
+def test_segments_of_any_size_fill_a_batch(tmp_path, size):
+    write_features(str(tmp_path), {"val": 3}, segment_size=size)
+    store = FeatureStore(str(tmp_path), "val")
+    assert store.segment_size == size
+    batch = load_batch(store, np.array([2, 0]), BatchShape(3, 4, 5))
+    assert batch["segments"].shape == (3, 5, size)
+    np.testing.assert_array_equal(batch["segments"][0, :2], store[2].segments)
+    assert not batch["segments"][0, 2:].any()
+    assert batch["segment_mask"].sum(axis=1).tolist() == [2, 2, 0]
+
+
+def test_schema_tells_of_the_segments_size(tmp_path):
+    write_features(str(tmp_path), {"val": 1})
+    record = FeatureStore(str(tmp_path)).info["record"]
+    assert record["segments"] == {"dtype": "float32", "shape": [-1, -1]}
+    assert record["segment_size"] == {"dtype": "int64", "shape": []}
 
 
 def test_store_of_one_split(tmp_path):

@@ -264,9 +264,15 @@ def test_silence_and_sound_only(bad_manifest, tmp_path):
     sound = tmp_path / "sound"
     run(
         "extract_features.py",
-        *extract_flags(bad_manifest, sound, modalities="audio"),
+        *extract_flags(
+            bad_manifest, sound, modalities="audio", audio_network="yamnet"
+        ),
     )
     store = FeatureStore(str(sound))
+    assert store.info["recipe"]["audio_network"] == "yamnet"
+    assert store.segment_size == 1024
+    assert store[0].segments.shape == (len(store[0].log_mel), 1024)
+    assert store[0].segments.any()
     assert {"audio_only_wav", "slow_wav", "good_mp4"} <= set(store.clip_ids)
     assert all(len(store[i].regions) == 0 for i in range(len(store)))
 

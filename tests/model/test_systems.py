@@ -118,6 +118,12 @@ def test_paper_sizes():
     ]
 
 
+def test_segments_of_another_size():
+    config = SystemConfig(fc_units=4, audio_units=8, segment_size=1024)
+    model = systems.build("av_two_stream", 3, config)
+    assert model.get_layer("audio_fc").kernel.shape == (1024, 8)
+
+
 def test_hinge_loss_is_equation_2():
     # max(0, 1 - y phi) by hand: 0.5, 1.25, 0, 3 and their mean.
     labels = np.array([[1.0, 0.0], [1.0, 0.0]])
@@ -167,6 +173,7 @@ def test_pretrained_fc_weights_arrive_and_wrong_ones_are_refused():
     ("options", "message"),
     [
         ({"fc_units": 0}, "fc_units"),
+        ({"segment_size": 0}, "segment_size"),
         ({"dropout": 1.0}, "dropout"),
     ],
 )

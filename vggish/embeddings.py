@@ -1,0 +1,87 @@
+"""Embeddings of segments by the base audio network, which stays frozen."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vggish import checkpoint, yamnet_weights
+from vggish.network import build_vggish
+from vggish.yamnet import build_yamnet
+
+EMBEDDING_SIZES = {"vggish": 128, "yamnet": 1024}
+_LOG_OFFSETS = {"vggish": 0.01, "yamnet": 0.001}
+
+
+class SegmentEmbeddings:
+    """Computes the embeddings of log-mel patches.
+
+    Args:
+        network: `"vggish"` (the paper's) or `"yamnet"`.
+        weights: Published weights of the network, or None for random ones.
+        embedding_activation: VGGish's, `"relu"` or None; YAMNet has none of
+            its own.
+        seed: Decides the random weights.
+
+    Attributes:
+        log_offset: Offset before the logarithm that the patches must have.
+
+    Raises:
+        FileNotFoundError: `weights` is not there.
+        ValueError: `network` is unknown, or `weights` does not fit it.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        weights: str | os.PathLike[str] | None = None,
+        embedding_activation: str | None = "relu",
+        seed: int = 0,
+    ) -> None:
+        if network not in EMBEDDING_SIZES:
+            raise ValueError(
+                f"Expected a network of {', '.join(EMBEDDING_SIZES)}, received "
+                f"{network!r}."
+            )
+        self.log_offset = _LOG_OFFSETS[network]
+        if network == "vggish":
+            model = _vggish(weights, embedding_activation, seed)
+        else:
+            model = _yamnet(weights, seed)
+        # One trace serves any number of segments.
+        self._embed = tf.function(
+            functools.partial(model, training=False),
+            input_signature=[tf.TensorSpec([None, 96, 64], tf.float32)],
+        )
+
+    def __call__(self, log_mel: np.ndarray) -> np.ndarray:
+        """Computes the embeddings of a clip.
+
+        Args:
+            log_mel: Patches of `mel_features.log_mel_patches`, float32
+                [T, 96, 64], at least one.
+
+        Returns:
+            float32 [T, size], the size that `EMBEDDING_SIZES` has.
+        """
+        return self._embed(log_mel).numpy()
+
+
+def _vggish(
+    weights: str | os.PathLike[str] | None, activation: str | None, seed: int
+) -> keras.Model:
+    model = build_vggish(activation, seed)
+    if weights is not None:
+        checkpoint.load(model, weights)
+    return model
+
+
+def _yamnet(weights: str | os.PathLike[str] | None, seed: int) -> keras.Model:
+    model = build_yamnet(seed)
+    if weights is not None:
+        yamnet_weights.load(model, weights)
+    return keras.Model(model.input, model.output["embeddings"])

@@ -28,7 +28,9 @@ _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
 
 
-def run(main: Callable[[], int | None], *configs: type) -> None:
+def run(
+    main: Callable[..., int | None], *configs: type, positional: bool = False
+) -> None:
     """Defines the flags, parses the command line and runs `main`.
 
     The process ends with main's status, 2 for a mistake in flags or files,
@@ -37,11 +39,13 @@ def run(main: Callable[[], int | None], *configs: type) -> None:
     Args:
         main: The script's work; returns an exit status or None.
         *configs: Configurations of `flags` whose flags the script takes.
+        positional: Whether the script takes arguments that are not flags;
+            `main` is called with them.
     """
     flags.define(*configs)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app.run(lambda argv: _end(_run_main(main, argv)))
+    app.run(lambda argv: _end(_run_main(main, argv[1:], positional)))
 
 
 @contextlib.contextmanager
@@ -64,11 +68,13 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _run_main(main: Callable[[], int | None], argv: Sequence[str]) -> int:
-    if len(argv) > 1:
-        raise app.UsageError(f"Expected flags only, received {argv[1:]}.")
+def _run_main(
+    main: Callable[..., int | None], arguments: Sequence[str], positional: bool
+) -> int:
+    if arguments and not positional:
+        raise app.UsageError(f"Expected flags only, received {arguments}.")
     try:
-        return main() or 0
+        return main(*arguments) or 0
     except _USER_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return _USAGE_STATUS

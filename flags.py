@@ -67,16 +67,17 @@ class RecipeConfig:
         1000, "unless their long side would pass this one.", lower_bound=64
     )
     audio_network: str = _flag(
-        "vggish", "Base audio network.", choices=("vggish",)
+        "vggish", "Base audio network.", choices=("vggish", "yamnet")
     )
     audio_weights: str = _flag(
         "",
-        "Checkpoint of the base audio network; `random` leaves it untrained.",
+        "Weights of the base audio network: VGGish's checkpoint, YAMNet's "
+        ".h5 or .tflite; `random` leaves it untrained.",
     )
     embedding_activation: str = _flag(
         "relu",
         "Activation of VGGish's embedding: `relu` as in 2018, `none` as "
-        "since 2020.",
+        "since 2020; without effect on YAMNet's.",
         choices=("relu", "none"),
     )
     segment_hop_s: float = _flag(
@@ -191,6 +192,93 @@ class DemoConfig:
 
     demo_dir: str = _flag(
         "demo_run", "Directory for clips, features and the run."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FetchConfig:
+    """Where published weights are put, and where they come from."""
+
+    weights_dir: str = _flag("weights", "Local directory for the weights.")
+    from_file: str = _flag(
+        "",
+        "Install this local file, checked like a download, instead of "
+        "fetching; takes one name.",
+    )
+    list: bool = _flag(False, "List what can be fetched, and fetch nothing.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ManifestConfig:
+    """Which published lists become a manifest."""
+
+    dataset: str = _flag(
+        "dcase2017", "Data set.", choices=("dcase2017", "audioset")
+    )
+    lists_dir: str = _flag(
+        "", "Folder with the data set's lists.", required=True
+    )
+    output: str = _flag(
+        "",
+        "Manifest to write, manifest.csv; classes.txt goes beside it.",
+        required=True,
+    )
+    wanted_classes: str = _flag(
+        "",
+        "AudioSet: names or ids of the wanted classes, joined by `;`; all "
+        "without it.",
+    )
+    val_percent: int = _flag(
+        0,
+        "AudioSet, which has no validation split: share of the training "
+        "videos that becomes one.",
+        lower_bound=0,
+        upper_bound=50,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DownloadConfig:
+    """Which clips to fetch, from where and how politely."""
+
+    manifest: str = _flag(
+        "",
+        "Manifest whose paths are video ids, as make_manifest.py writes it; "
+        "classes.txt lies beside it.",
+        required=True,
+    )
+    clips_dir: str = _flag(
+        "",
+        "Local folder for the clips, their manifest.csv and missing_clips.csv.",
+        required=True,
+    )
+    source_url: str = _flag(
+        "https://www.youtube.com/watch?v={id}",
+        "Address of a video, with {id} in place of its id.",
+    )
+    max_height_px: int = _flag(
+        480, "Largest height of a video that is taken.", lower_bound=64
+    )
+    cookies: str = _flag(
+        "", "Cookies file in Netscape's format, of an account that may watch."
+    )
+    workers: int = _flag(
+        4, "Clips that are fetched at a time.", lower_bound=1, upper_bound=64
+    )
+    rate_limit_s: float = _flag(
+        1.0,
+        "Seconds between two videos, and between one worker's requests for a "
+        "video's addresses; doubled with each refusal in a row.",
+        lower_bound=0.0,
+    )
+    retries: int = _flag(
+        3, "Further tries after a failure that may pass.", lower_bound=0
+    )
+    timeout_s: float = _flag(
+        30.0, "Seconds for which a server may be silent.", lower_bound=0.1
+    )
+    retry_missing: bool = _flag(
+        False, "Try removed, private and blocked videos once more."
     )
 
 

@@ -27,6 +27,13 @@ setuptools.setup(
         "train",
         "evaluate",
         "demo",
+        "make_manifest",
+        "download_clips",
+        "fetch_weights",
+        "weight_sources",
+        "weights_lock",
+        "downloads",
+        "alexnet_conversion",
     ],
     install_requires=[
         # tensorflow-io has working native operations up to TensorFlow 2.17.
@@ -44,6 +51,9 @@ setuptools.setup(
         "scipy>=1.11",
         "av>=17",
         "tqdm>=4.66",
+        "yt-dlp>=2025.1",
+        "requests>=2.31",
+        "h5py>=3.10",
         "tensorboard>=2.17,<2.18",
         "setuptools<81",
     ],
@@ -53,9 +63,12 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
+            "avmil-make-manifest=make_manifest:console_entry_point",
+            "avmil-download=download_clips:console_entry_point",
             "avmil-extract=extract_features:console_entry_point",
             "avmil-train=train:console_entry_point",
             "avmil-evaluate=evaluate:console_entry_point",
+            "avmil-fetch-weights=fetch_weights:console_entry_point",
         ],
     },
 )

@@ -113,6 +113,29 @@ def read_manifest(
     return [row for row in rows if row is not None]
 
 
+def write_manifest(path: str, rows: list[ManifestRow]) -> None:
+    """Writes a manifest that `read_manifest` reads as the same rows.
+
+    Media files are named relative to the manifest's folder.
+    """
+    folder = os.path.dirname(str(path))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_REQUIRED + _OPTIONAL)
+    for row in rows:
+        media_path = _relative(row.path, folder)
+        labels = ";".join(row.labels)
+        times_s = row.start_s, row.end_s
+        writer.writerow([row.clip_id, media_path, labels, row.split, *times_s])
+    files.write_text(path, text.getvalue())
+
+
+def _relative(path: str, folder: str) -> str:
+    if files.is_remote(path) and not path.startswith(f"{folder}/"):
+        return path
+    return os.path.relpath(path, folder or os.curdir)
+
+
 def label_matrix(
     labels: list[tuple[str, ...]], class_names: tuple[str, ...]
 ) -> np.ndarray:

@@ -134,3 +134,38 @@ def test_label_matrix():
     np.testing.assert_array_equal(
         manifest.label_matrix(labels, CLASS_NAMES), [[1, 0], [0, 0], [1, 1]]
     )
+
+
+@pytest.mark.parametrize("folder", ["", "lists"])
+def test_what_is_written_is_read_as_the_same_rows(
+    tmp_path, monkeypatch, folder
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    path = f"{folder}/manifest.csv" if folder else "manifest.csv"
+    rows = [
+        ManifestRow("a", f"{folder}/a.mp4".lstrip("/"), CLASS_NAMES, "train"),
+        ManifestRow(
+            "b", f"{folder}/x/-b.mkv".lstrip("/"), (), "test", 0.1 + 0.2, 11.5
+        ),
+    ]
+    manifest.write_manifest(path, rows)
+    assert manifest.read_manifest(path, CLASS_NAMES) == rows
+    lines = (tmp_path / path).read_text().splitlines()
+    assert lines[1] == 'a,a.mp4,"bus;Air horn, truck horn",train,,'
+    assert lines[2].startswith("b,x/-b.mkv,,test,0.30000000000000004,11.5")
+
+
+def test_media_outside_the_manifests_folder_are_named_from_there(tmp_path):
+    path = str(tmp_path / "lists" / "manifest.csv")
+    (tmp_path / "lists").mkdir()
+    rows = [
+        ManifestRow("a", str(tmp_path / "a.mp4"), (), "val"),
+        ManifestRow("b", "s3://bucket/b.mp4", (), "val"),
+    ]
+    manifest.write_manifest(path, rows)
+    lines = (tmp_path / "lists" / "manifest.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in lines[1:]] == [
+        "../a.mp4",
+        "s3://bucket/b.mp4",
+    ]

@@ -1,0 +1,159 @@
+"""Fetching the clips of a manifest from a video site, several at a time."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import errno
+import glob
+import os
+import queue
+
+import av
+from yt_dlp.utils import YoutubeDLError
+
+from dataset import files
+from dataset.download_failures import PASSING, DownloadError, explain
+from dataset.download_journal import Journal, Outcome, source, video_id
+from dataset.manifest import ManifestRow
+from dataset.media_section import MediaError, Section
+from dataset.progress import Progress
+from dataset.rate_limit import RateLimit, StoppedError
+from dataset.sections import SUFFIXES, copy_section
+from dataset.video_site import SiteOptions, VideoSite
+
+_PART = ".part"
+_CLIP_ERRORS = (DownloadError, YoutubeDLError, MediaError, av.FFmpegError)
+# With these no other clip can be written either.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+class Downloader:
+    """Fetches clips into a folder.
+
+    Args:
+        clips_dir: The folder, on a local disk.
+        options: How the video site is asked.
+        rate_limit: Spaces out and ends the requests of all workers.
+        num_workers: How many clips are fetched at a time.
+        num_retries: How often a clip is tried again after a failure that may
+            pass.
+
+    Raises:
+        ValueError: If the cookies file cannot be read.
+    """
+
+    def __init__(
+        self,
+        clips_dir: str,
+        options: SiteOptions,
+        rate_limit: RateLimit,
+        num_workers: int,
+        num_retries: int,
+    ) -> None:
+        self._clips_dir = clips_dir
+        self._rate_limit = rate_limit
+        self._num_workers = num_workers
+        self._num_retries = num_retries
+        self._sites: queue.SimpleQueue[VideoSite] = queue.SimpleQueue()
+        for _ in range(num_workers):
+            self._sites.put(VideoSite(options, rate_limit))
+
+    def run(
+        self, rows: list[ManifestRow], journal: Journal, progress: Progress
+    ) -> None:
+        """Fetches clips; whatever becomes of one, the others go on.
+
+        Args:
+            rows: The clips.
+            journal: Receives the outcome of each.
+            progress: Updated for each, with the number of missing clips.
+        """
+        remove_unfinished(self._clips_dir)
+        pool = concurrent.futures.ThreadPoolExecutor(self._num_workers)
+        try:
+            row_of = {pool.submit(self._fetch, row): row for row in rows}
+            num_missing = 0
+            for future in concurrent.futures.as_completed(row_of):
+                outcome = self._outcome(future, row_of[future])
+                if outcome is not None:
+                    journal.add(outcome)
+                    num_missing += not outcome.file
+                    progress.update(missing=num_missing)
+        except KeyboardInterrupt:
+            self._rate_limit.stop("interrupted")
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _outcome(
+        self, future: concurrent.futures.Future[Outcome], row: ManifestRow
+    ) -> Outcome | None:
+        """What became of a clip; None where the work stopped before."""
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if isinstance(error, StoppedError):
+            return None
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            self._rate_limit.stop(
+                f"{self._clips_dir} cannot be written to: {error}"
+            )
+            return None
+        return _missing(row, explain(error))
+
+    def _fetch(self, row: ManifestRow) -> Outcome:
+        for _ in range(1 + self._num_retries):
+            self._rate_limit.wait()
+            try:
+                outcome = self._fetch_once(row)
+            except _CLIP_ERRORS as error:
+                if getattr(error, "errno", None) in _DISK_ERRORS:
+                    raise
+                failure = explain(error)
+            else:
+                self._rate_limit.served()
+                return outcome
+            if failure.reason not in PASSING:
+                self._rate_limit.served()
+                break
+            self._rate_limit.failed(failure.message, failure.retry_after_s)
+        return _missing(row, failure)
+
+    def _fetch_once(self, row: ManifestRow) -> Outcome:
+        end_s = float("inf") if row.end_s is None else row.end_s
+        wanted = Section(row.start_s or 0.0, end_s)
+        part = files.join(self._clips_dir, row.clip_id + _PART)
+        site = self._sites.get()
+        try:
+            sources = site.open(video_id(row))
+            file_format, section = copy_section(sources, wanted, part)
+            self._rate_limit.check()
+            name = row.clip_id + SUFFIXES[file_format]
+            os.replace(part, files.join(self._clips_dir, name))
+        finally:
+            self._sites.put(site)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(part)
+        return Outcome(
+            row.clip_id,
+            source(row),
+            name,
+            section.start_s,
+            None if row.end_s is None else section.end_s,
+        )
+
+
+def remove_unfinished(clips_dir: str) -> None:
+    """Removes what a killed download left half-written."""
+    for path in glob.glob(f"*{_PART}", root_dir=clips_dir):
+        os.remove(files.join(clips_dir, path))
+
+
+def _missing(row: ManifestRow, failure: DownloadError) -> Outcome:
+    return Outcome(
+        row.clip_id,
+        source(row),
+        reason=failure.reason.value,
+        message=failure.message,
+    )

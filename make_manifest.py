@@ -1,0 +1,87 @@
+r"""Turns a data set's published lists into a manifest.
+
+    python make_manifest.py --dataset=dcase2017 \
+        --lists_dir=Task-4-Large-scale-weakly-supervised-sound-event-detection \
+        --output=lists/manifest.csv
+
+The paths of the manifest are the whole videos, `{youtube_id}.mp4`;
+download_clips.py fetches the clips and writes a manifest of their files.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+
+import entry  # isort: skip  # Before what imports TensorFlow.
+import flags
+from dataset import audioset, dcase2017, files, manifest
+from dataset.manifest import SPLITS, ManifestRow
+
+
+def make(config: flags.ManifestConfig) -> None:
+    """Writes the manifest and its class list, and prints the counts."""
+    files.enable_remote(config.lists_dir, config.output)
+    class_names, rows = _read(config)
+    folder = os.path.dirname(config.output)
+    if folder:
+        files.make_directory(folder)
+    rows = [
+        dataclasses.replace(row, path=files.join(folder, row.path))
+        for row in rows
+    ]
+    names = "".join(f"{name}\n" for name in class_names)
+    files.write_text(files.join(folder, "classes.txt"), names)
+    manifest.write_manifest(config.output, rows)
+    print(_counts(class_names, rows))
+    print(f"{len(rows):,} clips are listed in {config.output}.")
+
+
+def _read(
+    config: flags.ManifestConfig,
+) -> tuple[tuple[str, ...], list[ManifestRow]]:
+    if config.dataset == "audioset":
+        wanted = filter(None, map(str.strip, config.wanted_classes.split(";")))
+        return audioset.read(config.lists_dir, wanted, config.val_percent)
+    if config.wanted_classes or config.val_percent:
+        raise flags.ConfigError(
+            "Expected --wanted_classes and --val_percent with "
+            f"--dataset=audioset only, received {config.dataset}."
+        )
+    return dcase2017.read(config.lists_dir)
+
+
+def _counts(class_names: tuple[str, ...], rows: list[ManifestRow]) -> str:
+    num_clips = collections.Counter(row.split for row in rows)
+    num_labels = collections.Counter(
+        (label, row.split) for row in rows for label in row.labels
+    )
+    table = [
+        (name, *(num_labels[name, split] for split in SPLITS))
+        for name in class_names
+    ]
+    totals = [sum(column) for column in list(zip(*table, strict=True))[1:]]
+    table.append(("labels", *totals))
+    table.append(("clips", *(num_clips[split] for split in SPLITS)))
+    width = max(len(name) for name, *_ in table)
+    lines = [" " * width + "".join(f"{split:>9}" for split in SPLITS)]
+    lines += [
+        f"{name:{width}}" + "".join(f"{count:>9,}" for count in counts)
+        for name, *counts in table
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads the flags and writes the manifest."""
+    make(flags.read(flags.ManifestConfig))
+
+
+def console_entry_point() -> None:
+    """Starts the script."""
+    entry.run(main, flags.ManifestConfig)
+
+
+if __name__ == "__main__":
+    console_entry_point()

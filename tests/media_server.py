@@ -1,0 +1,123 @@
+"""A server on this machine that serves, breaks off, refuses and delays."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import http.server
+import re
+import socket
+import threading
+import time
+
+MEDIA_TYPES = {"mp4": "video/mp4", "mpd": "application/dash+xml"}
+
+
+class MediaServer:
+    """Serves bytes under names, by ranges, each as its behaviours tell.
+
+    Attributes:
+        contents: Name to bytes.
+        behaviours: Name to what happens at its next requests, one each:
+            a status, "break" (half of what was promised), "silent" (no
+            answer), "slow" (after 0.3 s) or "ok"; afterwards it serves.
+        always: Name to a behaviour for all of its requests.
+        requests: (name, range or "", seconds, headers) of each request.
+        base: Address of the server.
+        url: Address of an MP4, with {id} in place of its name's stem.
+    """
+
+    def __init__(self):
+        self.contents: dict[str, bytes] = {}
+        self.behaviours = collections.defaultdict(list)
+        self.always: dict[str, object] = {}
+        self.requests: list[tuple] = []
+        self._released = threading.Event()
+
+    def count(self, name):
+        return sum(request[0] == name for request in self.requests)
+
+    @contextlib.contextmanager
+    def running(self):
+        handler = type("Handler", (_Handler,), {"media": self})
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        self.base = f"http://127.0.0.1:{server.server_address[1]}"
+        self.url = f"{self.base}/{{id}}.mp4"
+        try:
+            yield self
+        finally:
+            self._released.set()
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    media: MediaServer
+
+    def do_GET(self):
+        name = self.path.lstrip("/")
+        wanted = self.headers.get("Range", "")
+        self.media.requests.append(
+            (name, wanted, time.monotonic(), dict(self.headers))
+        )
+        waiting = self.media.behaviours[name]
+        behaviour = self.media.always.get(name, "ok")
+        if waiting:
+            behaviour = waiting.pop(0)
+        if name not in self.media.contents:
+            behaviour = 404
+        if behaviour == "silent":
+            self.media._released.wait(20)
+            return
+        if behaviour == "slow":
+            time.sleep(0.3)
+        if isinstance(behaviour, int):
+            self.send_response(behaviour)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self._send(name, wanted, behaviour)
+
+    def _send(self, name, wanted, behaviour):
+        content = self.media.contents[name]
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
+        first, last = 0, len(content) - 1
+        if match and behaviour != "no ranges":
+            first = int(match[1])
+            last = min(int(match[2] or last), last)
+            self.send_response(206)
+            size = len(content)
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        else:
+            self.send_response(200)
+        part = content[first : last + 1]
+        self.send_header("Content-Type", MEDIA_TYPES[name.split(".")[-1]])
+        self.send_header("Content-Length", str(len(part)))
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        if behaviour == "break":
+            part = part[: len(part) // 2]
+        with contextlib.suppress(OSError):
+            self.wfile.write(part)
+        if behaviour == "break":
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def allow_only_this_machine(monkeypatch):
+    """Makes a connection to any other address fail the test."""
+    connect = socket.socket.connect
+
+    def checked(self, address):
+        assert not isinstance(address, tuple) or address[0] == "127.0.0.1"
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", checked)
+    monkeypatch.setenv("no_proxy", "*")  # Also for processes started.

@@ -1,0 +1,64 @@
+"""README and docs name only what exists: flags, scripts, files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+import flags
+from tests.command_line import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+# Flags of other programs, and absl's own.
+OTHER_FLAGS = {"flagfile", "help", "logdir"}
+
+
+def known_flags():
+    configs = [c for c in vars(flags).values() if dataclasses.is_dataclass(c)]
+    fields = {f.name for config in configs for f in dataclasses.fields(config)}
+    return fields | OTHER_FLAGS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_exist(page):
+    named = set(re.findall(r"(?<![\w-])--([a-z]\w*)", page.read_text("utf-8")))
+    assert named - known_flags() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_flagfiles_and_linked_files_exist(page):
+    text = page.read_text("utf-8")
+    scripts = re.findall(r"python (\w+\.py)", text)
+    flagfiles = re.findall(r"--flagfile=(configs/[\w.]+)", text)
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", text)
+    for name in (*scripts, *flagfiles):
+        assert (ROOT / name).is_file(), name
+    for name in links:
+        assert (page.parent / name).is_file(), name
+
+
+def test_flagfiles_hold_known_flags():
+    for path in (ROOT / "configs").glob("*.flags"):
+        lines = path.read_text("utf-8").splitlines()
+        values = [line for line in lines if line and not line.startswith("#")]
+        named = {re.match(r"--(\w+)=", line).group(1) for line in values}
+        assert named <= known_flags(), path
+
+
+def test_readme_lists_every_module():
+    text = (ROOT / "README.md").read_text("utf-8")
+    missing = [
+        path.name
+        for path in ROOT.glob("*.py")
+        if path.name != "setup.py" and f"`{path.name}`" not in text
+    ]
+    assert missing == []
+
+
+def test_every_module_is_packaged():
+    text = (ROOT / "setup.py").read_text("utf-8")
+    for path in ROOT.glob("*.py"):
+        if path.name != "setup.py":
+            assert f'"{path.stem}"' in text, path.name

@@ -24,9 +24,15 @@ from flags import ConfigError, RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
+from vggish.params import VggishParams
 
 _RATE_HZ = 16_000
 _RANDOM = "random"
+_WITHOUT_FILE = {
+    "edge_forest": "--edges=gradient does without, but is not the paper's.",
+    "region_weights": "`random` leaves the network untrained.",
+    "audio_weights": "`random` leaves the network untrained.",
+}
 # Everything that a bad clip can make the stages raise.
 _CLIP_ERRORS = (
     media.MediaError,
@@ -45,8 +51,11 @@ def recipe(config: RecipeConfig) -> dict:
     not depend on where they lie, and those that it does not use not at all.
 
     Raises:
-        ConfigError: if a file that the recipe needs is not named or missing.
+        ConfigError: if a value cannot be, or a file that the recipe needs is
+            not named or missing.
     """
+    with _named("--segment_hop_s"):
+        VggishParams(patch_hop_s=config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     for name in _file_flags(config):
         path = getattr(config, name)
@@ -58,13 +67,6 @@ def recipe(config: RecipeConfig) -> dict:
         trained = path != _RANDOM or name == "edge_forest"
         values[name] = f"sha256:{_digest(name, path)}" if trained else path
     return values
-
-
-_WITHOUT_FILE = {
-    "edge_forest": "--edges=gradient does without, but is not the paper's.",
-    "region_weights": "`random` leaves the network untrained.",
-    "audio_weights": "`random` leaves the network untrained.",
-}
 
 
 def _file_flags(config: RecipeConfig) -> list[str]:
@@ -181,9 +183,10 @@ class ClipExtractor:
 
 
 def _visual_stages(config: RecipeConfig) -> tuple[EdgeBoxes, RegionFeatures]:
-    with _named("--edge_forest or --region_weights"):
+    with _named("--edge_forest"):
         forest = config.edges == "structured_forest" and config.edge_forest
         edge_boxes = EdgeBoxes(config.edges, config.max_boxes, forest or None)
+    with _named("--region_weights"):
         region_features = RegionFeatures(
             config.region_network,
             _path_or_none(config.region_weights),

@@ -8,9 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-# Before TensorFlow is imported: its start-up notes are not for users.
+# Before TensorFlow is imported: most of its notes are not for users.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import tensorflow as tf
 from absl import app
 
 import flags
@@ -23,6 +24,10 @@ _USER_ERRORS = (
     ManifestError,
     FeaturesError,
     OSError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
 )
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
@@ -84,13 +89,12 @@ def _run_main(
 
 
 def _end(status: int) -> None:
-    """Ends the process.
+    """Ends the process without the interpreter's shut-down.
 
-    After an access to s3://, tensorflow-io aborts while the interpreter shuts
-    down; by then all work is done, so that the shut-down is left out.
+    All work is done by then, and the shut-down can crash: tensorflow-io
+    aborts in it after an access to s3://, and threads of tf.data may still be
+    calling Python.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    if "tensorflow_io" in sys.modules:
-        os._exit(status)
-    sys.exit(status)
+    os._exit(status)

@@ -30,6 +30,7 @@ def evaluate(config: flags.EvaluationConfig) -> evaluation.Result:
     directory = RunDirectory(config.run_dir)
     train_config, trained_on = directory.read()
     if config.use_saved_scores:
+        print(_describe_saved(directory))
         val, test = (_saved_scores(directory, split) for split in _SPLITS)
     else:
         val, test = _score(directory, config, train_config, trained_on)
@@ -56,6 +57,12 @@ def _score(
 ) -> list[ScoreSet]:
     features_dir = config.features_dir or train_config.features_dir
     stores = [FeatureStore(features_dir, split) for split in _SPLITS]
+    for split, store in zip(_SPLITS, stores, strict=True):
+        if not len(store):
+            raise FeaturesError(
+                f"Expected clips in the split {split!r} of {features_dir}, "
+                "received none."
+            )
     _check_features(features_dir, stores[0].info, trained_on)
     loaded = directory.load(config.checkpoint, train_config.system)
     if loaded is None:
@@ -64,7 +71,7 @@ def _score(
             "train.py has not saved one yet."
         )
     system, state = loaded
-    print(f"Scoring with the weights of step {state.step}.")
+    print(f"Scoring with the {config.checkpoint} weights, step {state.step}.")
     with Progress(sum(map(len, stores)), "clip") as progress:
         score_sets = [
             scoring.score(
@@ -75,16 +82,35 @@ def _score(
     for split, score_set in zip(_SPLITS, score_sets, strict=True):
         path = directory.file(f"scores-{split}.npz")
         files.write_bytes(path, score_set.to_bytes())
+    source = {"checkpoint": config.checkpoint, "step": state.step}
+    files.write_json(directory.file("scores.json"), source)
     return score_sets
 
 
 def _check_features(features_dir: str, info: dict, trained_on: dict) -> None:
-    for name in ("recipe", "class_names"):
-        if info[name] != trained_on[name]:
-            raise FeaturesError(
-                f"Expected features with the {name} that the run was trained "
-                f"on, received others in {features_dir}."
-            )
+    there = {**info["recipe"], "classes": info["class_names"]}
+    trained = {**trained_on["recipe"], "classes": trained_on["class_names"]}
+    differing = [
+        f"{name}: trained on {value!r}, received {there.get(name)!r}"
+        for name, value in trained.items()
+        if there.get(name) != value
+    ]
+    if differing:
+        listed = "\n  ".join(differing)
+        raise FeaturesError(
+            "Expected the features that the run was trained on, received "
+            f"others in {features_dir}:\n  {listed}"
+        )
+
+
+def _describe_saved(directory: RunDirectory) -> str:
+    path = directory.file("scores.json")
+    if not files.exists(path):
+        return "Scores of unknown weights."
+    source = files.read_json(path)
+    return (
+        f"Scores of the {source['checkpoint']} weights, step {source['step']}."
+    )
 
 
 def _saved_scores(directory: RunDirectory, split: str) -> ScoreSet:

@@ -32,8 +32,11 @@ def extract(
     class_names, rows = _read_clips(config)
     tasks = shards.plan(rows, config.features_dir, config.shard_size)
     recipe = clip_extraction.recipe(recipe_config)
-    shards.open_features_dir(config.features_dir, recipe, class_names, tasks)
+    files.make_directory(config.features_dir)
     with locking.exclusive(config.features_dir):
+        shards.open_features_dir(
+            config.features_dir, recipe, class_names, tasks, config.shard_size
+        )
         try:
             _run(config, recipe_config, tasks)
         finally:
@@ -70,7 +73,7 @@ def _run(
         return
     total = sum(len(task.rows) for task in tasks)
     done = total - sum(task.num_open() for task in open_tasks)
-    num_cores = len(os.sched_getaffinity(0))
+    num_cores = _num_cores()
     num_workers = min(config.workers or num_cores, len(open_tasks))
     make_extractor = functools.partial(
         clip_extraction.ClipExtractor,
@@ -79,6 +82,13 @@ def _run(
     )
     with Progress(total, "clip", done) as progress:
         workers.run(open_tasks, make_extractor, num_workers, progress)
+
+
+def _num_cores() -> int:
+    """Cores that this process may use; not every system can tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _reopen_failed(tasks: list[shards.ShardTask]) -> None:

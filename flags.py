@@ -306,6 +306,7 @@ def _define_field(field: dataclasses.Field) -> None:
         define_flag(field.name, default, help_text, **options)
     if required:
         flags.mark_flag_as_required(field.name)
+        flags.register_validator(field.name, bool, "Expected a value.")
     # Shown by --help, as if the entry script had defined it.
     flags.FLAGS.register_key_flag_for_module(
         sys.argv[0], flags.FLAGS[field.name]

@@ -18,7 +18,14 @@ from dataset import files
 from flags import ConfigError, TrainConfig, to_flagfile
 
 # Flags that a run may change when it goes on.
-_FREE = ("run_dir", "features_dir", "steps")
+_FREE = (
+    "run_dir",
+    "features_dir",
+    "steps",
+    "log_every",
+    "validate_every",
+    "checkpoint_every",
+)
 _PACKAGES = ("avmil", "tensorflow", "keras", "numpy", "scikit-learn")
 
 
@@ -107,7 +114,7 @@ class RunDirectory:
             if name not in _FREE and old["config"].get(name) != value
         ]
         differing += [
-            f"features, {name}: not those that the run started with"
+            f"features: not the {name} that the run started with"
             for name, value in new["features"].items()
             if old["features"].get(name) != value
         ]

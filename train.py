@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
+import os
 import time
 from collections.abc import Callable
 
@@ -23,7 +25,7 @@ import tensorflow as tf
 
 import flags
 import scoring
-from dataset import files
+from dataset import files, locking
 from dataset.balanced import BalancedSampler
 from dataset.batches import Batch, read_ahead
 from dataset.progress import Progress
@@ -54,6 +56,7 @@ class Trainer:
         # Before loading too: it decides whether the loss is scaled.
         keras.mixed_precision.set_dtype_policy(config.precision)
         self._system, self._state = self._restore() or self._start()
+        _check_inputs(self._system, self._store)
         self._writer = tf.summary.create_file_writer(
             self._directory.file("tensorboard")
         )
@@ -104,6 +107,11 @@ class Trainer:
         seeds = zip(_dropout_seeds(system), state.dropout_seeds, strict=True)
         for variable, value in seeds:
             variable.assign(value)
+        if state.step > self._config.steps:
+            raise flags.ConfigError(
+                f"--steps: Expected at least the {state.step} steps that "
+                f"{self._config.run_dir} has, received {self._config.steps}."
+            )
         print(f"Going on after step {state.step}.")
         return system, state
 
@@ -130,10 +138,11 @@ class Trainer:
                 loss = self._step(batch)
                 progress.update(loss=f"{loss:.4f}")
                 if state.step % config.log_every == 0:
-                    now_s = time.monotonic()
-                    self._log(loss, now_s - interval_s)
-                    interval_s = now_s
+                    self._log(loss, time.monotonic() - interval_s)
+                    interval_s = time.monotonic()
+                pause_s = time.monotonic()
                 self._validate_and_save()
+                interval_s += time.monotonic() - pause_s
                 if interrupted():
                     self._save()
                     raise KeyboardInterrupt
@@ -146,7 +155,13 @@ class Trainer:
             return_dict=True,
         )
         self._state.step += 1
-        return float(logs["loss"])
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise flags.ConfigError(
+                f"Expected a finite loss, received {loss} at step "
+                f"{self._state.step}. Try a lower --learning_rate."
+            )
+        return loss
 
     def _log(self, loss: float, interval_s: float) -> None:
         config = self._config
@@ -214,8 +229,27 @@ def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
             raise FeaturesError(
                 f"Expected clips in the split {split!r}, received none."
             )
-    if not train.labels.any():
-        raise FeaturesError("Expected labelled training clips, received none.")
+        if not store.labels.any():
+            raise FeaturesError(
+                f"Expected labelled clips in {split!r}, received none."
+            )
+    if len(train.class_names) < 2:
+        raise FeaturesError(
+            "Expected two classes or more: the scores of a clip are divided "
+            "by their norm, which leaves 1 or -1 of a single one."
+        )
+    if unlabelled := int((train.labels.sum(axis=1) == 0).sum()):
+        print(f"{unlabelled} training clips have no label and are not drawn.")
+
+
+def _check_inputs(system: keras.Model, store: FeatureStore) -> None:
+    counts = {"regions": store.max_regions, "segments": store.max_segments}
+    for name, count in counts.items():
+        if name in system.input and not count:
+            raise FeaturesError(
+                f"Expected features with {name}, which {system.name} needs, "
+                "received none: were they extracted with --modalities?"
+            )
 
 
 def _initialise_fc(system: keras.Model, path: str) -> None:
@@ -234,7 +268,13 @@ def main() -> None:
     """Reads the flags and trains."""
     config = flags.read(flags.TrainConfig)
     files.enable_remote(config.features_dir, config.run_dir)
-    Trainer(config).run()
+    if not files.is_remote(config.features_dir):
+        # evaluate.py may be started elsewhere.
+        features_dir = os.path.abspath(config.features_dir)
+        config = dataclasses.replace(config, features_dir=features_dir)
+    files.make_directory(config.run_dir)
+    with locking.exclusive(config.run_dir):
+        Trainer(config).run()
 
 
 def console_entry_point() -> None:

@@ -25,7 +25,7 @@ def exclusive(directory: str) -> Iterator[None]:
     with open(files.join(directory, ".lock"), "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise FeaturesError(
                 f"Expected {directory} to be free, but another process is "
                 "writing to it. Wait for it or name another directory."

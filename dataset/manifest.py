@@ -105,7 +105,12 @@ def read_manifest(
     if problems := _header_problems(header):
         raise ManifestError(path, problems)
     parser = _RowParser(path, class_names, allow_outside_paths)
-    rows = [parser.parse(record, reader.line_num) for record in reader]
+    try:
+        rows = [parser.parse(record, reader.line_num) for record in reader]
+    except csv.Error as error:
+        raise ManifestError(
+            path, [f"line {reader.line_num + 1}: Expected CSV: {error}."]
+        ) from error
     if not rows:
         parser.problems.append("Expected clips, received a header only.")
     if parser.problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ INFO_NAME = "dataset_info.json"
 _LENGTH_BYTES, _CRC_BYTES = 8, 4
 # No clip id starts with a dot.
 _CURRENT = ".current"
+_EXAMPLE, _FAILED = ".example", ".failed.json"
 
 
 class FeaturesError(ValueError):
@@ -82,7 +83,7 @@ class FeatureWriter:
         if not files.exists(self._part(_CURRENT)):
             return None
         clip_id = files.read_bytes(self._part(_CURRENT)).decode()
-        return None if self.holds(clip_id) else clip_id
+        return None if clip_id in self.held() else clip_id
 
     def add(self, features: clip_features.ClipFeatures) -> None:
         """Keeps a clip's features.
@@ -91,20 +92,24 @@ class FeatureWriter:
             UnusableFeaturesError: for a wrong shape, a NaN or an infinity.
         """
         record = clip_features.to_record(features)
-        self._write_part(f"{features.clip_id}.example", record)
+        self._write_part(features.clip_id + _EXAMPLE, record)
 
     def fail(self, clip: MissingClip) -> None:
         """Keeps the reason why a clip has no features."""
         content = dataclasses.asdict(clip)
         files.make_directory(self._parts)
-        files.write_json(self._part(f"{clip.clip_id}.failed.json"), content)
+        files.write_json(self._part(clip.clip_id + _FAILED), content)
 
-    def holds(self, clip_id: str) -> bool:
-        """Says whether a clip, or its failure, is kept already."""
-        return any(
-            files.exists(self._part(f"{clip_id}.{kind}"))
-            for kind in ("example", "failed.json")
-        )
+    def held(self) -> set[str]:
+        """The clips that are kept already, or their failures."""
+        if not files.exists(self._parts):
+            return set()
+        return {
+            name.removesuffix(kind)
+            for name in tf.io.gfile.listdir(self._parts)
+            for kind in (_EXAMPLE, _FAILED)
+            if name.endswith(kind)
+        }
 
     def close(self, clip_ids: list[str]) -> None:
         """Joins the kept clips into the shard and writes its index.
@@ -118,11 +123,11 @@ class FeatureWriter:
         with tf.io.TFRecordWriter(temporary) as writer:
             offset = 0
             for clip_id in clip_ids:
-                failed = self._part(f"{clip_id}.failed.json")
+                failed = self._part(clip_id + _FAILED)
                 if files.exists(failed):
                     index["missing"].append(files.read_json(failed))
                     continue
-                record = files.read_bytes(self._part(f"{clip_id}.example"))
+                record = files.read_bytes(self._part(clip_id + _EXAMPLE))
                 writer.write(record)
                 index["clips"].append(_index_entry(record, offset))
                 offset += len(record) + _LENGTH_BYTES + 2 * _CRC_BYTES
@@ -136,8 +141,8 @@ class FeatureWriter:
         The clips that it has are kept.
         """
         for entry in self.index()["clips"]:
-            record = _read_record(self._path, entry["offset"])
-            self._write_part(f"{entry['clip_id']}.example", record)
+            record = _read_record(self._path, entry)
+            self._write_part(entry["clip_id"] + _EXAMPLE, record)
         tf.io.gfile.remove(index_path(self._path))
 
     def _part(self, name: str) -> str:
@@ -154,25 +159,36 @@ def _index_entry(record: bytes, offset: int) -> dict[str, Any]:
         "clip_id": features.clip_id,
         "labels": list(features.labels),
         "offset": offset,
+        "crc32": zlib.crc32(record),
         "num_regions": len(features.regions),
         "num_segments": len(features.segments),
         "segment_size": features.segments.shape[1],
     }
 
 
-def _read_record(path: str, offset: int) -> bytes:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        file.seek(offset)
-        header = file.read(_LENGTH_BYTES + _CRC_BYTES)
-        if len(header) == _LENGTH_BYTES + _CRC_BYTES:
-            (length,) = struct.unpack("<Q", header[:_LENGTH_BYTES])
+def _read_record(path: str, entry: dict[str, Any]) -> bytes:
+    """Reads a clip's record and checks it against the index.
+
+    The records' own checksums need TensorFlow's reader, which cannot seek.
+    """
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            file.seek(entry["offset"])
+            header = file.read(_LENGTH_BYTES + _CRC_BYTES)
+            length = int.from_bytes(header[:_LENGTH_BYTES], "little")
             record = file.read(length) if length < 1 << 31 else b""
-            if len(record) == length:
-                return record
-    raise FeaturesError(
-        f"Expected a record at byte {offset} of {path}, received the end of "
-        "the file: it is damaged. Delete it with its index and extract again."
-    )
+    except tf.errors.OpError as error:
+        raise FeaturesError(
+            f"Expected a shard that can be read, received {path}: "
+            f"{error.message}."
+        ) from error
+    if zlib.crc32(record) != entry["crc32"]:
+        raise FeaturesError(
+            f"Expected clip {entry['clip_id']} at byte {entry['offset']} of "
+            f"{path}, received something else: the shard is damaged. Delete "
+            "it with its index and extract again."
+        )
+    return record
 
 
 class FeatureStore:
@@ -202,13 +218,13 @@ class FeatureStore:
     def __init__(self, features_dir: str, split: str | None = None) -> None:
         self.info = read_info(features_dir)
         self.class_names = tuple(self.info["class_names"])
-        self._places: list[tuple[str, int]] = []
+        self._places: list[tuple[str, dict]] = []
         self.missing: list[MissingClip] = []
         entries: list[dict] = []
         for path in _shard_paths(features_dir, self.info, split):
             index = read_index(path)
             entries += index["clips"]
-            self._places += [(path, e["offset"]) for e in index["clips"]]
+            self._places += [(path, entry) for entry in index["clips"]]
             self.missing += [_missing_clip(e) for e in index["missing"]]
         self.clip_ids = [entry["clip_id"] for entry in entries]
         self.labels = manifest.label_matrix(
@@ -226,20 +242,9 @@ class FeatureStore:
 
         Raises:
             IndexError: beyond the last clip.
-            ValueError: for a damaged record, or one that is not finite.
+            FeaturesError: for a damaged record.
         """
-        path, offset = self._places[index]
-        record = _read_record(path, offset)
-        try:
-            features = clip_features.from_record(record)
-        # DecodeError is what protobuf raises for bytes that are no message.
-        except (ValueError, _decode_error()) as error:
-            raise FeaturesError(
-                f"Expected clip {self.clip_ids[index]} at byte {offset} of "
-                f"{path}, received something else: {error}"
-            ) from error
-        clip_features.check_finite(features)
-        return features
+        return clip_features.from_record(_read_record(*self._places[index]))
 
     def missing_labels(self) -> np.ndarray:
         """Labels of the missing clips, {0, 1} of shape [N missing, C]."""
@@ -247,10 +252,10 @@ class FeatureStore:
         return manifest.label_matrix(labels, self.class_names)
 
 
-def _decode_error() -> type[Exception]:
-    from google.protobuf import message
-
-    return message.DecodeError
+def has_shards(features_dir: str) -> bool:
+    """Says whether anything was extracted into a directory."""
+    names = tf.io.gfile.listdir(features_dir)
+    return any(".tfrecord" in name for name in names)
 
 
 def read_info(features_dir: str) -> dict[str, Any]:
@@ -267,6 +272,8 @@ def read_info(features_dir: str) -> dict[str, Any]:
             f"Expected a features directory, received {features_dir} without "
             f"{INFO_NAME}. extract_features.py makes one."
         ) from error
+    except ValueError as error:
+        raise FeaturesError(str(error)) from error
     if info.get("schema_version") != SCHEMA_VERSION:
         raise FeaturesError(
             f"Expected schema version {SCHEMA_VERSION} in {path}, received "
@@ -295,7 +302,7 @@ def read_index(shard_path: str) -> dict[str, list[dict]]:
     """Reads a shard's index.
 
     Returns:
-        `clips`: clip_id, labels, offset, num_regions, num_segments and
+        `clips`: clip_id, labels, offset, crc32, num_regions, num_segments and
         segment_size of each clip; `missing`: clip_id, labels, stage and reason
         of each other one.
 
@@ -309,6 +316,8 @@ def read_index(shard_path: str) -> dict[str, list[dict]]:
             f"Expected the shard {shard_path}, received none: its extraction "
             "is not complete. Run extract_features.py again; it goes on."
         ) from error
+    except ValueError as error:
+        raise FeaturesError(str(error)) from error
 
 
 def _missing_clip(entry: dict[str, Any]) -> MissingClip:

@@ -17,6 +17,10 @@ from dataset.manifest import ManifestRow
 ExtractClip = Callable[[ManifestRow], ClipFeatures]
 
 
+# Keys whose values would not help a reader of the message.
+_DESCRIBED = ("recipe", "clips_sha256", "num_shards")
+
+
 class ClipError(Exception):
     """A clip that cannot be extracted: in which stage, and why."""
 
@@ -56,9 +60,9 @@ class ShardTask:
     def num_open(self) -> int:
         """How many of its clips are not extracted yet."""
         writer = self.writer()
-        if writer.is_complete():
-            return 0
-        return sum(not writer.holds(row.clip_id) for row in self.rows)
+        return (
+            0 if writer.is_complete() else len(self.rows) - len(writer.held())
+        )
 
 
 def plan(
@@ -102,8 +106,9 @@ def extract(
     writer = task.writer()
     if writer.is_complete():
         return
+    held = writer.held()
     for row in task.rows:
-        if not writer.holds(row.clip_id):
+        if row.clip_id not in held:
             writer.begin(row.clip_id)
             on_clip(_extract_one(writer, row, extract_clip))
     writer.close([row.clip_id for row in task.rows])
@@ -135,8 +140,11 @@ def open_features_dir(
     recipe: dict,
     class_names: tuple[str, ...],
     tasks: list[ShardTask],
+    shard_size: int,
 ) -> None:
     """Makes a features directory, or goes on in one of the same recipe.
+
+    A directory in which nothing was extracted yet may change its recipe.
 
     Raises:
         FeaturesError: names what differs from the directory's recipe.
@@ -147,18 +155,16 @@ def open_features_dir(
         "recipe": recipe,
         "class_names": list(class_names),
         "clips_sha256": _clips_digest(tasks),
+        "shard_size": shard_size,
         "num_shards": num_shards,
     }
-    path = files.join(features_dir, records.INFO_NAME)
-    try:
+    files.make_directory(features_dir)
+    if records.has_shards(features_dir):
         existing = records.read_info(features_dir)
-    except records.FeaturesError:
-        if files.exists(path):
-            raise
-        files.make_directory(features_dir)
+        _refuse_differences(features_dir, existing, info)
+    else:
+        path = files.join(features_dir, records.INFO_NAME)
         files.write_json(path, {**info, "record": clip_features.schema()})
-        return
-    _refuse_differences(features_dir, existing, info)
 
 
 def _refuse_differences(features_dir: str, existing: dict, info: dict) -> None:
@@ -167,8 +173,10 @@ def _refuse_differences(features_dir: str, existing: dict, info: dict) -> None:
     differing = [
         f"{name}: there {old.get(name)!r}, received {value!r}"
         for name, value in new.items()
-        if name != "recipe" and old.get(name) != value
+        if name not in _DESCRIBED and old.get(name) != value
     ]
+    if old.get("clips_sha256") != new["clips_sha256"]:
+        differing.append("manifest: other clips, labels, splits or sections")
     if differing:
         listed = "\n  ".join(differing)
         raise records.FeaturesError(

@@ -64,8 +64,11 @@ def build(
         raise ValueError(
             f"Expected a system of {', '.join(_SYSTEMS)}, received {name!r}."
         )
-    if num_classes < 1:
-        raise ValueError(f"Expected classes, received {num_classes}.")
+    if num_classes < 2:
+        raise ValueError(
+            "Expected two classes or more, since a single score divided by "
+            f"its norm is 1 or -1, received {num_classes}."
+        )
     return _SYSTEMS[name](num_classes, config or SystemConfig())
 
 

@@ -73,7 +73,9 @@ def write_features(
     """Writes a complete features directory and returns its rows."""
     rows = make_rows(counts)
     tasks = shards.plan(rows, directory, shard_size)
-    shards.open_features_dir(directory, {"made": "up"}, CLASS_NAMES, tasks)
+    shards.open_features_dir(
+        directory, {"made": "up"}, CLASS_NAMES, tasks, shard_size
+    )
 
     def extract_clip(row: ManifestRow) -> ClipFeatures:
         if row.clip_id in missing:

@@ -107,6 +107,14 @@ def test_other_encodings_and_empty_files_are_reported(tmp_path):
     assert "header only" in problems(header_only)[0]
 
 
+def test_a_stray_quote_is_a_problem_of_its_line(tmp_path):
+    rows = "".join(f"c{i},c.mp4,bus,val\n" for i in range(20_000))
+    path = write(
+        tmp_path, f'clip_id,path,labels,split\na,"a.mp4,bus,val\n{rows}'
+    )
+    assert "Expected CSV" in problems(path)[0]
+
+
 def test_missing_manifest_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         manifest.read_manifest(str(tmp_path / "none.csv"), CLASS_NAMES)

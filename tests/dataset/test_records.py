@@ -113,9 +113,9 @@ def test_an_interrupted_shard_equals_an_uninterrupted_one(tmp_path):
     for folder, order in (("whole", (0, 1, 2)), ("resumed", (2, 0, 1))):
         for index in order:  # A new writer for each clip, as after a kill.
             writer = FeatureWriter(str(tmp_path / folder), "val", 0, 1)
-            assert not writer.holds(names[index])
+            assert names[index] not in writer.held()
             writer.add(clips[index])
-            assert writer.holds(names[index])
+            assert names[index] in writer.held()
             assert not writer.is_complete()
         writer.close(names)
         assert writer.is_complete()
@@ -132,7 +132,7 @@ def test_reopened_shard_keeps_its_clips(tmp_path):
     writer.close(["a", "b"])
     writer.reopen()
     assert not writer.is_complete()
-    assert (writer.holds("a"), writer.holds("b")) == (True, False)
+    assert writer.held() == {"a"}
     writer.add(make_clip("b"))
     writer.close(["a", "b"])
     assert [c["clip_id"] for c in writer.index()["clips"]] == ["a", "b"]
@@ -155,7 +155,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, value):
     writer = FeatureWriter(str(tmp_path), "val", 0, 1)
     with pytest.raises(UnusableFeaturesError, match=r"Clip a: .* segments"):
         writer.add(clip)
-    assert not writer.holds("a")
+    assert writer.held() == set()
 
 
 def test_wrong_shapes_are_refused():
@@ -167,32 +167,41 @@ def test_wrong_shapes_are_refused():
         clip_features.to_record(flat)
 
 
-def test_nan_in_stored_features_names_the_clip(tmp_path):
+@pytest.mark.parametrize("value", [np.nan, 12345.0])
+def test_a_changed_number_is_found_and_the_clip_is_named(tmp_path, value):
     write_features(str(tmp_path), {"val": 3})
     store = FeatureStore(str(tmp_path), "val")
     shard = tmp_path / "val-00000-of-00001.tfrecord"
     content = shard.read_bytes()
-    stored = store[1].segments.tobytes()
-    position = content.index(stored)
-    nan = np.full(1, np.nan, "<f4").tobytes()
-    shard.write_bytes(content[:position] + nan + content[position + len(nan) :])
-    with pytest.raises(ValueError, match=r"Clip val001: .*segments.*NaN"):
+    position = content.index(store[1].segments.tobytes())
+    changed = np.full(1, value, "<f4").tobytes()
+    shard.write_bytes(
+        content[:position] + changed + content[position + len(changed) :]
+    )
+    with pytest.raises(FeaturesError, match=r"clip val001 .* damaged"):
         store[1]
     assert store[2].clip_id == "val002"
 
 
-def test_damaged_shards_are_named(tmp_path):
+def test_damaged_and_lost_shards_are_named(tmp_path):
     write_features(str(tmp_path), {"val": 3})
     store = FeatureStore(str(tmp_path), "val")
     shard = tmp_path / "val-00000-of-00001.tfrecord"
     content = shard.read_bytes()
     shard.write_bytes(content[:-1000])
-    with pytest.raises(FeaturesError, match="end of the file"):
+    with pytest.raises(FeaturesError, match=r"clip val002 .* damaged"):
         store[2]
     size = len(content) // 3
     shard.write_bytes(content[:12] + b"\xff" * size + content[12 + size :])
     with pytest.raises(FeaturesError, match="clip val000"):
         store[0]
+    shard.unlink()
+    with pytest.raises(FeaturesError, match=shard.name):
+        store[0]
+    index = tmp_path / f"{shard.name}.index.json"
+    index.write_text(index.read_text()[:100])
+    with pytest.raises(FeaturesError, match=f"damaged file .*{index.name}"):
+        FeatureStore(str(tmp_path), "val")
 
 
 def test_directories_that_are_no_features_are_refused(tmp_path):

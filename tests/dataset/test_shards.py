@@ -84,18 +84,23 @@ def test_other_parameters_are_refused_by_name(tmp_path):
     rows = make_rows({"train": 2, "val": 1})
     tasks = shards.plan(rows, directory, 4)
     recipe = {"max_boxes": 10, "edges": "gradient"}
-    shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks)
-    shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks)
+    wrong = {**recipe, "max_boxes": 5}
+    shards.open_features_dir(directory, wrong, CLASS_NAMES, tasks, 4)
+    # Nothing was extracted yet: a first mistake can be mended.
+    shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks, 4)
+    tasks[0].writer().begin("train000")
+    shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks, 4)
     with pytest.raises(FeaturesError, match="max_boxes: there 10, received 5"):
-        shards.open_features_dir(
-            directory, {**recipe, "max_boxes": 5}, CLASS_NAMES, tasks
-        )
+        shards.open_features_dir(directory, wrong, CLASS_NAMES, tasks, 4)
     with pytest.raises(FeaturesError, match="class_names"):
-        shards.open_features_dir(directory, recipe, CLASS_NAMES[:2], tasks)
+        shards.open_features_dir(directory, recipe, CLASS_NAMES[:2], tasks, 4)
+    # As many shards as before, but of other clips.
+    with pytest.raises(FeaturesError, match="shard_size: there 4, received 3"):
+        shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks, 3)
     relabelled = [dataclasses.replace(rows[0], labels=()), *rows[1:]]
-    with pytest.raises(FeaturesError, match="clips_sha256"):
+    with pytest.raises(FeaturesError, match="manifest: other clips"):
         shards.open_features_dir(
-            directory, recipe, CLASS_NAMES, shards.plan(relabelled, "", 4)
+            directory, recipe, CLASS_NAMES, shards.plan(relabelled, "", 4), 4
         )
 
 
@@ -103,7 +108,7 @@ def test_other_parameters_are_refused_by_name(tmp_path):
 def test_a_clip_that_kills_its_process_does_not_stop_the_job(tmp_path):
     directory = str(tmp_path)
     tasks = shards.plan(make_rows({"train": 10, "val": 2}), directory, 5)
-    shards.open_features_dir(directory, {}, CLASS_NAMES, tasks)
+    shards.open_features_dir(directory, {}, CLASS_NAMES, tasks, 5)
     with Progress(12, "clip") as progress:
         run(tasks, make_extract_clip, 2, progress)
     assert progress.done == 12

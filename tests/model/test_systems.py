@@ -185,5 +185,5 @@ def test_impossible_sizes_are_refused(options, message):
 def test_unknown_systems_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"av_two_stream.*received 'av3'"):
         systems.build("av3", 5)
-    with pytest.raises(ValueError, match="Expected classes"):
-        systems.build("av_two_stream", 0)
+    with pytest.raises(ValueError, match="Expected two classes or more"):
+        systems.build("av_two_stream", 1)

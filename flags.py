@@ -124,7 +124,13 @@ class TrainConfig:
     system: str = _flag(
         "av_two_stream",
         "System of the paper's Table 1.",
-        choices=("av_two_stream",),
+        choices=(
+            "av_two_stream",
+            "audio_two_stream",
+            "visual_two_stream",
+            "visual_wsddn",
+            "av_one_stream",
+        ),
     )
     features_dir: str = _flag(
         "", "Directory that extract_features.py wrote.", required=True

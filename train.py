@@ -93,7 +93,7 @@ class Trainer:
             keras.optimizers.Adam(
                 config.learning_rate, epsilon=config.adam_epsilon
             ),
-            loss={"scores": keras.losses.Hinge()},  # Eq. 2
+            loss={"scores": systems.loss(config.system)},
             jit_compile=config.xla,
         )
         return system, TrainState()

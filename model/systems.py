@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -41,6 +40,53 @@ class SystemConfig:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Composition:
+    """What tells one system from the others.
+
+    Attributes:
+        visual: Scoring of the bag of regions; None without pictures.
+        audio: Scoring of the bag of segments; None without sound.
+        normalised: Whether each modality's scores are l2-normalised.
+        loss: Loss over the scores of a clip.
+    """
+
+    visual: type[keras.layers.Layer] | None = None
+    audio: type[keras.layers.Layer] | None = None
+    normalised: bool = True
+    loss: type[keras.losses.Loss] = keras.losses.Hinge  # Eq. 2
+
+
+_SYSTEMS = {
+    # (a), the proposed system.
+    "av_two_stream": _Composition(
+        visual=layers.TwoStreamScoring, audio=layers.TwoStreamScoring
+    ),
+    "audio_two_stream": _Composition(audio=layers.TwoStreamScoring),  # (b)
+    "visual_two_stream": _Composition(visual=layers.TwoStreamScoring),  # (c)
+    # (d): its scores lie in [0, 1], hence the binary log-loss.
+    "visual_wsddn": _Composition(
+        visual=layers.WsddnScoring,
+        normalised=False,
+        loss=keras.losses.BinaryCrossentropy,
+    ),
+    # (e): log-sum-exp instead of localisation and sum.
+    "av_one_stream": _Composition(
+        visual=layers.OneStreamScoring, audio=layers.OneStreamScoring
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The systems that `build` knows, in the paper's order."""
+    return tuple(_SYSTEMS)
+
+
+def loss(name: str) -> keras.losses.Loss:
+    """The loss that a system is trained with; labels are 0 and 1."""
+    return _SYSTEMS[name].loss()
+
+
 def build(
     name: str, num_classes: int, config: SystemConfig | None = None
 ) -> keras.Model:
@@ -53,12 +99,12 @@ def build(
 
     Returns:
         A model from `regions` [B, M, 9216], `region_mask` bool [B, M],
-        `segments` [B, T, D] and `segment_mask` bool [B, T], those that the
-        system uses, to `scores` [B, C], `region_scores` [B, M, C] and
-        `segment_scores` [B, T, C].
+        `segments` [B, T, D] and `segment_mask` bool [B, T] to `scores` [B, C],
+        `region_scores` [B, M, C] and `segment_scores` [B, T, C]; of a single
+        modality, only its own.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or fewer than two classes.
     """
     if name not in _SYSTEMS:
         raise ValueError(
@@ -69,41 +115,56 @@ def build(
             "Expected two classes or more, since a single score divided by "
             f"its norm is 1 or -1, received {num_classes}."
         )
-    return _SYSTEMS[name](num_classes, config or SystemConfig())
+    return _compose(name, _SYSTEMS[name], num_classes, config or SystemConfig())
 
 
-def names() -> tuple[str, ...]:
-    """The systems that `build` knows, in the paper's order."""
-    return tuple(_SYSTEMS)
+def _compose(
+    name: str, parts: _Composition, num_classes: int, config: SystemConfig
+) -> keras.Model:
+    inputs, outputs, scores = {}, {}, []
+    if parts.visual:
+        bag = _region_bag()
+        scoring = parts.visual(
+            num_classes,
+            config.seed + 10,
+            dtype="float32",
+            name="visual_scoring",
+        )
+        visual, outputs["region_scores"] = scoring(
+            _visual_representation(bag["regions"], config),
+            mask=bag["region_mask"],
+        )
+        inputs |= bag
+        scores.append(_normalised(visual, "visual", parts))
+    if parts.audio:
+        bag = _segment_bag(config)
+        scoring = parts.audio(
+            num_classes, config.seed + 20, dtype="float32", name="audio_scoring"
+        )
+        audio, outputs["segment_scores"] = scoring(
+            _audio_representation(bag["segments"], config),
+            mask=bag["segment_mask"],
+        )
+        inputs |= bag
+        scores.append(_normalised(audio, "audio", parts))
+    outputs["scores"] = _added(scores)  # [B, C]
+    return keras.Model(inputs, outputs, name=name)
 
 
-def _av_two_stream(num_classes: int, config: SystemConfig) -> keras.Model:
-    """Row (a): both modalities, two streams each, l2-normalised and added."""
-    regions, segments = _region_bag(), _segment_bag(config)
-    visual, region_scores = layers.TwoStreamScoring(
-        num_classes, config.seed + 10, dtype="float32", name="visual_scoring"
-    )(
-        _visual_representation(regions["regions"], config),
-        mask=regions["region_mask"],
-    )
-    audio, segment_scores = layers.TwoStreamScoring(
-        num_classes, config.seed + 20, dtype="float32", name="audio_scoring"
-    )(
-        _audio_representation(segments["segments"], config),
-        mask=segments["segment_mask"],
-    )
-    scores = keras.layers.Add(dtype="float32", name="scores")(
-        [_normalised(visual, "visual"), _normalised(audio, "audio")]
-    )  # [B, C]
-    return keras.Model(
-        {**regions, **segments},
-        {
-            "scores": scores,
-            "region_scores": region_scores,
-            "segment_scores": segment_scores,
-        },
-        name="av_two_stream",
-    )
+def _normalised(
+    scores: keras.KerasTensor, modality: str, parts: _Composition
+) -> keras.KerasTensor:
+    if not parts.normalised:
+        return scores
+    return layers.ScoreNormalization(
+        dtype="float32", name=f"{modality}_normalization"
+    )(scores)
+
+
+def _added(scores: list[keras.KerasTensor]) -> keras.KerasTensor:
+    if len(scores) == 1:
+        return scores[0]
+    return keras.layers.Add(dtype="float32", name="scores")(scores)
 
 
 def _region_bag() -> dict[str, keras.KerasTensor]:
@@ -157,12 +218,6 @@ def _audio_representation(
     )(segments)
 
 
-def _normalised(scores: keras.KerasTensor, modality: str) -> keras.KerasTensor:
-    return layers.ScoreNormalization(
-        dtype="float32", name=f"{modality}_normalization"
-    )(scores)
-
-
 def set_fc_weights(
     model: keras.Model, weights: dict[str, keras.KerasTensor]
 ) -> None:
@@ -176,6 +231,10 @@ def set_fc_weights(
     Raises:
         ValueError: if a shape is not the layer's.
     """
+    if "regions" not in model.input:
+        raise ValueError(
+            f"Expected a system with a visual module, received {model.name}."
+        )
     for name in ("fc6", "fc7"):
         layer = model.get_layer(name)
         values = [weights[f"{name}_{kind}"] for kind in ("kernel", "bias")]
@@ -187,8 +246,3 @@ def set_fc_weights(
                     "Pretrained layers need --fc_units=4096."
                 )
         layer.set_weights(values)
-
-
-_SYSTEMS: dict[str, Callable[[int, SystemConfig], keras.Model]] = {
-    "av_two_stream": _av_two_stream,
-}

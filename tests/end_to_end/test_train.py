@@ -142,6 +142,26 @@ def test_more_steps_extend_a_run(features_dir, tmp_path):
     assert (run_dir / "checkpoints" / "last-00000010").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("system", "row"),
+    [
+        ("audio_two_stream", "(b) TS Audio-Only"),
+        ("visual_two_stream", "(c) TS Video-Only"),
+        ("visual_wsddn", "(d) TS Video-Only WSDDN-Type"),
+        ("av_one_stream", "(e) AV One Stream"),
+    ],
+)
+def test_every_system_trains_and_has_its_row(
+    features_dir, tmp_path, system, row
+):
+    changes = {"system": system, "steps": 60, "validate_every": 60}
+    run("train.py", *train_flags(features_dir, tmp_path, **changes))
+    output = run("evaluate.py", f"--run_dir={tmp_path}")
+    assert row in output
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["micro"]["f1"] > metrics["chance"]["random_mean"]["f1"]
+
+
 @pytest.mark.parametrize("precision", ["mixed_float16"])
 def test_mixed_precision_trains_and_resumes(features_dir, tmp_path, precision):
     weights = []

@@ -23,64 +23,121 @@ def make_batch(seed=0, num_clips=2, num_regions=5, num_segments=4):
     }
 
 
-def numpy_bag(proposals, classification, localisation):
+def softmax(logits, axis):
+    shifted = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return shifted / shifted.sum(axis=axis, keepdims=True)
+
+
+def two_streams(proposals, layer):
     """Eq. 1 and what follows it, for one bag."""
-    a = proposals @ classification[0] + classification[1]
-    b = proposals @ localisation[0] + localisation[1]
-    weights = np.exp(b - b.max(axis=0))
-    weighted = a * weights / weights.sum(axis=0)
-    scores = weighted.sum(axis=0)
-    return scores / np.linalg.norm(scores), weighted
+    a = linear(proposals, layer.classification)
+    weighted = a * softmax(linear(proposals, layer.localisation), 0)
+    return weighted.sum(axis=0), weighted
 
 
-def pair(layer):
-    return [np.array(weight, np.float64) for weight in layer.get_weights()]
+def wsddn(proposals, layer):
+    a = softmax(linear(proposals, layer.classification), 1)
+    weighted = a * softmax(linear(proposals, layer.localisation), 0)
+    return weighted.sum(axis=0), weighted
+
+
+def one_stream(proposals, layer):
+    a = linear(proposals, layer.classification)
+    return np.log(np.exp(a).sum(axis=0)), a
+
+
+def linear(inputs, layer):
+    kernel, bias = (np.array(w, np.float64) for w in layer.get_weights())
+    return inputs.astype(np.float64) @ kernel + bias
 
 
 def relu(values):
     return np.maximum(values, 0)
 
 
-def test_av_two_stream_against_numpy_with_masks():
-    model = systems.build("av_two_stream", 7, SMALL)
+def unit(scores):
+    return scores / np.linalg.norm(scores)
+
+
+def numpy_scores(model, batch, clip, parts):
+    """Scores of one clip and of its proposals, without any padding."""
+    total, proposals = 0, {}
+    if "visual" in parts:
+        hidden = batch["regions"][clip][batch["region_mask"][clip]]
+        for name in ("fc6", "fc7"):
+            hidden = relu(linear(hidden, model.get_layer(name)))
+        scores, proposals["region_scores"] = parts["visual"](
+            hidden, model.get_layer("visual_scoring")
+        )
+        total = total + parts["norm"](scores)
+    if "audio" in parts:
+        hidden = batch["segments"][clip][batch["segment_mask"][clip]]
+        hidden = relu(linear(hidden, model.get_layer("audio_fc")))
+        scores, proposals["segment_scores"] = parts["audio"](
+            hidden, model.get_layer("audio_scoring")
+        )
+        total = total + parts["norm"](scores)
+    return total, proposals
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        (
+            "av_two_stream",
+            {"visual": two_streams, "audio": two_streams, "norm": unit},
+        ),
+        ("audio_two_stream", {"audio": two_streams, "norm": unit}),
+        ("visual_two_stream", {"visual": two_streams, "norm": unit}),
+        ("visual_wsddn", {"visual": wsddn, "norm": np.asarray}),
+        (
+            "av_one_stream",
+            {"visual": one_stream, "audio": one_stream, "norm": unit},
+        ),
+    ],
+)
+def test_systems_against_numpy_with_masks(name, parts):
+    model = systems.build(name, 7, SMALL)
+    generator = np.random.default_rng(2)
+    for weight in model.weights[-8:]:  # Apart from the small initial scores.
+        weight.assign(generator.normal(0, 0.3, weight.shape))
     batch = make_batch()
     batch["region_mask"][0, 3:] = False
     batch["segment_mask"][1, 1:] = False
-    outputs = model.predict_on_batch(batch)
-    assert outputs["scores"].shape == (2, 7)
-    assert outputs["region_scores"].shape == (2, 5, 7)
-    assert outputs["segment_scores"].shape == (2, 4, 7)
-    fc6, fc7, audio_fc = (
-        pair(model.get_layer(name)) for name in ("fc6", "fc7", "audio_fc")
-    )
+    outputs = model.predict_on_batch({key: batch[key] for key in model.input})
     for clip in range(2):
-        regions = batch["regions"][clip][batch["region_mask"][clip]]
-        hidden = relu(regions.astype(float) @ fc6[0] + fc6[1])
-        hidden = relu(hidden @ fc7[0] + fc7[1])
-        segments = batch["segments"][clip][batch["segment_mask"][clip]]
-        heard = relu(segments @ audio_fc[0] + audio_fc[1])
-        visual, audio = (
-            model.get_layer(f"{name}_scoring") for name in ("visual", "audio")
-        )
-        seen_scores, region_scores = numpy_bag(
-            hidden, pair(visual.classification), pair(visual.localisation)
-        )
-        heard_scores, segment_scores = numpy_bag(
-            heard, pair(audio.classification), pair(audio.localisation)
-        )
+        scores, proposals = numpy_scores(model, batch, clip, parts)
+        assert set(outputs) == {"scores", *proposals}
         np.testing.assert_allclose(
-            outputs["scores"][clip], seen_scores + heard_scores, atol=2e-5
+            outputs["scores"][clip], scores, rtol=1e-4, atol=2e-5
         )
-        np.testing.assert_allclose(
-            outputs["region_scores"][clip, : len(regions)],
-            region_scores,
-            atol=2e-5,
-        )
-        np.testing.assert_allclose(
-            outputs["segment_scores"][clip, : len(segments)],
-            segment_scores,
-            atol=2e-5,
-        )
+        for key, expected in proposals.items():
+            np.testing.assert_allclose(
+                outputs[key][clip, : len(expected)],
+                expected,
+                rtol=1e-4,
+                atol=2e-4,
+            )
+            assert (outputs[key][clip, len(expected) :] == 0).all()
+
+
+def test_binary_log_loss_of_wsddn_by_hand():
+    labels = np.array([[1.0, 0.0]])
+    loss = systems.loss("visual_wsddn")(labels, np.array([[0.8, 0.25]]))
+    expected = -(np.log(0.8) + np.log(0.75)) / 2
+    assert float(loss) == pytest.approx(expected, abs=1e-6)
+
+
+def test_all_other_systems_have_the_hinge_loss():
+    assert systems.names() == (
+        "av_two_stream",
+        "audio_two_stream",
+        "visual_two_stream",
+        "visual_wsddn",
+        "av_one_stream",
+    )
+    for name in set(systems.names()) - {"visual_wsddn"}:
+        assert isinstance(systems.loss(name), keras.losses.Hinge)
 
 
 def test_padding_and_order_change_nothing():
@@ -164,6 +221,9 @@ def test_pretrained_fc_weights_arrive_and_wrong_ones_are_refused():
         layer, kind = name.split("_")
         received = getattr(model.get_layer(layer), kind)
         np.testing.assert_array_equal(np.array(received), value)
+    audio = systems.build("audio_two_stream", 3, SMALL)
+    with pytest.raises(ValueError, match=r"visual module.*audio_two_stream"):
+        systems.set_fc_weights(audio, weights)
     weights["fc7_kernel"] = weights["fc7_kernel"][:8]
     with pytest.raises(ValueError, match=r"fc7/kernel .*\(16, 16\).*\(8, 16\)"):
         systems.set_fc_weights(model, weights)

@@ -1,11 +1,12 @@
-r"""Evaluates a run on the test split: the paper's Table 1 and Table 2.
+r"""Evaluates runs on the test split: the paper's Table 1 and Table 2.
 
     python evaluate.py --run_dir=runs/a
+    python evaluate.py --runs=runs/a,runs/b,runs/c --output_dir=tables
 
 Scores validation and test, tunes a threshold for each class on validation
 only, applies them to test, prints both tables and writes `scores-*.npz`,
 `thresholds.json`, `metrics.json` and the tables as Markdown and CSV into the
-run directory.
+run directory. Several runs also get common tables, in the paper's order.
 """
 
 from __future__ import annotations
@@ -18,16 +19,43 @@ import scoring
 from dataset import files
 from dataset.progress import Progress
 from dataset.records import FeaturesError, FeatureStore
-from report import evaluation, exports, tables
+from report import evaluation, exports, rendering, tables
 from report.scores import ScoreSet
 from run_directory import RunDirectory
 
 _SPLITS = ("val", "test")
 
 
-def evaluate(config: flags.EvaluationConfig) -> evaluation.Result:
-    """Scores a run, tunes thresholds, and writes and prints the tables."""
-    directory = RunDirectory(config.run_dir)
+def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
+    """Evaluates the runs, writes the tables and prints them."""
+    run_dirs = _run_dirs(config)
+    results = [_evaluate_run(run_dir, config) for run_dir in run_dirs]
+    try:
+        text = "\n".join(table.to_text() for table in _tables(results))
+    except ValueError as error:
+        raise flags.ConfigError(f"--runs: {error}") from error
+    if config.output_dir:
+        files.make_directory(config.output_dir)
+        _write_tables(config.output_dir, results)
+        metrics = [exports.to_dict(result) for result in results]
+        files.write_json(files.join(config.output_dir, "metrics.json"), metrics)
+    print(f"\n{text}", end="")
+    return results
+
+
+def _run_dirs(config: flags.EvaluationConfig) -> list[str]:
+    if bool(config.run_dir) == bool(config.runs):
+        raise flags.ConfigError(
+            "Expected either --run_dir or --runs, received "
+            f"{'both' if config.runs else 'neither'}."
+        )
+    return [config.run_dir] if config.run_dir else config.runs.split(",")
+
+
+def _evaluate_run(
+    run_dir: str, config: flags.EvaluationConfig
+) -> evaluation.Result:
+    directory = RunDirectory(run_dir)
     train_config, trained_on = directory.read()
     if config.use_saved_scores:
         print(_describe_saved(directory))
@@ -39,13 +67,15 @@ def evaluate(config: flags.EvaluationConfig) -> evaluation.Result:
             val,
             test,
             system=train_config.system,
-            run_name=os.path.basename(os.path.normpath(config.run_dir)),
+            run_name=os.path.basename(os.path.normpath(run_dir)),
             fallback_argmax=config.fallback_argmax,
         )
     except ValueError as error:
-        raise flags.ConfigError(f"{config.run_dir}: {error}") from error
-    _write(directory, result)
-    print(_text(result), end="")
+        raise flags.ConfigError(f"{run_dir}: {error}") from error
+    named = zip(result.class_names, result.thresholds.tolist(), strict=True)
+    files.write_json(directory.file("thresholds.json"), dict(named))
+    files.write_json(directory.file("metrics.json"), exports.to_dict(result))
+    _write_tables(run_dir, [result])
     return result
 
 
@@ -67,11 +97,14 @@ def _score(
     loaded = directory.load(config.checkpoint, train_config.system)
     if loaded is None:
         raise flags.ConfigError(
-            f"Expected a checkpoint in {config.run_dir}, received none: "
+            f"Expected a checkpoint in {directory.path}, received none: "
             "train.py has not saved one yet."
         )
     system, state = loaded
-    print(f"Scoring with the {config.checkpoint} weights, step {state.step}.")
+    print(
+        f"Scoring {directory.path} with its {config.checkpoint} weights, step "
+        f"{state.step}."
+    )
     with Progress(sum(map(len, stores)), "clip") as progress:
         score_sets = [
             scoring.score(
@@ -122,32 +155,29 @@ def _saved_scores(directory: RunDirectory, split: str) -> ScoreSet:
         raise flags.ConfigError(str(error)) from error
 
 
-def _write(directory: RunDirectory, result: evaluation.Result) -> None:
-    named = zip(result.class_names, result.thresholds.tolist(), strict=True)
-    files.write_json(directory.file("thresholds.json"), dict(named))
-    files.write_json(directory.file("metrics.json"), exports.to_dict(result))
-    markdown = "\n".join(table.to_markdown() for table in _tables(result))
-    files.write_text(directory.file("tables.md"), markdown)
-    files.write_text(
-        directory.file("table1.csv"), exports.table_1_csv([result])
-    )
-    files.write_text(
-        directory.file("table2.csv"), exports.table_2_csv([result])
-    )
+def _write_tables(directory: str, results: list[evaluation.Result]) -> None:
+    contents = {
+        "tables.md": "\n".join(t.to_markdown() for t in _tables(results)),
+        "table1.csv": exports.table_1_csv(results),
+        "table2.csv": exports.table_2_csv(results),
+    }
+    for name, content in contents.items():
+        files.write_text(files.join(directory, name), content)
 
 
-def _text(result: evaluation.Result) -> str:
-    return "\n" + "\n".join(table.to_text() for table in _tables(result))
-
-
-def _tables(result: evaluation.Result) -> list:
-    return [tables.table_1([result]), tables.table_2([result])]
+def _tables(results: list[evaluation.Result]) -> list[rendering.Table]:
+    return [tables.table_1(results), tables.table_2(results)]
 
 
 def main() -> None:
     """Reads the flags and evaluates."""
     config = flags.read(flags.EvaluationConfig)
-    files.enable_remote(config.features_dir, config.run_dir)
+    files.enable_remote(
+        config.features_dir,
+        config.run_dir,
+        config.output_dir,
+        *config.runs.split(","),
+    )
     evaluate(config)
 
 

@@ -174,7 +174,13 @@ class TrainConfig:
 class EvaluationConfig:
     """Which run to evaluate and how."""
 
-    run_dir: str = _flag("", "Directory that train.py wrote.", required=True)
+    run_dir: str = _flag("", "Directory that train.py wrote.")
+    runs: str = _flag(
+        "", "Several run directories, joined by commas, for tables of all."
+    )
+    output_dir: str = _flag(
+        "", "Where the tables of several runs go; without it they are printed."
+    )
     features_dir: str = _flag(
         "", "Features to score; by default those of the training."
     )

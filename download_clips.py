@@ -20,7 +20,7 @@ import os
 import entry  # isort: skip  # Before what imports TensorFlow.
 import flags
 from dataset import clip_lists, files, locking, manifest
-from dataset.download_journal import Journal, video_id
+from dataset.download_journal import JOURNAL_NAME, Journal, video_id
 from dataset.downloading import Downloader
 from dataset.manifest import ManifestError, ManifestRow
 from dataset.progress import Progress
@@ -38,7 +38,12 @@ def download(config: flags.DownloadConfig) -> int:
     downloader = _downloader(config, rate_limit)
     files.make_directory(config.clips_dir)
     with locking.exclusive(config.clips_dir):
-        journal = Journal(config.clips_dir, rows, config.retry_missing)
+        _refuse_other_manifest(config.clips_dir)
+        site = (
+            f"{config.source_url} up to {config.max_height_px} px, "
+            f"{'with' if config.cookies else 'without'} cookies"
+        )
+        journal = Journal(config.clips_dir, rows, site, config.retry_missing)
         try:
             _run(downloader, rows, journal)
         finally:
@@ -75,6 +80,15 @@ def _check(config: flags.DownloadConfig) -> None:
         raise flags.ConfigError(
             f"Expected a file in --cookies, received {config.cookies}: there "
             "is none."
+        )
+
+
+def _refuse_other_manifest(clips_dir: str) -> None:
+    mine = files.exists(files.join(clips_dir, JOURNAL_NAME))
+    if files.exists(files.join(clips_dir, "manifest.csv")) and not mine:
+        raise flags.ConfigError(
+            f"Expected a --clips_dir of its own, received {clips_dir} with a "
+            "manifest.csv that is not a download's. Name another folder."
         )
 
 

@@ -235,6 +235,7 @@ class ManifestConfig:
         "Manifest to write, manifest.csv; classes.txt goes beside it.",
         required=True,
     )
+    overwrite: bool = _flag(False, "Replace an existing manifest.")
     wanted_classes: str = _flag(
         "",
         "AudioSet: names or ids of the wanted classes, joined by `;`; all "
@@ -290,7 +291,9 @@ class DownloadConfig:
         30.0, "Seconds for which a server may be silent.", lower_bound=0.1
     )
     retry_missing: bool = _flag(
-        False, "Try removed, private and blocked videos once more."
+        False,
+        "Try every clip once more that was missing for good: removed, "
+        "private, blocked, age-restricted, without picture or sound.",
     )
 
 

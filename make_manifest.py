@@ -1,8 +1,7 @@
 r"""Turns a data set's published lists into a manifest.
 
     python make_manifest.py --dataset=dcase2017 \
-        --lists_dir=Task-4-Large-scale-weakly-supervised-sound-event-detection \
-        --output=lists/manifest.csv
+        --lists_dir=dcase --output=lists/manifest.csv
 
 The paths of the manifest are the whole videos, `{youtube_id}.mp4`;
 download_clips.py fetches the clips and writes a manifest of their files.
@@ -13,6 +12,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+import sys
 
 import entry  # isort: skip  # Before what imports TensorFlow.
 import flags
@@ -23,8 +23,10 @@ from dataset.manifest import SPLITS, ManifestRow
 def make(config: flags.ManifestConfig) -> None:
     """Writes the manifest and its class list, and prints the counts."""
     files.enable_remote(config.lists_dir, config.output)
-    class_names, rows = _read(config)
     folder = os.path.dirname(config.output)
+    class_list = files.join(folder, "classes.txt")
+    _refuse_existing(config, class_list)
+    class_names, rows = _read(config)
     if folder:
         files.make_directory(folder)
     rows = [
@@ -32,10 +34,47 @@ def make(config: flags.ManifestConfig) -> None:
         for row in rows
     ]
     names = "".join(f"{name}\n" for name in class_names)
-    files.write_text(files.join(folder, "classes.txt"), names)
+    files.write_text(class_list, names)
     manifest.write_manifest(config.output, rows)
     print(_counts(class_names, rows))
+    for warning in _warnings(class_names, rows):
+        print(f"warning: {warning}", file=sys.stderr)
     print(f"{len(rows):,} clips are listed in {config.output}.")
+
+
+def _refuse_existing(config: flags.ManifestConfig, class_list: str) -> None:
+    if not config.output.endswith(".csv"):
+        raise flags.ConfigError(
+            f"--output: Expected a .csv file, received {config.output}."
+        )
+    existing = [p for p in (config.output, class_list) if files.exists(p)]
+    if existing and not config.overwrite:
+        raise flags.ConfigError(
+            f"--output: Expected new files, received {' and '.join(existing)}, "
+            "which exist. Name another folder, or add --overwrite."
+        )
+
+
+def _warnings(
+    class_names: tuple[str, ...], rows: list[ManifestRow]
+) -> list[str]:
+    """What makes the manifest unfit for an experiment."""
+    found = {row.split for row in rows}
+    labels = {label for row in rows for label in row.labels}
+    warnings = [
+        f"no clip is in the split {split!r}."
+        + " Thresholds need one: see --val_percent." * (split == "val")
+        for split in SPLITS
+        if split not in found
+    ]
+    warnings += [
+        f"no clip has the class {name!r}."
+        for name in class_names
+        if name not in labels
+    ]
+    if len(class_names) < 2:
+        warnings.append("there is one class, and train.py needs two.")
+    return warnings
 
 
 def _read(

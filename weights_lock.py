@@ -20,6 +20,8 @@ from downloads import replacing
 from weight_sources import FetchError, WeightFile
 
 _FILE_NAME = "weights.lock.json"
+# What OpenCV's forests begin with.
+_YAML = b"%YAML"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -139,9 +141,14 @@ def _refuse_nothing_and_web_page(path: str | os.PathLike[str]) -> None:
 
 
 def _refuse_damaged_gzip(path: str | os.PathLike[str]) -> None:
-    """Reads it to the end, where gzip keeps the content's checksum."""
+    """Reads a forest to the end, where gzip keeps its checksum."""
     try:
         with gzip.open(path) as file:
+            if file.read(len(_YAML)) != _YAML:
+                raise FetchError(
+                    f"Expected a structured edge forest, received {path}, "
+                    "which does not hold YAML."
+                )
             while file.read(_BLOCK_BYTES):
                 pass
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

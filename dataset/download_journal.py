@@ -11,7 +11,7 @@ from dataset import files
 from dataset.download_failures import PERMANENT
 from dataset.manifest import ManifestRow
 
-_NAME = "downloads.jsonl"
+JOURNAL_NAME = "downloads.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Outcome:
         end_s: Its end; None for the end of the file.
         reason: Why it is missing.
         message: What exactly happened.
+        site: How the site was asked.
     """
 
     clip_id: str
@@ -35,6 +36,7 @@ class Outcome:
     end_s: float | None = None
     reason: str = ""
     message: str = ""
+    site: str = ""
 
 
 def video_id(row: ManifestRow) -> str:
@@ -53,6 +55,8 @@ class Journal:
     Args:
         clips_dir: The folder.
         rows: The wanted clips; what is known of others is forgotten.
+        site: How the site is asked: what was missing when it was asked
+            otherwise is forgotten.
         retry_missing: Whether missing clips are forgotten too.
 
     Attributes:
@@ -60,10 +64,15 @@ class Journal:
     """
 
     def __init__(
-        self, clips_dir: str, rows: list[ManifestRow], retry_missing: bool
+        self,
+        clips_dir: str,
+        rows: list[ManifestRow],
+        site: str,
+        retry_missing: bool,
     ) -> None:
-        self._path = files.join(clips_dir, _NAME)
+        self._path = files.join(clips_dir, JOURNAL_NAME)
         self._file = None
+        self._site = site
         wanted = {row.clip_id: source(row) for row in rows}
         self.outcomes = {
             known.clip_id: known
@@ -74,12 +83,14 @@ class Journal:
             if known.file:
                 is_settled = files.exists(files.join(clips_dir, known.file))
             else:
-                is_settled = known.reason in PERMANENT and not retry_missing
+                is_settled = known.reason in PERMANENT and known.site == site
+                is_settled = is_settled and not retry_missing
             if not is_settled:
                 del self.outcomes[known.clip_id]
 
     def add(self, outcome: Outcome) -> None:
         """Keeps an outcome."""
+        outcome = dataclasses.replace(outcome, site=self._site)
         self.outcomes[outcome.clip_id] = outcome
         self._file.write(_line(outcome))
         self._file.flush()

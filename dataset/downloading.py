@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import errno
-import glob
 import os
 import queue
 
@@ -69,7 +68,9 @@ class Downloader:
             journal: Receives the outcome of each.
             progress: Updated for each, with the number of missing clips.
         """
-        remove_unfinished(self._clips_dir)
+        for row in rows:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(self._part(row))
         pool = concurrent.futures.ThreadPoolExecutor(self._num_workers)
         try:
             row_of = {pool.submit(self._fetch, row): row for row in rows}
@@ -82,9 +83,17 @@ class Downloader:
                     progress.update(missing=num_missing)
         except KeyboardInterrupt:
             self._rate_limit.stop("interrupted")
+            progress.write(
+                "Stopping, as soon as the requests under way end; interrupt "
+                "once more to stop at once."
+            )
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _part(self, row: ManifestRow) -> str:
+        """Where a clip is written; a killed download may leave it there."""
+        return files.join(self._clips_dir, row.clip_id + _PART)
 
     def _outcome(
         self, future: concurrent.futures.Future[Outcome], row: ManifestRow
@@ -123,7 +132,7 @@ class Downloader:
     def _fetch_once(self, row: ManifestRow) -> Outcome:
         end_s = float("inf") if row.end_s is None else row.end_s
         wanted = Section(row.start_s or 0.0, end_s)
-        part = files.join(self._clips_dir, row.clip_id + _PART)
+        part = self._part(row)
         site = self._sites.get()
         try:
             sources = site.open(video_id(row))
@@ -142,12 +151,6 @@ class Downloader:
             section.start_s,
             None if row.end_s is None else section.end_s,
         )
-
-
-def remove_unfinished(clips_dir: str) -> None:
-    """Removes what a killed download left half-written."""
-    for path in glob.glob(f"*{_PART}", root_dir=clips_dir):
-        os.remove(files.join(clips_dir, path))
 
 
 def _missing(row: ManifestRow, failure: DownloadError) -> Outcome:

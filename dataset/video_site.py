@@ -16,6 +16,11 @@ from dataset.rate_limit import RateLimit
 YOUTUBE_URL = "https://www.youtube.com/watch?v={id}"
 
 
+# What reads an address that belongs to no known site: a file, or any page with
+# videos of other addresses in it.
+_PAGE_EXTRACTORS = ("Generic", "HTML5MediaEmbed")
+
+
 @dataclasses.dataclass(frozen=True)
 class SiteOptions:
     """How a site is asked for a video.
@@ -76,13 +81,14 @@ class VideoSite:
         info = self._downloader.extract_info(
             self._source_url.replace("{id}", video_id), download=False
         )
+        check_is_video(info, video_id)
         return [
             self._open_format(one)
             for one in info.get("requested_formats") or [info]
         ]
 
     def _open_format(self, media: dict) -> HttpFile:
-        url = media.get("url", "")
+        url = media.get("url") or ""
         if not url.startswith(("http://", "https://")):
             raise DownloadError(Reason.NO_VIDEO, "no single file to read from")
         headers = media.get("http_headers") or {}
@@ -98,6 +104,27 @@ class VideoSite:
             "Accept-Encoding": "identity",
         }
         return self._downloader.urlopen(Request(url, headers=ranged))
+
+
+def check_is_video(info: dict, video_id: str) -> None:
+    """Refuses what yt-dlp found in a web page instead of the wanted video.
+
+    Args:
+        info: What yt-dlp says of an address.
+        video_id: The wanted video.
+
+    Raises:
+        DownloadError: If it is another video, or one that a page embeds.
+    """
+    is_page = info.get("extractor_key") in _PAGE_EXTRACTORS
+    is_file = info.get("direct") or any(
+        media.get("manifest_url") == info.get("webpage_url")
+        for media in info.get("formats") or ()
+    )
+    if info.get("id") != video_id or (is_page and not is_file):
+        raise DownloadError(
+            Reason.OTHER, "received a web page instead of the video"
+        )
 
 
 class _SilentLogger:

@@ -146,7 +146,7 @@ def test_broken_download_is_resumed_by_the_next_command(web, folder):
 
 
 def test_publisher_changes_a_file_without_a_digest(web, folder, capsys):
-    web.answers = [Answer(FOREST), Answer(gzip.compress(b"another"))]
+    web.answers = [Answer(FOREST), Answer(gzip.compress(b"%YAML another"))]
     assert fetch(folder, "forest") == 0
     (folder / "forest.yml.gz").unlink()
     assert fetch(folder, "forest") == 1
@@ -181,7 +181,7 @@ def test_local_file_is_held_to_the_lock(web, folder, tmp_path, capsys):
     given = tmp_path / "given"
     given.write_bytes(FOREST)
     assert fetch(folder, "forest", from_file=str(given)) == 0
-    given.write_bytes(gzip.compress(b"another"))
+    given.write_bytes(gzip.compress(b"%YAML another"))
     assert fetch(folder, "forest", from_file=str(given)) == 1
     assert (folder / "forest.yml.gz").read_bytes() == FOREST
     given.write_bytes(FOREST[:-1])

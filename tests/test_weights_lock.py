@@ -96,11 +96,18 @@ def test_empty_file_is_refused(abc):
         WeightsLock(abc.parent).check(abc, weight_file(file_name="w.gz"))
 
 
+def test_gzip_that_is_no_forest_is_refused(tmp_path):
+    path = tmp_path / "w.yml.gz"
+    path.write_bytes(gzip.compress(b"hi"))
+    with pytest.raises(FetchError, match="does not hold YAML"):
+        WeightsLock(tmp_path).check(path, weight_file(file_name=path.name))
+
+
 @pytest.mark.parametrize("name", ["w.yml.gz", "w.npz"])
 def test_half_archive_is_refused_without_a_digest(tmp_path, name):
     path = tmp_path / name
     if name.endswith(".gz"):
-        path.write_bytes(gzip.compress(np.random.bytes(5000)))
+        path.write_bytes(gzip.compress(b"%YAML" + np.random.bytes(5000)))
     else:
         np.savez(path, a=np.arange(1000.0))
     lock, weights = WeightsLock(tmp_path), weight_file(file_name=name)

@@ -17,8 +17,10 @@ import download_clips
 import flags
 import make_manifest
 from dataset import downloading
+from dataset.download_failures import DownloadError
 from dataset.manifest import ManifestError, read_class_names, read_manifest
 from dataset.media import decode_clip
+from dataset.video_site import check_is_video
 from tests.command_line import flag_list, run, start
 from tests.media_files import noise, numbered_image, write_clip
 from tests.media_server import MediaServer, allow_only_this_machine
@@ -341,13 +343,14 @@ def test_kill_and_resume(lists, server, videos):
     process.communicate()
     done = len(list(clips.glob("*.mp4")))
     assert 2 <= done < 6
-    (clips / "half.part").write_bytes(b"half a file")
+    for name in (f"{IDS[-1]}_4.000_14.000", "somebody's"):
+        (clips / f"{name}.part").write_bytes(b"half a file")
     with open(clips / "downloads.jsonl", "a") as file:
         file.write('{"clip_id": "half a li')
     server.requests.clear()
     output = run("download_clips.py", *flag_list(**settings))
     assert "3 of 3 training clips, 2 of 2 validation clips" in output
-    assert not list(clips.glob("*.part"))
+    assert [path.stem for path in clips.glob("*.part")] == ["somebody's"]
     # The clip of the moment of the kill may be fetched twice.
     again = {request[0] for request in server.requests}
     assert 6 - done <= len(again) <= 6 - done + 1
@@ -401,6 +404,72 @@ def test_make_manifest_writes_what_the_download_reads(server, tmp_path, capsys):
     (row,) = fetched_rows(lists)
     assert row.clip_id == f"{IDS[0]}_4.000_14.000"
     assert row.labels == ("Car",)
+
+    settings = flags.ManifestConfig(
+        dataset="audioset",
+        lists_dir=str(lists_dir),
+        output=str(lists / "manifest.csv"),
+    )
+    before = (lists / "manifest.csv").read_text()
+    with pytest.raises(flags.ConfigError, match="--overwrite"):
+        make_manifest.make(settings)
+    with pytest.raises(flags.ConfigError, match=r"\.csv file"):
+        make_manifest.make(dataclasses.replace(settings, output=str(lists)))
+    assert (lists / "manifest.csv").read_text() == before
+    make_manifest.make(dataclasses.replace(settings, overwrite=True))
+    assert (lists / "classes.txt").read_text() == "Car\nBus\n"
+    warnings = capsys.readouterr().err
+    assert "no clip is in the split 'val'. Thresholds need one" in warnings
+
+
+def test_folders_of_others_are_refused(lists, server, tmp_path):
+    (tmp_path / "manifest.csv").write_text("mine")
+    with pytest.raises(flags.ConfigError, match="not a download's"):
+        download(lists, server, clips_dir=str(tmp_path))
+    assert (tmp_path / "manifest.csv").read_text() == "mine"
+
+
+def test_a_corrected_address_tries_removed_clips_again(lists, server):
+    wrong = f"{server.base}/nowhere/{{id}}.mp4"
+    download(lists, server, source_url=wrong, status=1)
+    assert {reason for _, reason in missing(lists).values()} == {"removed"}
+    download(lists, server)
+    assert missing(lists) == {}
+
+
+@pytest.mark.parametrize(
+    ("info", "refused"),
+    [
+        ({"id": "a", "extractor_key": "Youtube"}, False),
+        ({"id": "b", "extractor_key": "Youtube"}, True),
+        ({"id": "a", "extractor_key": "Generic", "direct": True}, False),
+        ({"id": "a", "extractor_key": "Generic"}, True),
+        (
+            {
+                "id": "a",
+                "extractor_key": "Generic",
+                "webpage_url": "http://x/a.mpd",
+                "formats": [{"manifest_url": "http://x/a.mpd"}],
+            },
+            False,
+        ),
+        (
+            {
+                "id": "a",
+                "extractor_key": "Generic",
+                "webpage_url": "http://x/a",
+                "formats": [{"manifest_url": "http://y/b.mpd"}],
+            },
+            True,
+        ),
+    ],
+)
+def test_videos_that_a_page_embeds_are_refused(info, refused):
+    if not refused:
+        check_is_video(info, "a")
+        return
+    with pytest.raises(DownloadError, match="web page"):
+        check_is_video(info, "a")
 
 
 def test_bad_lists_leave_nothing_behind(tmp_path):

@@ -94,10 +94,7 @@ def _refuse_other_manifest(clips_dir: str) -> None:
 
 def _read_clips(path: str) -> tuple[tuple[str, ...], list[ManifestRow]]:
     files.enable_remote(path)
-    class_names = manifest.read_class_names(
-        files.join(os.path.dirname(path), "classes.txt")
-    )
-    rows = manifest.read_manifest(path, class_names)
+    class_names, rows = manifest.read(path)
     problems = [
         f"clip {row.clip_id}: Expected a path {{id}}.mp4 with a video's id of "
         f"11 characters, received {os.path.basename(row.path)!r}."

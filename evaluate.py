@@ -18,7 +18,7 @@ import flags
 import scoring
 from dataset import files
 from dataset.progress import Progress
-from dataset.records import FeaturesError, FeatureStore
+from dataset.records import FeaturesError
 from report import evaluation, exports, rendering, tables
 from report.scores import ScoreSet
 from run_directory import RunDirectory
@@ -86,13 +86,7 @@ def _score(
     trained_on: dict,
 ) -> list[ScoreSet]:
     features_dir = config.features_dir or train_config.features_dir
-    stores = [FeatureStore(features_dir, split) for split in _SPLITS]
-    for split, store in zip(_SPLITS, stores, strict=True):
-        if not len(store):
-            raise FeaturesError(
-                f"Expected clips in the split {split!r} of {features_dir}, "
-                "received none."
-            )
+    stores = [scoring.open_split(features_dir, split) for split in _SPLITS]
     _check_features(features_dir, stores[0].info, trained_on)
     loaded = directory.load(config.checkpoint, train_config.system)
     if loaded is None:

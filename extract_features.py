@@ -29,7 +29,9 @@ def extract(
 ) -> int:
     """Extracts all clips; returns 1 if not a single one could be extracted."""
     files.enable_remote(config.features_dir, config.manifest)
-    class_names, rows = _read_clips(config)
+    class_names, rows = manifest.read(
+        config.manifest, config.classes, config.allow_outside_paths
+    )
     tasks = shards.plan(rows, config.features_dir, config.shard_size)
     recipe = clip_extraction.recipe(recipe_config)
     files.make_directory(config.features_dir)
@@ -43,22 +45,6 @@ def extract(
             missing = _write_failed(config.features_dir, tasks)
     print(_summary(len(rows), missing, config.features_dir))
     return int(len(missing) == len(rows))
-
-
-def _read_clips(
-    config: flags.ExtractionConfig,
-) -> tuple[tuple[str, ...], list[manifest.ManifestRow]]:
-    if not files.exists(config.manifest):
-        raise FileNotFoundError(
-            f"Expected a manifest, received {config.manifest}: there is none."
-        )
-    folder = os.path.dirname(config.manifest)
-    class_names = manifest.read_class_names(
-        config.classes or files.join(folder, "classes.txt")
-    )
-    return class_names, manifest.read_manifest(
-        config.manifest, class_names, config.allow_outside_paths
-    )
 
 
 def _run(

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 import model.layers  # noqa: F401  # Registers the layers for loading.
-from dataset import files
+from dataset import files, records
 from flags import ConfigError, TrainConfig, to_flagfile
 
 # Flags that a run may change when it goes on.
@@ -108,11 +108,11 @@ class RunDirectory:
     def _refuse_differences(
         self, old: dict[str, Any], new: dict[str, Any]
     ) -> None:
-        differing = [
-            f"--{name}: there {old['config'].get(name)!r}, received {value!r}"
-            for name, value in new["config"].items()
-            if name not in _FREE and old["config"].get(name) != value
-        ]
+        there, received = (
+            {f"--{k}": v for k, v in run["config"].items() if k not in _FREE}
+            for run in (old, new)
+        )
+        differing = records.differences(there, received)
         differing += [
             f"features: not the {name} that the run started with"
             for name, value in new["features"].items()

@@ -8,8 +8,23 @@ import keras
 import numpy as np
 
 from dataset.batches import Batch, BatchShape, in_order, read_ahead
-from dataset.records import FeatureStore
+from dataset.records import FeaturesError, FeatureStore
 from report.scores import ScoreSet
+
+
+def open_split(features_dir: str, split: str) -> FeatureStore:
+    """Opens the features of a split that must not be empty.
+
+    Raises:
+        FeaturesError: if it has no clip, or cannot be opened.
+    """
+    store = FeatureStore(features_dir, split)
+    if not len(store):
+        raise FeaturesError(
+            f"Expected clips in the split {split!r} of {features_dir}, "
+            "received none."
+        )
+    return store
 
 
 def batch_shape(store: FeatureStore, batch_size: int) -> BatchShape:

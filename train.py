@@ -45,8 +45,8 @@ class Trainer:
 
     def __init__(self, config: flags.TrainConfig) -> None:
         self._config = config
-        self._store = FeatureStore(config.features_dir, "train")
-        self._validation = FeatureStore(config.features_dir, "val")
+        self._store = scoring.open_split(config.features_dir, "train")
+        self._validation = scoring.open_split(config.features_dir, "val")
         _check_splits(self._store, self._validation)
         self._directory = RunDirectory(config.run_dir)
         self._directory.open(config, describe_features(self._store))
@@ -225,10 +225,6 @@ def describe_features(store: FeatureStore) -> dict:
 
 def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
     for split, store in (("train", train), ("val", validation)):
-        if not len(store):
-            raise FeaturesError(
-                f"Expected clips in the split {split!r}, received none."
-            )
         if not store.labels.any():
             raise FeaturesError(
                 f"Expected labelled clips in {split!r}, received none."

@@ -77,6 +77,33 @@ def read_class_names(path: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def read(
+    path: str, classes: str = "", allow_outside_paths: bool = False
+) -> tuple[tuple[str, ...], list[ManifestRow]]:
+    """Reads a class list and the manifest that uses it.
+
+    Args:
+        path: The manifest.
+        classes: The class list; by default classes.txt beside the manifest.
+        allow_outside_paths: As for `read_manifest`.
+
+    Returns:
+        The class names and the rows.
+
+    Raises:
+        FileNotFoundError: if one of the two is not there.
+        ManifestError: lists every problem with its line.
+    """
+    if not files.exists(path):
+        raise FileNotFoundError(
+            f"Expected a manifest, received {path}: there is none."
+        )
+    class_names = read_class_names(
+        classes or files.join(os.path.dirname(path), "classes.txt")
+    )
+    return class_names, read_manifest(path, class_names, allow_outside_paths)
+
+
 def read_manifest(
     path: str,
     class_names: tuple[str, ...],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,17 @@ def shard_name(split: str, shard: int, num_shards: int) -> str:
 def index_path(shard_path: str) -> str:
     """File that says where in a shard each clip lies; written last."""
     return f"{shard_path}.index.json"
+
+
+def differences(
+    there: Mapping[str, Any], received: Mapping[str, Any]
+) -> list[str]:
+    """Describes the received values that are not those that are there."""
+    return [
+        f"{name}: there {there.get(name)!r}, received {value!r}"
+        for name, value in received.items()
+        if there.get(name) != value
+    ]
 
 
 class FeatureWriter:

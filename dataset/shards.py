@@ -170,11 +170,9 @@ def open_features_dir(
 def _refuse_differences(features_dir: str, existing: dict, info: dict) -> None:
     old = {**existing, **existing["recipe"]}
     new = {**info, **info["recipe"]}
-    differing = [
-        f"{name}: there {old.get(name)!r}, received {value!r}"
-        for name, value in new.items()
-        if name not in _DESCRIBED and old.get(name) != value
-    ]
+    differing = records.differences(
+        old, {k: v for k, v in new.items() if k not in _DESCRIBED}
+    )
     if old.get("clips_sha256") != new["clips_sha256"]:
         differing.append("manifest: other clips, labels, splits or sections")
     if differing:

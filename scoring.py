@@ -7,8 +7,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from dataset.batches import Batch, BatchShape, in_order, read_ahead
+from dataset.batches import Batch, BatchShape, in_order, pad, read_ahead
+from dataset.clip_features import ClipFeatures
 from dataset.records import FeaturesError, FeatureStore
+from report.clip_localisation import ClipLocalisation
 from report.scores import ScoreSet
 
 
@@ -68,3 +70,50 @@ def score(
     known = ScoreSet(store.clip_ids, store.class_names, store.labels, scores)
     missing = [clip.clip_id for clip in store.missing]
     return known.with_missing(missing, store.missing_labels())
+
+
+def localise(
+    system: keras.Model,
+    clip: ClipFeatures,
+    class_names: tuple[str, ...],
+    duration_s: float | None = None,
+) -> ClipLocalisation:
+    """Scores one clip with all its regions and segments.
+
+    Args:
+        system: A system of `model.systems` that localises.
+        clip: The clip's features.
+        class_names: The classes the system was trained on, in order.
+        duration_s: Length of the clip; by default what its frames, or
+            without any its segments, span.
+    """
+    shape = BatchShape(1, max(1, len(clip.regions)), max(1, len(clip.segments)))
+    batch = pad([clip], shape, clip.segments.shape[1])
+    # Called instead of predict_on_batch, which compiles for each new shape.
+    called = system(inputs(system, batch), training=False)
+    outputs = {k: keras.ops.convert_to_numpy(v) for k, v in called.items()}
+    no_scores = np.zeros((1, 0, len(class_names)), np.float32)
+    regions = outputs.get("region_scores", no_scores)[0, : len(clip.regions)]
+    segments = outputs.get("segment_scores", no_scores)[0, : len(clip.segments)]
+    return ClipLocalisation(
+        clip_id=clip.clip_id,
+        class_names=class_names,
+        scores=outputs["scores"][0],
+        duration_s=_duration_s(clip) if duration_s is None else duration_s,
+        frame_size_px=tuple(clip.frame_size_px.tolist()),
+        frame_times_s=clip.frame_times_s,
+        boxes=clip.boxes[: len(regions)],
+        region_times_s=clip.region_times_s[: len(regions)],
+        region_scores=regions,
+        segment_times_s=clip.segment_times_s[: len(segments)],
+        segment_scores=segments,
+    )
+
+
+def _duration_s(clip: ClipFeatures) -> float:
+    """Length of a clip whose frames are the middles of equal parts."""
+    if len(clip.frame_times_s):
+        return float(clip.frame_times_s[0] + clip.frame_times_s[-1])
+    if len(clip.segment_times_s):
+        return float(clip.segment_times_s[-1, 1])
+    return 0.0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from dataset.clip_features import ClipFeatures
 from dataset.records import FeatureStore
 
 Batch = dict[str, np.ndarray]
+
+# Frames and mel bands of the CVSSP systems' input.
+CVSSP_SHAPE = (240, 64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,25 +46,45 @@ def load_batch(
             zeros that the masks leave out.
 
     Returns:
+        What `pad` returns, and `labels` float32 [B, C].
+    """
+    batch = pad([store[i] for i in indices], shape, store.segment_size)
+    num_classes = len(store.class_names)
+    batch["labels"] = np.zeros((shape.batch_size, num_classes), np.float32)
+    batch["labels"][: len(indices)] = store.labels[indices]
+    return batch
+
+
+def pad(
+    clips: Sequence[ClipFeatures], shape: BatchShape, segment_size: int
+) -> Batch:
+    """Puts clips into arrays of one size.
+
+    Args:
+        clips: At most `shape.batch_size`.
+        shape: Size of the batch; what the clips do not fill is zeros that
+            the masks leave out.
+        segment_size: Size D of a segment's embedding.
+
+    Returns:
         `regions` float16 [B, M, 9216], `region_mask` bool [B, M], `segments`
-        float32 [B, T, store.segment_size], `segment_mask` bool [B, T],
-        `labels` float32 [B, C].
+        float32 [B, T, D], `segment_mask` bool [B, T] and `cvssp_log_mel`
+        float32 [B, 240, 64].
     """
     size, regions, segments = dataclasses.astuple(shape)
     batch = {
         "regions": np.zeros((size, regions, 9216), np.float16),
         "region_mask": np.zeros((size, regions), bool),
-        "segments": np.zeros((size, segments, store.segment_size), np.float32),
+        "segments": np.zeros((size, segments, segment_size), np.float32),
         "segment_mask": np.zeros((size, segments), bool),
-        "labels": np.zeros((size, len(store.class_names)), np.float32),
+        "cvssp_log_mel": np.zeros((size, *CVSSP_SHAPE), np.float32),
     }
-    for row, index in enumerate(indices):
-        clip = store[index]
-        for bag, name in (("region", "regions"), ("segment", "segments")):
+    for row, clip in enumerate(clips):
+        for name in ("regions", "segments", "cvssp_log_mel"):
             features = getattr(clip, name)
             batch[name][row, : len(features)] = features
-            batch[f"{bag}_mask"][row, : len(features)] = True
-        batch["labels"][row] = store.labels[index]
+        batch["region_mask"][row, : len(clip.regions)] = True
+        batch["segment_mask"][row, : len(clip.segments)] = True
     return batch
 
 

@@ -5,10 +5,41 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-unit lint format install clean
+.PHONY: demo tables test test-unit lint format install clean
 
 demo: $(INSTALLED)
 	$(BIN)/python demo.py
+
+# All rows of the paper's tables: make tables FEATURES=features RUNS=runs
+# Several seeds: SEEDS="0 1 2", or of row (d) alone SEEDS_d=0. Other flags of
+# train.py: TRAIN_FLAGS for all rows, TRAIN_FLAGS_g behind it for row (g).
+ROWS ?= a b c d e g
+SEEDS ?= 0
+seeds = $(or $(SEEDS_$(1)),$(SEEDS))
+comma := ,
+empty :=
+define train
+$(BIN)/python train.py --flagfile=$(wildcard configs/$(1)_*.flags) \
+    --features_dir=$(FEATURES) --run_dir=$(RUNS)/$(1)-$(2) --seed=$(2) \
+    $(TRAIN_FLAGS) $(TRAIN_FLAGS_$(1))
+
+endef
+define fuse
+$(BIN)/python evaluate.py --flagfile=configs/f_cvssp_fusion.flags \
+    --fuse=$(RUNS)/g-$(1)@all --output_dir=$(RUNS)/f-$(1)
+
+endef
+fused = $(and $(filter g,$(ROWS)),$(call seeds,g))
+runs = $(foreach row,$(ROWS),$(foreach seed,$(call seeds,$(row)),$(RUNS)/$(row)-$(seed))) \
+    $(foreach seed,$(fused),$(RUNS)/f-$(seed))
+
+tables: $(INSTALLED)
+	@test -n "$(FEATURES)" -a -n "$(RUNS)" || { echo "Expected a features \
+	directory and one for the runs: make tables FEATURES=... RUNS=..."; exit 2; }
+	$(foreach row,$(ROWS),$(foreach seed,$(call seeds,$(row)),$(call train,$(row),$(seed))))
+	$(foreach seed,$(fused),$(call fuse,$(seed)))
+	$(BIN)/python evaluate.py --output_dir=$(RUNS)/tables \
+	    --runs=$(subst $(empty) $(empty),$(comma),$(strip $(runs)))
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -130,6 +130,8 @@ class TrainConfig:
             "visual_two_stream",
             "visual_wsddn",
             "av_one_stream",
+            "cvssp_gated_crnn",
+            "cvssp_gated_crnn_attention",
         ),
     )
     features_dir: str = _flag(
@@ -167,6 +169,15 @@ class TrainConfig:
     )
     checkpoint_every: int = _flag(
         500, "Steps between checkpoints.", lower_bound=1
+    )
+    keep_every: int = _flag(
+        0,
+        "Steps between checkpoints that stay, for evaluate.py --fuse; 0 for "
+        "none.",
+        lower_bound=0,
+    )
+    keep_last: int = _flag(
+        10, "How many of these stay, the last ones.", lower_bound=1
     )
 
 

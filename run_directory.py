@@ -25,6 +25,8 @@ _FREE = (
     "log_every",
     "validate_every",
     "checkpoint_every",
+    "keep_every",
+    "keep_last",
 )
 _PACKAGES = ("avmil", "tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -126,19 +128,26 @@ class RunDirectory:
                 "Use the same flags or another --run_dir."
             )
 
-    def save(self, kind: str, system: keras.Model, state: TrainState) -> None:
+    def save(
+        self,
+        kind: str,
+        system: keras.Model,
+        state: TrainState,
+        num_kept: int = 1,
+    ) -> None:
         """Saves a checkpoint and removes the older ones of its kind.
 
         Args:
-            kind: `last` (with the optimizer, to go on) or `best`.
+            kind: `last` (with the optimizer, to go on), `best` or `kept`.
             system: The compiled model.
             state: The state at the same step.
+            num_kept: How many checkpoints of the kind stay.
         """
-        name = f"{kind}-{state.step:08d}"
+        name = _name(kind, state.step)
         final = self.file("checkpoints", name)
         partial = f"{final}.partial"
         files.make_directory(partial)
-        if kind == "best":  # Without the optimizer: never compiled.
+        if kind != "last":  # Without the optimizer: never compiled.
             system = keras.Model(system.input, system.output, name=system.name)
         try:
             _save_model(system, files.join(partial, "model.keras"))
@@ -153,19 +162,34 @@ class RunDirectory:
         if files.exists(final):
             tf.io.gfile.rmtree(final)
         tf.io.gfile.rename(partial, final)
+        # Later ones are of a run that was set back to an older checkpoint.
+        earlier = [n for n in self._checkpoints(kind) if n <= name]
+        stay = sorted(earlier)[-num_kept:]
         for other in self._entries(kind):
-            if other != name:
+            if other not in stay:
                 tf.io.gfile.rmtree(self.file("checkpoints", other))
 
+    def kept_steps(self) -> list[int]:
+        """Steps of the checkpoints of the kind `kept`, ascending."""
+        names = sorted(self._checkpoints("kept"))
+        return [int(name.rpartition("-")[2]) for name in names]
+
     def load(
-        self, kind: str, system_name: str
+        self, kind: str, system_name: str, step: int | None = None
     ) -> tuple[keras.Model, TrainState] | None:
-        """Loads the newest checkpoint of a kind; None if there is none.
+        """Loads a checkpoint of a kind; None if there is none.
+
+        Args:
+            kind: As for `save`.
+            system_name: The system that the checkpoint must be of.
+            step: Its step; by default the newest.
 
         Raises:
             ConfigError: if it cannot be read or is of another system.
         """
         names = self._checkpoints(kind)
+        if step is not None:
+            names = [name for name in names if name == _name(kind, step)]
         if not names:
             return None
         path = self.file("checkpoints", max(names))
@@ -195,6 +219,11 @@ class RunDirectory:
             return []
         names = (name.rstrip("/") for name in tf.io.gfile.listdir(directory))
         return [name for name in names if name.startswith(f"{kind}-")]
+
+
+def _name(kind: str, step: int) -> str:
+    """Name of a checkpoint; names sort as the steps do."""
+    return f"{kind}-{step:08d}"
 
 
 def _save_model(system: keras.Model, path: str) -> None:

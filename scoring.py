@@ -12,6 +12,7 @@ from dataset.clip_features import ClipFeatures
 from dataset.records import FeaturesError, FeatureStore
 from report.clip_localisation import ClipLocalisation
 from report.scores import ScoreSet
+from vggish import cvssp_features
 
 
 def open_split(features_dir: str, split: str) -> FeatureStore:
@@ -81,33 +82,50 @@ def localise(
     """Scores one clip with all its regions and segments.
 
     Args:
-        system: A system of `model.systems` that localises.
+        system: A system of `model.systems`; of a CVSSP system the time steps
+            stand for segments.
         clip: The clip's features.
         class_names: The classes the system was trained on, in order.
         duration_s: Length of the clip; by default what its frames, or
             without any its segments, span.
     """
+    if duration_s is None:
+        duration_s = _duration_s(clip)
     shape = BatchShape(1, max(1, len(clip.regions)), max(1, len(clip.segments)))
     batch = pad([clip], shape, clip.segments.shape[1])
     # Called instead of predict_on_batch, which compiles for each new shape.
     called = system(inputs(system, batch), training=False)
-    outputs = {k: keras.ops.convert_to_numpy(v) for k, v in called.items()}
-    no_scores = np.zeros((1, 0, len(class_names)), np.float32)
-    regions = outputs.get("region_scores", no_scores)[0, : len(clip.regions)]
-    segments = outputs.get("segment_scores", no_scores)[0, : len(clip.segments)]
+    outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
+    no_scores = np.zeros((0, len(class_names)), np.float32)
+    regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]
+    segments = outputs.get("segment_scores", no_scores)[: len(clip.segments)]
+    segment_times_s = clip.segment_times_s[: len(segments)]
+    if "step_scores" in outputs:
+        segments, segment_times_s = _steps(outputs["step_scores"], duration_s)
     return ClipLocalisation(
         clip_id=clip.clip_id,
         class_names=class_names,
-        scores=outputs["scores"][0],
-        duration_s=_duration_s(clip) if duration_s is None else duration_s,
+        scores=outputs["scores"],
+        duration_s=duration_s,
         frame_size_px=tuple(clip.frame_size_px.tolist()),
         frame_times_s=clip.frame_times_s,
         boxes=clip.boxes[: len(regions)],
         region_times_s=clip.region_times_s[: len(regions)],
         region_scores=regions,
-        segment_times_s=clip.segment_times_s[: len(segments)],
+        segment_times_s=segment_times_s,
         segment_scores=segments,
     )
+
+
+def _steps(
+    step_scores: np.ndarray, duration_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [N, C] and times [N, 2] of the steps within the clip."""
+    step_s = cvssp_features.NUM_FRAMES / len(step_scores) * cvssp_features.HOP_S
+    onsets_s = np.arange(len(step_scores)) * step_s
+    times_s = np.stack([onsets_s, onsets_s + step_s], axis=1)
+    within = onsets_s < duration_s
+    return step_scores[within], times_s[within]
 
 
 def _duration_s(clip: ClipFeatures) -> float:

@@ -30,6 +30,7 @@ from dataset.balanced import BalancedSampler
 from dataset.batches import Batch, read_ahead
 from dataset.progress import Progress
 from dataset.records import FeaturesError, FeatureStore
+from dataset.standardisation import fit_bins
 from fast_rcnn_features.weights import load_fc_weights
 from model import systems
 from report import metrics, thresholds
@@ -77,15 +78,7 @@ class Trainer:
     def _start(self) -> tuple[keras.Model, TrainState]:
         config = self._config
         system = systems.build(
-            config.system,
-            len(self._store.class_names),
-            systems.SystemConfig(
-                config.fc_units,
-                config.audio_units,
-                config.dropout,
-                config.seed,
-                self._store.segment_size,
-            ),
+            config.system, len(self._store.class_names), self._system_config()
         )
         if config.fc_weights:
             _initialise_fc(system, config.fc_weights)
@@ -97,6 +90,23 @@ class Trainer:
             jit_compile=config.xla,
         )
         return system, TrainState()
+
+    def _system_config(self) -> systems.SystemConfig:
+        config = self._config
+        statistics = {}
+        if systems.needs_standardisation(config.system):
+            print("Fitting the standardisation of the mel bands.")
+            with Progress(len(self._store), "clip") as progress:
+                means, stds = fit_bins(self._store, progress.update)
+            statistics = {"bin_means": means, "bin_stds": stds}
+        return systems.SystemConfig(
+            config.fc_units,
+            config.audio_units,
+            config.dropout,
+            config.seed,
+            self._store.segment_size,
+            **statistics,
+        )
 
     def _restore(self) -> tuple[keras.Model, TrainState] | None:
         loaded = self._directory.load("last", self._config.system)
@@ -180,6 +190,10 @@ class Trainer:
         last = step == config.steps
         if last or step % config.validate_every == 0:
             self._validate()
+        if config.keep_every and step % config.keep_every == 0:
+            self._directory.save(
+                "kept", self._system, self._state, config.keep_last
+            )
         if last or step % config.checkpoint_every == 0:
             self._save()
 
@@ -239,7 +253,12 @@ def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
 
 
 def _check_inputs(system: keras.Model, store: FeatureStore) -> None:
-    counts = {"regions": store.max_regions, "segments": store.max_segments}
+    counts = {
+        "regions": store.max_regions,
+        "segments": store.max_segments,
+        # Extracted from the same sound track.
+        "cvssp_log_mel": store.max_segments,
+    }
     for name, count in counts.items():
         if name in system.input and not count:
             raise FeaturesError(

@@ -7,7 +7,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from model import layers
+from model import gated_crnn, layers
 
 REGION_SIZE = 9216
 
@@ -22,6 +22,9 @@ class SystemConfig:
         dropout: Share of fc6's and fc7's outputs dropped in training.
         seed: Seed of the initial weights and of dropout.
         segment_size: Size D of a segment's embedding.
+        bin_means: Mean of each mel band on the training split, for the
+            CVSSP systems; nothing is standardised without it.
+        bin_stds: Standard deviation of each mel band there.
     """
 
     fc_units: int = 4096
@@ -29,6 +32,8 @@ class SystemConfig:
     dropout: float = 0.5
     seed: int = 0
     segment_size: int = 128
+    bin_means: tuple[float, ...] = (0.0,) * gated_crnn.NUM_MEL_BINS
+    bin_stds: tuple[float, ...] = (1.0,) * gated_crnn.NUM_MEL_BINS
 
     def __post_init__(self) -> None:
         for name in ("fc_units", "audio_units", "segment_size"):
@@ -77,14 +82,33 @@ _SYSTEMS = {
 }
 
 
+# (g), and the same network with attention. Whether it has attention.
+_GATED_CRNNS = {
+    "cvssp_gated_crnn": False,
+    "cvssp_gated_crnn_attention": True,
+}
+
+
 def names() -> tuple[str, ...]:
     """The systems that `build` knows, in the paper's order."""
-    return tuple(_SYSTEMS)
+    return (*_SYSTEMS, *_GATED_CRNNS)
 
 
 def loss(name: str) -> keras.losses.Loss:
     """The loss that a system is trained with; labels are 0 and 1."""
+    if name in _GATED_CRNNS:
+        return keras.losses.BinaryCrossentropy()
     return _SYSTEMS[name].loss()
+
+
+def gives_probabilities(name: str) -> bool:
+    """Whether a system's scores are probabilities, which can be averaged."""
+    return isinstance(loss(name), keras.losses.BinaryCrossentropy)
+
+
+def needs_standardisation(name: str) -> bool:
+    """Whether `build` wants the training split's `bin_means`, `bin_stds`."""
+    return name in _GATED_CRNNS
 
 
 def build(
@@ -101,21 +125,28 @@ def build(
         A model from `regions` [B, M, 9216], `region_mask` bool [B, M],
         `segments` [B, T, D] and `segment_mask` bool [B, T] to `scores` [B, C],
         `region_scores` [B, M, C] and `segment_scores` [B, T, C]; of a single
-        modality, only its own.
+        modality, only its own. The CVSSP systems are those of
+        `model.gated_crnn`.
 
     Raises:
         ValueError: for an unknown name or fewer than two classes.
     """
-    if name not in _SYSTEMS:
+    if name not in names():
         raise ValueError(
-            f"Expected a system of {', '.join(_SYSTEMS)}, received {name!r}."
+            f"Expected a system of {', '.join(names())}, received {name!r}."
         )
     if num_classes < 2:
         raise ValueError(
             "Expected two classes or more, since a single score divided by "
             f"its norm is 1 or -1, received {num_classes}."
         )
-    return _compose(name, _SYSTEMS[name], num_classes, config or SystemConfig())
+    config = config or SystemConfig()
+    if name in _GATED_CRNNS:
+        choices = gated_crnn.GatedCrnnConfig(
+            _GATED_CRNNS[name], config.bin_means, config.bin_stds, config.seed
+        )
+        return gated_crnn.build(name, num_classes, choices)
+    return _compose(name, _SYSTEMS[name], num_classes, config)
 
 
 def _compose(

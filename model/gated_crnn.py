@@ -1,0 +1,234 @@
+"""The gated CRNN of CVSSP, the audio baseline of the paper's Table 1.
+
+Source: `main_crnn_at.py` (audio tagging) and `main_crnn_sed.py` (attention)
+in yongxuUSTC/dcase2017_task4_cvssp, written for Keras 2. Shapes: `B` clips,
+`F` frames, `K` mel bands, `N` time steps, `C` classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+from keras import ops
+
+NUM_FRAMES = 240
+NUM_MEL_BINS = 64
+
+_GATED_MAPS = 64
+_LAST_MAPS = 256
+_GRU_UNITS = 128
+# The attention's weights are clipped before their sum divides.
+_SMALLEST_WEIGHT = 1e-7
+
+
+@dataclasses.dataclass(frozen=True)
+class GatedCrnnConfig:
+    """Choices of a gated CRNN.
+
+    Attributes:
+        attention: Weights the steps as the detection script does, and keeps
+            all 240 steps instead of pooling them to 30.
+        bin_means: Mean of each mel band on the training frames.
+        bin_stds: Standard deviation of each mel band there.
+        seed: Seed of the initial weights.
+    """
+
+    attention: bool = False
+    bin_means: tuple[float, ...] = (0.0,) * NUM_MEL_BINS
+    bin_stds: tuple[float, ...] = (1.0,) * NUM_MEL_BINS
+    seed: int = 0
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class GatedConvolution(keras.layers.Layer):
+    """Convolution whose one half of maps gates the other (GLU).
+
+    Call arguments:
+        maps: `[B, F, K, D]`.
+
+    Output shape: `[B, F, K, 64]`.
+    """
+
+    def __init__(self, seed: int = 0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.convolution = keras.layers.Conv2D(
+            2 * _GATED_MAPS,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            dtype=self.dtype_policy,
+            name="convolution",
+        )
+        self.normalization = keras.layers.BatchNormalization(
+            dtype=self.dtype_policy, name="normalization"
+        )
+
+    def build(self, maps_shape) -> None:  # noqa: ANN001, D102
+        self.convolution.build(maps_shape)
+        self.normalization.build(
+            self.convolution.compute_output_shape(maps_shape)
+        )
+
+    def call(self, maps, training=None):  # noqa: ANN001, ANN201, D102
+        maps = self.normalization(self.convolution(maps), training=training)
+        linear, gate = ops.split(maps, 2, axis=-1)  # [B, F, K, 64] each
+        return linear * ops.sigmoid(gate)
+
+    def compute_output_shape(self, maps_shape):  # noqa: ANN001, ANN201, D102
+        return (*maps_shape[:-1], _GATED_MAPS)
+
+    def get_config(self) -> dict:  # noqa: D102
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class ClassAttention(keras.layers.Layer):
+    """Mean over time of the steps' scores, weighted by their attention.
+
+    As in the published code the attention of a step is a softmax over the
+    classes of its own scores, not over time.
+
+    Call arguments:
+        step_scores: `[B, N, C]`.
+
+    Output shape: `[B, C]`.
+    """
+
+    def __init__(self, seed: int = 0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+
+    def build(self, scores_shape) -> None:  # noqa: ANN001, D102
+        self.attention = keras.layers.Dense(
+            scores_shape[-1],
+            activation="softmax",
+            kernel_initializer=keras.initializers.GlorotUniform(self.seed),
+            dtype=self.dtype_policy,
+            name="attention",
+        )
+        self.attention.build(scores_shape)
+
+    def call(self, step_scores):  # noqa: ANN001, ANN201, D102
+        weights = self.attention(step_scores)  # [B, N, C]
+        total = ops.sum(ops.clip(weights, _SMALLEST_WEIGHT, 1.0), axis=1)
+        return ops.sum(step_scores * weights, axis=1) / total  # [B, C]
+
+    def compute_output_shape(self, scores_shape):  # noqa: ANN001, ANN201, D102
+        return scores_shape[0], scores_shape[-1]
+
+    def get_config(self) -> dict:  # noqa: D102
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+def keras_2_hard_sigmoid(inputs):  # noqa: ANN001, ANN201
+    """The gates' activation in Keras 2; in Keras 3 its slope is 1/6."""
+    return ops.clip(0.2 * inputs + 0.5, 0.0, 1.0)
+
+
+def build(name: str, num_classes: int, config: GatedCrnnConfig) -> keras.Model:
+    """Builds a gated CRNN.
+
+    The second convolution block after the third pooling, whose output the
+    original overwrites unused, is left out.
+
+    Args:
+        name: Name of the model.
+        num_classes: Number of classes C.
+        config: Its choices.
+
+    Returns:
+        A model from `cvssp_log_mel` [B, 240, 64] to `scores` [B, C] and
+        `step_scores` [B, N, C], probabilities; N is 30, or 240 with attention.
+    """
+    log_mel = keras.Input((NUM_FRAMES, NUM_MEL_BINS), name="cvssp_log_mel")
+    steps = _convolutions(_standardised(log_mel, config), config)  # [B, N, 256]
+    step_scores = keras.layers.Dense(
+        num_classes,
+        activation="sigmoid",
+        kernel_initializer=keras.initializers.GlorotUniform(config.seed + 30),
+        dtype="float32",
+        name="localization_layer",
+    )(_gated_gru(steps, config))  # [B, N, C]
+    if config.attention:
+        pooling = ClassAttention(
+            config.seed + 31, dtype="float32", name="attention"
+        )
+    else:
+        pooling = keras.layers.GlobalAveragePooling1D(
+            dtype="float32", name="mean"
+        )
+    scores = pooling(step_scores)  # [B, C]
+    return keras.Model(
+        {"cvssp_log_mel": log_mel},
+        {"scores": scores, "step_scores": step_scores},
+        name=name,
+    )
+
+
+def _standardised(
+    log_mel: keras.KerasTensor, config: GatedCrnnConfig
+) -> keras.KerasTensor:
+    """[B, 240, 64] -> [B, 240, 64, 1]."""
+    standardised = keras.layers.Normalization(
+        axis=-1,
+        mean=list(config.bin_means),
+        variance=[std**2 for std in config.bin_stds],
+        dtype="float32",
+        name="standardization",
+    )(log_mel)
+    return keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardised)
+
+
+def _convolutions(
+    maps: keras.KerasTensor, config: GatedCrnnConfig
+) -> keras.KerasTensor:
+    """[B, 240, 64, 1] -> [B, N, 256]; tagging pools time to 30 steps."""
+    pool = (1, 2) if config.attention else (2, 2)
+    for number, pooling in enumerate(
+        (None, pool, None, pool, None, pool, (1, 2))
+    ):
+        maps = GatedConvolution(
+            config.seed + number, name=f"gated_convolution_{number + 1}"
+        )(maps)
+        if pooling:
+            maps = keras.layers.MaxPooling2D(pooling)(maps)
+    maps = keras.layers.Conv2D(
+        _LAST_MAPS,
+        3,
+        padding="same",
+        activation="relu",
+        kernel_initializer=keras.initializers.GlorotUniform(config.seed + 10),
+        name="convolution",
+    )(maps)  # [B, N, 4, 256]
+    maps = keras.layers.MaxPooling2D((1, 4))(maps)  # [B, N, 1, 256]
+    return keras.layers.Reshape((-1, _LAST_MAPS))(maps)
+
+
+def _gated_gru(
+    steps: keras.KerasTensor, config: GatedCrnnConfig
+) -> keras.KerasTensor:
+    """[B, N, 256] -> [B, N, 256], one recurrent layer gating another."""
+    linear, gate = (
+        keras.layers.Bidirectional(
+            keras.layers.GRU(
+                _GRU_UNITS,
+                activation=activation,
+                # What Keras 2 does unless told otherwise.
+                recurrent_activation=keras_2_hard_sigmoid,
+                reset_after=False,
+                kernel_initializer=keras.initializers.GlorotUniform(seed),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+                return_sequences=True,
+            ),
+            name=f"gru_{activation}",
+        )(steps)
+        for activation, seed in (
+            ("linear", config.seed + 20),
+            ("sigmoid", config.seed + 21),
+        )
+    )
+    return keras.layers.Multiply(name="gated_gru")([linear, gate])

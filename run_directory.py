@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-import model.layers  # noqa: F401  # Registers the layers for loading.
+import model.systems  # noqa: F401  # Registers the layers for loading.
 from dataset import files, records
 from flags import ConfigError, TrainConfig, to_flagfile
 

@@ -1,0 +1,219 @@
+"""CVSSP's gated CRNN against NumPy, its size, and what Keras 2 did."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from model import gated_crnn, systems
+from model.gated_crnn import GatedCrnnConfig
+
+NUM_CLASSES = 17
+# Kernel of the first block, six blocks behind it, 2 scales and shifts each.
+BLOCKS = 9 * 1 * 128 + 6 * 9 * 64 * 128 + 7 * 2 * 128
+CONVOLUTION = 9 * 64 * 256 + 256
+# Three gates, two directions, two layers; one bias each with reset_after off.
+RECURRENT = 2 * 2 * 3 * (256 * 128 + 128 * 128 + 128)
+DENSE = 256 * NUM_CLASSES + NUM_CLASSES
+ATTENTION = NUM_CLASSES * NUM_CLASSES + NUM_CLASSES
+MOVING_STATISTICS = 7 * 2 * 128
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def convolve(maps, kernel):
+    """3x3 with zeros around, [F, K, D] -> [F, K, E]."""
+    frames, bands, _ = maps.shape
+    padded = np.pad(maps, ((1, 1), (1, 1), (0, 0)))
+    return sum(
+        padded[i : i + frames, j : j + bands] @ kernel[i, j]
+        for i in range(3)
+        for j in range(3)
+    )
+
+
+def gated_block(maps, layer):
+    (kernel,) = layer.convolution.get_weights()
+    gamma, beta, mean, variance = layer.normalization.get_weights()
+    maps = convolve(maps, kernel)
+    maps = (maps - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    return maps[..., :64] * sigmoid(maps[..., 64:])
+
+
+def max_pool(maps, frames, bands):
+    num_frames, num_bands, depth = maps.shape
+    shape = (num_frames // frames, frames, num_bands // bands, bands, depth)
+    return maps.reshape(shape).max(axis=(1, 3))
+
+
+def gru(inputs, weights, activation):
+    """Keras 2: gates z, r, h; the reset comes before the product."""
+    kernel, recurrent, bias = (np.split(w, 3, axis=-1) for w in weights)
+    state, states = np.zeros(128), []
+    for x in inputs:
+        projected = [x @ kernel[k] + bias[k] for k in range(3)]
+        z, r = (
+            np.clip(0.2 * (projected[k] + state @ recurrent[k]) + 0.5, 0, 1)
+            for k in range(2)
+        )
+        candidate = activation(projected[2] + (r * state) @ recurrent[2])
+        state = z * state + (1 - z) * candidate
+        states.append(state)
+    return np.array(states)
+
+
+def bidirectional(inputs, layer, activation):
+    weights = layer.get_weights()
+    ahead = gru(inputs, weights[:3], activation)
+    back = gru(inputs[::-1], weights[3:], activation)[::-1]
+    return np.concatenate([ahead, back], axis=1)
+
+
+def step_scores(log_mel, model, config):
+    """Scores of each step, as the published scripts compute them."""
+    maps = (log_mel - np.array(config.bin_means)) / np.array(config.bin_stds)
+    maps = maps[..., np.newaxis]
+    frames = 1 if config.attention else 2
+    for number in range(1, 8):
+        layer = model.get_layer(f"gated_convolution_{number}")
+        maps = gated_block(maps, layer)
+        if number in (2, 4, 6):
+            maps = max_pool(maps, frames, 2)
+    maps = max_pool(maps, 1, 2)
+    kernel, bias = model.get_layer("convolution").get_weights()
+    maps = np.maximum(convolve(maps, kernel) + bias, 0)
+    steps = max_pool(maps, 1, 4)[:, 0]
+    linear = bidirectional(steps, model.get_layer("gru_linear"), lambda v: v)
+    gate = bidirectional(steps, model.get_layer("gru_sigmoid"), sigmoid)
+    kernel, bias = model.get_layer("localization_layer").get_weights()
+    return sigmoid(linear * gate @ kernel + bias)
+
+
+def clip_scores(scores, model, config):
+    if not config.attention:
+        return scores.mean(axis=0)
+    kernel, bias = model.get_layer("attention").get_weights()
+    logits = np.exp(scores @ kernel + bias)
+    weights = logits / logits.sum(axis=-1, keepdims=True)  # Over classes.
+    return (scores * weights).sum(axis=0) / weights.sum(axis=0)
+
+
+def randomised(model, seed=0):
+    """Gives every weight a value that matters."""
+    generator = np.random.default_rng(seed)
+    for variable in model.variables:
+        values = np.array(variable) + generator.normal(0, 0.02, variable.shape)
+        variable.assign(
+            np.abs(values) if "variance" in variable.path else values
+        )
+    return model
+
+
+@pytest.mark.parametrize(
+    "attention", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_forward_pass_against_numpy(attention):
+    generator = np.random.default_rng(1)
+    config = GatedCrnnConfig(
+        attention,
+        tuple(generator.normal(-5, 1, 64)),
+        tuple(generator.uniform(1, 3, 64)),
+        seed=3,
+    )
+    model = randomised(gated_crnn.build("g", 5, config))
+    log_mel = generator.normal(-5, 3, (1, 240, 64)).astype(np.float32)
+
+    outputs = model({"cvssp_log_mel": log_mel})
+
+    expected = step_scores(log_mel[0].astype(np.float64), model, config)
+    assert expected.shape == ((240, 5) if attention else (30, 5))
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(outputs["step_scores"][0], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs["scores"][0], clip_scores(expected, model, config), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cvssp_gated_crnn", BLOCKS + CONVOLUTION + RECURRENT + DENSE),
+        (
+            "cvssp_gated_crnn_attention",
+            BLOCKS + CONVOLUTION + RECURRENT + DENSE + ATTENTION,
+        ),
+    ],
+)
+def test_parameter_counts(name, expected):
+    model = systems.build(name, NUM_CLASSES)
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert trainable == expected
+    assert model.count_params() == expected + MOVING_STATISTICS
+
+
+def test_gates_are_those_of_keras_2():
+    values = np.array([-3.0, -2.5, -1.0, 0.0, 1.0, 2.5, 3.0], np.float32)
+    gates = gated_crnn.keras_2_hard_sigmoid(values)
+    np.testing.assert_allclose(gates, [0, 0, 0.3, 0.5, 0.7, 1, 1], atol=1e-7)
+
+
+def test_attention_by_hand():
+    """Two steps, two classes, equal attention: the mean over time."""
+    layer = gated_crnn.ClassAttention()
+    scores = np.array([[[0.2, 0.8], [0.6, 0.4]]], np.float32)
+    layer.build(scores.shape)
+    layer.attention.set_weights([np.zeros((2, 2)), np.zeros(2)])
+    np.testing.assert_allclose(layer(scores), [[0.4, 0.6]], atol=1e-6)
+    # Logits 0 and log 3 in the first step: weights 1/4, 3/4; then 1/2, 1/2.
+    layer.attention.set_weights(
+        [
+            np.array([[-np.log(3) / 0.4, 0], [0, 0]]),
+            np.array([np.log(3) * 1.5, 0]),
+        ]
+    )
+    # Class 0: step 1 has logit log 3, step 2 has 0.
+    expected = [
+        (0.75 * 0.2 + 0.5 * 0.6) / 1.25,
+        (0.25 * 0.8 + 0.5 * 0.4) / 0.75,
+    ]
+    np.testing.assert_allclose(layer(scores), [expected], atol=1e-6)
+
+
+def test_constant_scores_are_their_own_mean():
+    model = gated_crnn.build("g", 3, GatedCrnnConfig(attention=True))
+    model.get_layer("localization_layer").set_weights(
+        [np.zeros((256, 3)), np.log(np.array([1, 3, 1 / 3]))]
+    )
+    scores = model({"cvssp_log_mel": np.zeros((1, 240, 64), np.float32)})
+    np.testing.assert_allclose(scores["scores"], [[0.5, 0.75, 0.25]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["cvssp_gated_crnn", "cvssp_gated_crnn_attention"]
+)
+def test_saved_and_loaded_it_scores_the_same(name, tmp_path):
+    config = systems.SystemConfig(
+        bin_means=tuple(range(64)), bin_stds=tuple(range(1, 65))
+    )
+    model = randomised(systems.build(name, 4, config))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    log_mel = np.random.default_rng(0).normal(0, 9, (2, 240, 64))
+    inputs = {"cvssp_log_mel": log_mel.astype(np.float32)}
+    for key, scores in model(inputs).items():
+        np.testing.assert_array_equal(loaded(inputs)[key], scores)
+
+
+def test_binary_log_loss_and_probabilities():
+    loss = systems.loss("cvssp_gated_crnn")
+    value = loss(np.array([[1.0, 0.0]]), np.array([[0.8, 0.4]], np.float32))
+    assert float(value) == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2, 1e-5)
+    probable = [n for n in systems.names() if systems.gives_probabilities(n)]
+    assert probable == [
+        "visual_wsddn",
+        "cvssp_gated_crnn",
+        "cvssp_gated_crnn_attention",
+    ]

@@ -1,0 +1,194 @@
+"""All that Table 3 shows of a run, from localised clips and truth."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from report import localisation, localisation_asynchrony
+from tests.localised_clips import CLASS_NAMES, heard, make_clip, seen
+
+BOXES = ((0, 0, 9, 9), (50, 50, 59, 59))
+EDGES = ((0, 0, 10, 10), (50, 50, 60, 60))
+
+
+def perfect_split(name, num_clips=6):
+    """Clips of 4 s whose scores are the truth itself."""
+    clips, truth = [], {}
+    for index in range(num_clips):
+        class_index = index % 2
+        class_name = CLASS_NAMES[class_index]
+        start_s = index % 3
+        sight = seen(class_name, start_s, start_s + 1, EDGES[class_index])
+        segment_scores, region_scores = np.zeros((4, 2)), np.zeros((8, 2))
+        segment_scores[1:3, class_index] = 1
+        region_scores[2 * start_s + class_index, class_index] = 1
+        clip = make_clip(
+            f"{name}{index}",
+            segment_scores,
+            boxes=BOXES * 4,
+            region_times_s=np.repeat(np.arange(4) + 0.5, 2),
+            region_scores=region_scores,
+        )
+        clips.append(clip)
+        truth[clip.clip_id] = (heard(class_name, 1, 3), sight)
+    return clips, truth
+
+
+VAL, VAL_TRUTH = perfect_split("val")
+TEST, TEST_TRUTH = perfect_split("test")
+TRUTH = VAL_TRUTH | TEST_TRUTH
+
+
+def evaluate(val=VAL, test=TEST, truth=TRUTH, **changes):
+    about = {
+        "system": "av_two_stream",
+        "run_name": "a",
+        "normalise_segments": True,
+    }
+    return localisation.evaluate(val, test, truth, **(about | changes))
+
+
+def test_a_perfect_localiser_gets_all():
+    result = evaluate()
+    assert result.num_pairs == {
+        "all": 6,
+        "in sync": 4,
+        "partly in sync": 0,
+        "apart": 2,
+        "only heard": 0,
+        "only seen": 0,
+    }
+    for group in ("all", "in sync", "apart"):
+        assert result.audio[group] == pytest.approx((1, 0, 1))
+        assert result.visual[group] == pytest.approx((1, 1, 1, 1))
+        assert result.bounds[group] == pytest.approx((1, 1))
+    assert (
+        set(result.audio) == set(result.visual) == {"all", "in sync", "apart"}
+    )
+    np.testing.assert_allclose(result.audio_by_class, [[1, 1], [0, 0], [1, 1]])
+    np.testing.assert_allclose(result.visual_by_class, [1, 1])
+
+
+def test_its_events_are_the_true_ones():
+    events = evaluate().events
+    assert events[0] == ("test0", "bus", 1, 3)
+    assert len(events) == 6
+
+
+def test_chance_is_worse_and_can_be_repeated():
+    result = evaluate()
+    chance = result.audio_chance["all"]
+    assert chance.f1 < 0.7
+    assert chance.error_rate > 0.5
+    assert result.visual_chance["all"].corloc == pytest.approx(0.5, abs=0.2)
+    assert result.visual_chance["all"].clip_corloc < 0.4
+    assert result.audio_chance == evaluate().audio_chance
+    assert result.visual_chance != evaluate(seed=1).visual_chance
+
+
+def test_the_order_of_the_clips_does_not_matter():
+    order = [3, 5, 0, 2, 4, 1]
+    shuffled = evaluate(
+        [VAL[i] for i in order], [TEST[i] for i in reversed(order)]
+    )
+    expected = evaluate()
+    assert shuffled.audio == expected.audio
+    assert shuffled.visual == expected.visual
+
+
+def test_the_order_of_regions_and_segments_does_not_matter():
+    def permuted(clip):
+        generator = np.random.default_rng(len(clip.clip_id))
+        regions, segments = map(generator.permutation, (8, 4))
+        return dataclasses.replace(
+            clip,
+            boxes=clip.boxes[regions],
+            region_times_s=clip.region_times_s[regions],
+            region_scores=clip.region_scores[regions],
+            segment_times_s=clip.segment_times_s[segments],
+            segment_scores=clip.segment_scores[segments],
+        )
+
+    result = evaluate(test=list(map(permuted, TEST)))
+    assert result.audio["all"] == pytest.approx((1, 0, 1))
+    assert result.visual["all"] == pytest.approx((1, 1, 1, 1))
+
+
+def test_thresholds_come_from_validation_only():
+    doubled = [
+        dataclasses.replace(clip, segment_scores=2 * clip.segment_scores)
+        for clip in TEST
+    ]
+    other = evaluate(test=doubled, normalise_segments=False)
+    expected = evaluate(normalise_segments=False)
+    assert np.array_equal(other.event_thresholds, expected.event_thresholds)
+
+
+def test_normalised_scores_do_not_depend_on_a_clip_s_scale():
+    scaled = [
+        dataclasses.replace(clip, segment_scores=scale * clip.segment_scores)
+        for scale, clip in enumerate(TEST, start=1)
+    ]
+    assert evaluate(test=scaled).audio == evaluate().audio
+
+
+def test_a_clip_without_features_is_missed():
+    missing = localisation.missing_clip(
+        "gone", TRUTH["test0"], CLASS_NAMES, frame_rate_hz=1.0
+    )
+    result = evaluate(
+        test=[*TEST, missing],
+        truth=TRUTH | {"gone": TRUTH["test0"]},
+        num_test_missing=1,
+    )
+    assert result.num_pairs["all"] == 7
+    assert result.visual["all"].corloc == pytest.approx(6 / 7)
+    assert result.audio["all"].error_rate == pytest.approx(2 / 14)
+    # Of 4 clips with a bus 3 are found; every dog is.
+    assert result.audio["all"].average_precision == pytest.approx(7 / 8)
+    assert result.visual["all"].average_precision == pytest.approx(7 / 8)
+    assert result.bounds["all"].corloc == pytest.approx(6 / 7)
+
+
+def test_without_regions_there_is_nothing_visual():
+    def deaf(clip):
+        return dataclasses.replace(
+            clip,
+            boxes=np.zeros((0, 4)),
+            region_times_s=np.zeros(0),
+            region_scores=np.zeros((0, 2)),
+        )
+
+    result = evaluate(list(map(deaf, VAL)), list(map(deaf, TEST)))
+    assert not result.visual
+    assert result.visual_by_class is None
+    assert result.audio["all"].f1 == 1
+
+
+def test_truth_without_sight_has_no_groups_by_asynchrony():
+    truth = {
+        clip_id: tuple(event for event in events if event.sound)
+        for clip_id, events in TRUTH.items()
+    }
+    result = evaluate(truth=truth)
+    assert set(result.audio) == set(result.num_pairs) == {"all"}
+    assert not result.visual
+
+
+def test_groups_are_in_one_order():
+    assert tuple(evaluate().num_pairs) == (
+        localisation.ALL,
+        *localisation_asynchrony.GROUPS,
+    )
+
+
+def test_validation_without_scores_is_refused():
+    empty = [
+        localisation.missing_clip(c.clip_id, TRUTH[c.clip_id], CLASS_NAMES, 1.0)
+        for c in VAL
+    ]
+    with pytest.raises(ValueError, match="at least one clip to tune on"):
+        evaluate(val=empty)

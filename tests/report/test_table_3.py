@@ -1,0 +1,182 @@
+"""Table 3, its CSV and its dictionaries."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from report import localisation_exports, table_3
+from report.localisation import LocalisationResult
+from report.localisation_measures import AudioScores, Bounds, VisualScores
+
+PAIRS = {
+    "all": 6,
+    "in sync": 2,
+    "partly in sync": 0,
+    "apart": 0,
+    "only heard": 3,
+    "only seen": 1,
+}
+AUDIO_CHANCE = AudioScores(0.1, 9.0, 0.03)
+VISUAL_CHANCE = VisualScores(0.3, 0.1, 0.6, 0.01)
+
+
+def result_of(system="av_two_stream", run_name="a", **changes):
+    fields = {
+        "system": system,
+        "run_name": run_name,
+        "settings": "",
+        "class_names": ("bus", "dog"),
+        "num_pairs": PAIRS,
+        "num_val_clips": 5,
+        "num_test_clips": 7,
+        "num_test_missing": 1,
+        "num_test_without_truth": 0,
+        "audio": {
+            "all": AudioScores(0.5, 0.75, 0.4),
+            "only heard": AudioScores(0.6, 0.5, 0.7),
+        },
+        "audio_chance": {"all": AUDIO_CHANCE, "only heard": AUDIO_CHANCE},
+        "audio_by_class": AudioScores(
+            np.array([0.5, 0]), np.array([0.75, np.nan]), np.array([1, np.nan])
+        ),
+        "event_thresholds": np.array([0.5, 2]),
+        "visual": {"all": VisualScores(0.8, 0.7, 0.9, 0.35)},
+        "visual_chance": {"all": VISUAL_CHANCE},
+        "visual_by_class": np.array([0.7, 0]),
+        "bounds": {"all": Bounds(0.95, 0.85)},
+    }
+    return LocalisationResult(**(fields | changes))
+
+
+def deaf(**changes):
+    return result_of(
+        "visual_two_stream",
+        "c",
+        **({"audio": {}, "audio_chance": {}, "audio_by_class": None} | changes),
+    )
+
+
+def test_parts_and_their_rows():
+    heard, seen, by_asynchrony = table_3.table_3([deaf(), result_of()])
+    assert heard.rows == (
+        ("(a) Proposed AV Two Stream", "a", "50.0", "0.75", "40.0"),
+        ("Chance: random scores", "", "10.0", "9.00", "3.0"),
+    )
+    scores = ("80.0", "70.0", "90.0", "35.0")
+    assert seen.rows == (
+        ("(a) Proposed AV Two Stream", "a", *scores),
+        ("(c) TS Video-Only", "c", *scores),
+        ("Chance: random scores", "", "30.0", "10.0", "60.0", "1.0"),
+        ("Proposals", "", "95.0", "95.0", "-", "85.0"),
+    )
+    assert by_asynchrony.rows[0][2:] == ("60.0", "0.50", "70.0")
+
+
+def test_the_heads_say_how_many_pairs_are_scored():
+    tables = table_3.table_3([result_of()])
+    titles = [[group.title for group in table.groups] for table in tables]
+    assert titles == [["All (5)"], ["All (3)"], ["Only heard (3)"]]
+
+
+def test_seeds_share_a_row():
+    other = result_of(
+        run_name="a1",
+        audio={
+            "all": AudioScores(0.6, 0.65, 0.4),
+            "only heard": AudioScores(0.6, 0.5, 0.7),
+        },
+    )
+    table, *_ = table_3.table_3([result_of(), other])
+    assert table.rows[0] == (
+        "(a) Proposed AV Two Stream",
+        "2 seeds",
+        "55.0 ± 7.1",
+        "0.70 ± 0.07",
+        "40.0 ± 0.0",
+    )
+    assert "mean ± sample standard deviation of a, a1" in table.to_text()
+
+
+def test_other_settings_have_a_row_of_their_own():
+    table, *_ = table_3.table_3(
+        [result_of(), result_of(run_name="a1", settings="other")]
+    )
+    assert [row[1] for row in table.rows] == ["a", "a1", ""]
+
+
+def test_the_best_of_several_is_bold_and_the_least_error_rate():
+    worse = result_of(
+        "audio_two_stream",
+        "b",
+        audio={
+            "all": AudioScores(0.4, 0.6, 0.4),
+            "only heard": AudioScores(0.6, 0.5, 0.7),
+        },
+    )
+    table, *_ = table_3.table_3([result_of(), worse])
+    assert table.bold == {(0, 2), (1, 3), (0, 4), (1, 4)}
+    alone, *_ = table_3.table_3([result_of()])
+    assert not alone.bold
+
+
+def test_chance_of_other_proposals_has_a_row_of_its_own():
+    other = result_of(
+        "cvssp_gated_crnn",
+        "g",
+        audio_chance={
+            "all": AudioScores(0.2, 8.0, 0.03),
+            "only heard": AUDIO_CHANCE,
+        },
+    )
+    table, *_ = table_3.table_3([other, result_of()])
+    names = [row[0] for row in table.rows[2:]]
+    assert names == [
+        "Chance: random scores, as (a)",
+        "Chance: random scores, as (g)",
+    ]
+
+
+def test_results_of_other_splits_are_refused():
+    other = result_of(run_name="b", num_test_clips=8)
+    with pytest.raises(ValueError, match="one test split with one truth"):
+        table_3.table_3([result_of(), other])
+    with pytest.raises(ValueError, match="received none"):
+        table_3.table_3([])
+
+
+def test_no_line_is_wider_than_120_columns():
+    for table in table_3.table_3([deaf(), result_of()]):
+        assert max(map(len, table.to_text(120).splitlines())) <= 120
+
+
+def test_clips_left_out_are_told():
+    table, *_ = table_3.table_3([result_of(num_test_without_truth=4)])
+    assert "4 test clips are not in the truth and left out." in table.notes
+
+
+def test_dictionary_is_json_without_nan():
+    content = localisation_exports.to_dict(result_of())
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["audio"]["all"]["f1"] == 0.5
+    assert content["proposals"]["all"] == {"corloc": 0.95, "recall": 0.85}
+    bus, dog = content["classes"]
+    assert bus["event_threshold"] == 0.5
+    assert bus["box_average_precision"] == 0.7
+    assert dog["error_rate"] is None
+
+
+def test_csv_has_a_row_for_each_figure():
+    rows = localisation_exports.table_3_csv([deaf(), result_of()]).splitlines()
+    assert rows[0] == "system,run_name,field,pairs,figure,value,chance"
+    assert rows[1] == "av_two_stream,a,audio,all,f1,0.5000,0.1000"
+    assert len(rows) == 1 + 3 + 3 + 4 + 4
+    assert rows[-1].startswith("visual_two_stream,c,visual,all")
+
+
+def test_results_do_not_share_their_defaults():
+    empty = dataclasses.replace(deaf(), visual={}, visual_chance={}, bounds={})
+    assert table_3.table_3([empty]) == ()

@@ -1,0 +1,68 @@
+"""Heat maps of regions and segments, as the paper's Fig. 3 and 4 show them."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.ticker import MaxNLocator
+
+from report.class_localisation import ClassLocalisation
+
+# Black is 0 and white 1 (caption of Fig. 3).
+COLOUR_MAP = "hot"
+_MAX_TICKS = 12
+
+
+def draw_segments(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
+    """Draws the segments over an axis in seconds."""
+    return _draw_over_time(
+        axes, scores.segment_edges_s, scores.segments, "segments"
+    )
+
+
+def draw_frames(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
+    """Draws the best region of each frame over an axis in seconds."""
+    return _draw_over_time(axes, scores.frame_edges_s, scores.frames, "regions")
+
+
+def draw_regions(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
+    """Draws all regions side by side, those of each frame between lines."""
+    num_regions = len(scores.regions)
+    mesh = _draw(axes, np.arange(num_regions + 1), scores.regions, "regions")
+    frames, firsts = np.unique(scores.region_frames, return_index=True)
+    line_width = min(0.8, 30 / len(frames))
+    axes.vlines(firsts[1:], 0, 1, colors="0.5", linewidths=line_width)
+    middles = (firsts + np.append(firsts[1:], num_regions)) / 2
+    shown = slice(None, None, -(-len(frames) // _MAX_TICKS))
+    times_s = scores.clip.frame_times_s[frames[shown]]
+    axes.set_xticks(middles[shown], [f"{time_s:g}" for time_s in times_s])
+    axes.set_xlabel("region proposals in temporal order, by time of frame (s)")
+    return mesh
+
+
+def _draw_over_time(
+    axes: Axes, edges_s: np.ndarray, values: np.ndarray, name: str
+) -> QuadMesh:
+    mesh = _draw(axes, edges_s, values, name)
+    axes.set_xlim(0, edges_s[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(_MAX_TICKS, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("time (s)")
+    return mesh
+
+
+def _draw(
+    axes: Axes, edges: np.ndarray, values: np.ndarray, name: str
+) -> QuadMesh:
+    mesh = axes.pcolormesh(
+        edges,
+        [0, 1],
+        values[np.newaxis],  # [1, P]
+        cmap=COLOUR_MAP,
+        vmin=0,
+        vmax=1,
+        rasterized=True,  # Cells of a vector drawing show seams.
+    )
+    axes.set_yticks([])
+    axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    return mesh

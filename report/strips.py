@@ -1,0 +1,168 @@
+"""What lies below the picture of an annotated video: heat maps over time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from report import heat_map_axes
+from report.class_localisation import ClassLocalisation
+
+ColourRgb = tuple[int, int, int]
+
+_BACKGROUND, _INK = "#16181c", "#f0f2f5"
+_CURSOR_RGB = (64, 224, 255)
+# Inches, at a resolution that follows the width of the video.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.78, 0.14, 0.06, 0.26
+_NAME, _MAP, _GAP = 0.23, 0.15, 0.04
+_LETTER = 0.088
+_DPI, _NOMINAL_WIDTH_PX = 100, 640
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Strips:
+    """Heat maps of some classes, to be shown with a moving cursor.
+
+    Attributes:
+        image_rgb: uint8 [H, W, 3] without the cursor; H is even.
+        left_px: Where the time axis begins.
+        right_px: Where it ends.
+        top_px: Upper end of the cursor.
+        bottom_px: Lower end of the cursor.
+        duration_s: Time at the right end.
+    """
+
+    image_rgb: np.ndarray
+    left_px: float
+    right_px: float
+    top_px: int
+    bottom_px: int
+    duration_s: float
+
+    def cursor_px(self, time_s: float) -> int:
+        """Column of the cursor's middle."""
+        share = min(max(time_s / self.duration_s, 0.0), 1.0)
+        return round(self.left_px + share * (self.right_px - self.left_px))
+
+    def at(self, time_s: float) -> np.ndarray:
+        """The strips with the cursor, uint8 [H, W, 3]."""
+        image = self.image_rgb.copy()
+        column = self.cursor_px(time_s)
+        rows = slice(self.top_px, self.bottom_px)
+        image[rows, max(column - 2, 0) : column + 3] = 0
+        image[rows, max(column - 1, 0) : column + 2] = _CURSOR_RGB
+        return image
+
+
+def render(
+    classes: Sequence[ClassLocalisation],
+    colours: Sequence[ColourRgb],
+    width_px: int,
+) -> Strips:
+    """Draws the heat maps of classes below each other.
+
+    Args:
+        classes: The classes of one clip.
+        colours: Their colours.
+        width_px: Width of the video.
+    """
+    dpi = resolution_dpi(width_px)
+    draws = _draws(classes[0])
+    block = _NAME + len(draws) * (_MAP + _GAP)
+    height = _TOP + len(classes) * block + _BOTTOM
+    height_px = 2 * round(height * dpi / 2)
+    width, height = width_px / dpi, height_px / dpi
+    figure = Figure((width, height), dpi=dpi, facecolor=_BACKGROUND)
+    top = height - _TOP
+    for scores, colour in zip(classes, colours, strict=True):
+        _write_name(figure, scores, colour, top)
+        top -= _NAME
+        for draw in draws:
+            bounds = (
+                _LEFT / width,
+                (top - _MAP) / height,
+                (width - _LEFT - _RIGHT) / width,
+                _MAP / height,
+            )
+            axes = figure.add_axes(bounds)
+            draw(axes, scores)
+            _style(axes)
+            top -= _MAP + _GAP
+    if draws:
+        axes.tick_params(labelbottom=True)
+    return Strips(
+        image_rgb=_pixels(figure),
+        left_px=_LEFT * dpi,
+        right_px=(width - _RIGHT) * dpi,
+        top_px=round((_TOP + _NAME) * dpi),
+        bottom_px=round((height - top - _GAP) * dpi),
+        duration_s=classes[0].clip.duration_s,
+    )
+
+
+def render_label(text: str, colour: ColourRgb, dpi: float) -> np.ndarray:
+    """Draws black text on a colour, uint8 [H, W, 3] of its size."""
+    figure = Figure(dpi=dpi, facecolor=_share(colour))
+    label = figure.text(0.5, 0.5, text, size=9, ha="center", va="center")
+    label.set_parse_math(False)
+    extent = label.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    figure.set_size_inches((extent.width + 8) / dpi, (extent.height + 6) / dpi)
+    return _pixels(figure)
+
+
+def resolution_dpi(width_px: int) -> float:
+    """Pixels of an inch: text grows with the video."""
+    return _DPI * max(1.0, width_px / _NOMINAL_WIDTH_PX)
+
+
+def _draws(scores: ClassLocalisation) -> list:
+    draws = []
+    if len(scores.regions):
+        draws.append(heat_map_axes.draw_frames)
+    if len(scores.segments):
+        draws.append(heat_map_axes.draw_segments)
+    return draws
+
+
+def _write_name(
+    figure: Figure, scores: ClassLocalisation, colour: ColourRgb, top: float
+) -> None:
+    width, height = figure.get_size_inches()
+    letters = max(8, int((width - _LEFT) / _LETTER) - 8)
+    name = scores.class_name
+    name = name if len(name) <= letters else f"{name[: letters - 1]}…"
+    figure.text(
+        _LEFT / width,
+        (top - 0.45 * _NAME) / height,
+        f"{name}  {scores.score:.2f}",
+        color=_share(colour),
+        size=9,
+        weight="bold",
+        va="center",
+        parse_math=False,
+    )
+
+
+def _style(axes: Axes) -> None:
+    axes.set_xlabel("")
+    axes.tick_params(
+        colors=_INK, labelsize=8, length=2, pad=1.5, labelbottom=False
+    )
+    axes.yaxis.label.set(color=_INK, size=8)
+    for spine in axes.spines.values():
+        spine.set(color="0.45", linewidth=0.6)
+
+
+def _share(colour: ColourRgb) -> tuple[float, ...]:
+    return tuple(value / 255 for value in colour)
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # [H, W, 3]

@@ -1,0 +1,255 @@
+"""Fig. 3 and Fig. 4 as figure objects."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
+from matplotlib.patches import ConnectionPatch, Rectangle
+
+from report import figures, images
+from report.clip_localisation import ClipLocalisation
+
+NAMES = ("bus", "train")
+
+
+def localised(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
+    """Region r of frame f scores 2 f + r for `train`, segment t scores -t."""
+    count = num_frames * num_regions
+    x1 = np.arange(count) % 5
+    boxes = np.stack([x1, x1 + 1, x1 + 20, x1 + 11], axis=1)
+    onsets_s = 0.48 * np.arange(num_segments)
+    scores = np.zeros((count, 2))
+    scores[:, 1] = np.arange(count)
+    segment_scores = np.zeros((num_segments, 2))
+    segment_scores[:, 1] = -np.arange(num_segments)
+    return ClipLocalisation(
+        clip_id="clip",
+        class_names=NAMES,
+        scores=np.array([-0.5, 0.25]),
+        duration_s=float(num_frames),
+        frame_size_px=size_px,
+        frame_times_s=np.arange(num_frames) + 0.5,
+        boxes=boxes.astype(np.float32),
+        region_times_s=np.repeat(np.arange(num_frames) + 0.5, num_regions),
+        region_scores=scores,
+        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
+        segment_scores=segment_scores,
+    )
+
+
+def frames(clip):
+    width_px, height_px = clip.frame_size_px
+    count = len(clip.frame_times_s)
+    return [
+        np.full((height_px, width_px, 3), k, np.uint8) for k in range(count)
+    ]
+
+
+def draw_4(clip, name="train"):
+    return figures.figure_4(frames(clip), clip.frame_times_s, clip, name)
+
+
+def picture_axes(figure):
+    return [axes for axes in figure.axes if axes.images]
+
+
+def map_axes(figure):
+    """Axes of the heat maps; the colour bar, the last axes, is none."""
+    return [
+        axes
+        for axes in figure.axes[:-1]
+        if any(isinstance(c, QuadMesh) for c in axes.collections)
+    ]
+
+
+def mesh(axes):
+    (found,) = [c for c in axes.collections if isinstance(c, QuadMesh)]
+    return found
+
+
+def boxes(axes):
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_figure_3_shows_scaled_regions_and_segments():
+    figure = figures.figure_3((), localised(), "train")
+    regions, segments = map_axes(figure)
+    assert mesh(regions).get_array().tolist() == [[0, 0.2, 0.4, 0.6, 0.8, 1]]
+    np.testing.assert_allclose(
+        mesh(segments).get_array(), [[1, 2 / 3, 1 / 3, 0]]
+    )
+    for axes in (regions, segments):
+        assert mesh(axes).get_cmap().name == "hot"
+        assert mesh(axes).get_clim() == (0, 1)
+    # Fig. 3: "black is 0 and white 1".
+    colours = mesh(regions).get_cmap()([0.0, 1.0])
+    assert colours[1].tolist() == [1, 1, 1, 1]
+    assert (colours[0, :3] < 0.05).all()
+
+
+def test_figure_3_marks_time_below_both_maps():
+    regions, segments = map_axes(figures.figure_3((), localised(), "train"))
+    assert regions.get_xlim() == (0, 6)
+    labels = [label.get_text() for label in regions.get_xticklabels()]
+    assert labels == ["0.5", "1.5", "2.5"]
+    assert regions.get_xticks().tolist() == [1, 3, 5]  # Middles of frames.
+    assert segments.get_xlim() == (0, 3)
+    assert segments.get_xlabel() == "time (s)"
+
+
+def test_figure_3_draws_the_best_box_of_the_best_frames_in_green():
+    clip = localised()
+    figure = figures.figure_3(frames(clip), clip, "train", max_frames=2)
+    pictures = picture_axes(figure)
+    assert [axes.images[0].get_array()[0, 0, 0] for axes in pictures] == [1, 2]
+    assert [axes.get_xlabel() for axes in pictures] == [
+        "1.5 s: 0.60",
+        "2.5 s: 1.00",
+    ]
+    (box,) = boxes(pictures[1])
+    red, green, blue = to_rgb(box.get_edgecolor())
+    assert green > 0.8
+    assert max(red, blue) < 0.3
+    # Inclusive pixels 0 to 20 and 1 to 11: region 5, whose x1 is 0.
+    assert box.get_bbox().extents.tolist() == [-0.5, 0.5, 20.5, 11.5]
+
+
+def test_figure_4_box_opacity_is_the_scaled_score():
+    pictures = picture_axes(draw_4(localised()))
+    opacities = [[box.get_alpha() for box in boxes(a)] for a in pictures]
+    assert opacities == [[0, 0.2], [0.4, 0.6], [0.8, 1]]
+    colour = boxes(pictures[0])[0].get_edgecolor()
+    assert to_rgb(colour) == (1, 1, 0)
+
+
+def test_figure_4_leads_frames_to_their_instant():
+    figure = draw_4(localised())
+    (segments,) = map_axes(figure)
+    assert segments.get_xlim() == (0, 3)
+    lines = [a for a in figure.artists if isinstance(a, ConnectionPatch)]
+    assert [line.xy2 for line in lines] == [(0.5, 1), (1.5, 1), (2.5, 1)]
+
+
+def test_figure_4_shows_the_best_frame_of_each_part():
+    clip = localised(num_frames=60)
+    clip.region_scores[2 * 33, 1] = 1000
+    figure = draw_4(clip)
+    shown = [a.images[0].get_array()[0, 0, 0] for a in picture_axes(figure)]
+    assert 2 <= len(shown) <= 8
+    assert 33 in shown
+    assert shown == sorted(shown)
+
+
+def test_frames_may_be_smaller_than_the_video():
+    clip = localised()
+    small = [frame[::2, ::2] for frame in frames(clip)]
+    figure = figures.figure_3(small, clip, "train")
+    image = picture_axes(figure)[0].images[0]
+    assert tuple(image.get_extent()) == (-0.5, 63.5, 47.5, -0.5)
+
+
+def test_without_regions_frames_follow_the_segments():
+    clip = localised(num_regions=0)
+    figure = figures.figure_3(frames(clip), clip, "train", max_frames=1)
+    (axes,) = picture_axes(figure)
+    assert axes.images[0].get_array()[0, 0, 0] == 0  # Segment 0 is the best.
+    assert not boxes(axes)
+    assert len(map_axes(figure)) == 1
+    assert len(map_axes(draw_4(clip))) == 1
+
+
+def test_without_segments_figure_4_shows_the_regions_over_time():
+    clip = localised(num_segments=0)
+    (axes,) = map_axes(draw_4(clip))
+    np.testing.assert_allclose(mesh(axes).get_array(), [[0.2, 0.6, 1]])
+    assert axes.get_xlim() == (0, 3)
+    assert len(map_axes(figures.figure_3((), clip, "train"))) == 1
+
+
+def test_without_anything_the_title_remains():
+    clip = localised(num_regions=0, num_segments=0)
+    assert texts(figures.heat_maps(clip, "bus"))[0] == "bus"
+
+
+def test_heat_maps_need_no_frames():
+    figure = figures.heat_maps(localised(), "train", 0.5)
+    assert len(map_axes(figure)) == 2
+    assert not picture_axes(figure)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (None, "clip clip, score 0.250"),
+        (0.2, "clip clip, score 0.250, above the threshold 0.200"),
+        (0.25, "clip clip, score 0.250, not above the threshold 0.250"),
+    ],
+)
+def test_title_has_class_and_score(threshold, expected):
+    figure = figures.heat_maps(localised(), "train", threshold)
+    assert texts(figure) == ["train", expected]
+
+
+@pytest.mark.parametrize(
+    "name", [r"a$b_c^{$\frac", "$x$", "Air horn, truck horn " * 12, "n" * 300]
+)
+def test_any_class_name_is_drawn_as_it_is(name):
+    clip = localised()
+    object.__setattr__(clip, "class_names", ("bus", name))
+    figure = draw_4(clip, name)
+    title = figure.texts[0]
+    assert title.get_text().replace("\n", " ").replace(" ", "") == name.replace(
+        " ", ""
+    )
+    images.to_png(figure, 50)
+    extent = title.get_window_extent()
+    assert extent.x1 <= figure.bbox.width
+    assert picture_axes(figure)[0].bbox.y1 < extent.y0
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 60])
+@pytest.mark.parametrize("size_px", [(64, 48), (36, 64), (200, 20)])
+def test_frames_lie_inside_beside_each_other_and_above_the_maps(
+    num_frames, size_px
+):
+    clip = localised(num_frames, size_px=size_px)
+    for figure in (
+        figures.figure_3(frames(clip), clip, "train"),
+        draw_4(clip),
+    ):
+        bounds = [axes.get_position() for axes in picture_axes(figure)]
+        assert bounds
+        assert all(b.x0 >= 0 and b.x1 <= 1 and b.y1 < 1 for b in bounds)
+        top = max(axes.get_position().y1 for axes in map_axes(figure))
+        assert min(b.y0 for b in bounds) > top
+        for left, right in itertools.pairwise(bounds):
+            assert left.x1 <= right.x0
+        width_in, height_in = figure.get_size_inches()
+        aspect = bounds[0].width * width_in / (bounds[0].height * height_in)
+        assert aspect == pytest.approx(size_px[0] / size_px[1], rel=1e-6)
+        assert height_in < 6
+
+
+def test_too_few_frames_are_refused():
+    clip = localised()
+    with pytest.raises(ValueError, match="all 3 sampled frames or none"):
+        figures.figure_3(frames(clip)[:2], clip, "train")
+    with pytest.raises(ValueError, match="all 3 sampled frames or none"):
+        figures.figure_4(frames(clip), [0.5], clip, "train")
+
+
+def test_pyplot_is_not_touched():
+    with matplotlib.rc_context():
+        images.to_png(draw_4(localised()), 50)
+    from matplotlib import _pylab_helpers
+
+    assert not _pylab_helpers.Gcf.figs

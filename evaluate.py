@@ -1,166 +1,260 @@
 r"""Evaluates runs on the test split: the paper's Table 1 and Table 2.
 
-    python evaluate.py --run_dir=runs/a
-    python evaluate.py --runs=runs/a,runs/b,runs/c --output_dir=tables
+    python evaluate.py --run_dir=runs/a --truth=clips/truth.json
+    python evaluate.py --runs=runs/a0,runs/a1,runs/b --output_dir=tables
+    python evaluate.py --fuse=runs/g0,runs/g1@all --output_dir=runs/f
 
 Scores validation and test, tunes a threshold for each class on validation
 only, applies them to test, prints both tables and writes `scores-*.npz`,
-`thresholds.json`, `metrics.json` and the tables as Markdown and CSV into the
-run directory. Several runs also get common tables, in the paper's order.
+`thresholds.json`, `metrics.json`, the tables as Markdown, LaTeX and CSV and
+`report.html` into the run directory. Several runs also get common tables, in
+the paper's order: runs that differ in their seed only are one row, and the
+best row's leads are compared with chance. A fusion averages the probabilities
+of runs or of their checkpoints; its directory is evaluated like a run's. With
+a truth, Table 3 says where and when the systems localise.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import entry  # isort: skip  # Before what imports TensorFlow.
 import flags
-import scoring
+import localisation_evaluation
+import run_fusion
+import run_scores
 from dataset import files
-from dataset.progress import Progress
-from dataset.records import FeaturesError
-from report import evaluation, exports, rendering, tables
-from report.scores import ScoreSet
+from report import (
+    aggregation,
+    dcase_submission,
+    evaluation,
+    exports,
+    latex,
+    leads,
+    localisation_exports,
+    rendering,
+    report_page,
+    table_3,
+    tables,
+)
+from report.localisation import LocalisationResult
 from run_directory import RunDirectory
 
-_SPLITS = ("val", "test")
+# What two runs of one row of the tables may differ in.
+_NO_SETTINGS = (
+    "seed",
+    "run_dir",
+    "features_dir",
+    "log_every",
+    "validate_every",
+    "checkpoint_every",
+    "keep_every",
+    "keep_last",
+)
 
 
 def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
     """Evaluates the runs, writes the tables and prints them."""
-    run_dirs = _run_dirs(config)
-    results = [_evaluate_run(run_dir, config) for run_dir in run_dirs]
+    evaluated = [_evaluate_run(path, config) for path in _directories(config)]
+    results = [run.result for run in evaluated]
     try:
-        text = "\n".join(table.to_text() for table in _tables(results))
+        rows = aggregation.rows(results)
+        shown = _tables(rows, _localised(evaluated))
     except ValueError as error:
         raise flags.ConfigError(f"--runs: {error}") from error
-    if config.output_dir:
+    if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
-        _write_tables(config.output_dir, results)
         metrics = [exports.to_dict(result) for result in results]
-        files.write_json(files.join(config.output_dir, "metrics.json"), metrics)
-    print(f"\n{text}", end="")
+        comparison = exports.comparison_dict(rows)
+        for name, value in (("metrics", metrics), ("comparison", comparison)):
+            path = files.join(config.output_dir, f"{name}.json")
+            files.write_json(path, value)
+        _write_tables(config.output_dir, evaluated)
+    _write_dcase(config, evaluated[0])
+    ansi = sys.stdout.isatty()
+    print("\n" + "\n".join(t.to_text(ansi=ansi) for t in shown), end="")
     return results
 
 
-def _run_dirs(config: flags.EvaluationConfig) -> list[str]:
-    if bool(config.run_dir) == bool(config.runs):
+def _directories(config: flags.EvaluationConfig) -> list[str]:
+    """The directories to evaluate; makes that of a fusion."""
+    _check(config)
+    if config.runs:
+        return run_scores.directories(config.runs)
+    if config.run_dir:
+        return [config.run_dir]
+    members = run_fusion.members(config.fuse, config.checkpoint)
+    run_fusion.fuse(
+        members, config.output_dir, config.features_dir, config.use_saved_scores
+    )
+    return [config.output_dir]
+
+
+def _check(config: flags.EvaluationConfig) -> None:
+    given = [n for n in ("run_dir", "runs", "fuse") if getattr(config, n)]
+    if len(given) != 1:
+        received = " and ".join(f"--{name}" for name in given)
         raise flags.ConfigError(
-            "Expected either --run_dir or --runs, received "
-            f"{'both' if config.runs else 'neither'}."
+            "Expected --fuse or either --run_dir or --runs, received "
+            f"{received or 'neither'}."
         )
-    return [config.run_dir] if config.run_dir else config.runs.split(",")
+    if config.fuse and not config.output_dir:
+        raise flags.ConfigError(
+            "Expected --output_dir, where the fusion goes, received none."
+        )
+    for name in ("dcase_output", "dcase_events_output"):
+        if config.runs and getattr(config, name):
+            raise flags.ConfigError(
+                f"Expected --{name} with a single run, received --runs: the "
+                "file holds what one run predicts."
+            )
+    if config.dcase_events_output and not (config.truth and config.run_dir):
+        raise flags.ConfigError(
+            "Expected --run_dir and --truth with --dcase_events_output, "
+            "received no truth or a fusion, which has no times."
+        )
 
 
-def _evaluate_run(
-    run_dir: str, config: flags.EvaluationConfig
-) -> evaluation.Result:
-    directory = RunDirectory(run_dir)
-    train_config, trained_on = directory.read()
-    if config.use_saved_scores:
-        print(_describe_saved(directory))
-        val, test = (_saved_scores(directory, split) for split in _SPLITS)
-    else:
-        val, test = _score(directory, config, train_config, trained_on)
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Evaluated:
+    """What a run gets; a fusion, or any without a truth, is not localised."""
+
+    result: evaluation.Result
+    localised: LocalisationResult | None
+
+
+def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
+    scores = _scores(path, config)
+    identity = _identity(path, scores.weights)
     try:
         result = evaluation.evaluate(
-            val,
-            test,
-            system=train_config.system,
-            run_name=os.path.basename(os.path.normpath(run_dir)),
+            scores.val,
+            scores.test,
+            run_name=os.path.basename(os.path.normpath(path)),
             fallback_argmax=config.fallback_argmax,
+            **identity,
         )
     except ValueError as error:
-        raise flags.ConfigError(f"{run_dir}: {error}") from error
+        raise flags.ConfigError(f"{path}: {error}") from error
     named = zip(result.class_names, result.thresholds.tolist(), strict=True)
-    files.write_json(directory.file("thresholds.json"), dict(named))
-    files.write_json(directory.file("metrics.json"), exports.to_dict(result))
-    _write_tables(run_dir, [result])
-    return result
+    files.write_json(files.join(path, "thresholds.json"), dict(named))
+    files.write_json(files.join(path, "metrics.json"), exports.to_dict(result))
+    evaluated = _Evaluated(result, _localise(path, config, identity))
+    _write_tables(path, [evaluated])
+    return evaluated
 
 
-def _score(
-    directory: RunDirectory,
-    config: flags.EvaluationConfig,
-    train_config: flags.TrainConfig,
-    trained_on: dict,
-) -> list[ScoreSet]:
-    features_dir = config.features_dir or train_config.features_dir
-    stores = [scoring.open_split(features_dir, split) for split in _SPLITS]
-    _check_features(features_dir, stores[0].info, trained_on)
-    loaded = directory.load(config.checkpoint, train_config.system)
-    if loaded is None:
-        raise flags.ConfigError(
-            f"Expected a checkpoint in {directory.path}, received none: "
-            "train.py has not saved one yet."
-        )
-    system, state = loaded
-    print(
-        f"Scoring {directory.path} with its {config.checkpoint} weights, step "
-        f"{state.step}."
+def _localise(
+    path: str, config: flags.EvaluationConfig, identity: dict[str, Any]
+) -> LocalisationResult | None:
+    if not config.truth or run_scores.is_fusion(path):
+        return None
+    return localisation_evaluation.evaluate_run(
+        path,
+        config.truth.split(","),
+        config.checkpoint,
+        config.features_dir,
+        identity,
     )
-    with Progress(sum(map(len, stores)), "clip") as progress:
-        score_sets = [
-            scoring.score(
-                system, store, train_config.batch_size, progress.update
-            )
-            for store in stores
-        ]
-    for split, score_set in zip(_SPLITS, score_sets, strict=True):
-        path = directory.file(f"scores-{split}.npz")
-        files.write_bytes(path, score_set.to_bytes())
-    source = {"checkpoint": config.checkpoint, "step": state.step}
-    files.write_json(directory.file("scores.json"), source)
-    return score_sets
 
 
-def _check_features(features_dir: str, info: dict, trained_on: dict) -> None:
-    there = {**info["recipe"], "classes": info["class_names"]}
-    trained = {**trained_on["recipe"], "classes": trained_on["class_names"]}
-    differing = [
-        f"{name}: trained on {value!r}, received {there.get(name)!r}"
-        for name, value in trained.items()
-        if there.get(name) != value
-    ]
-    if differing:
-        listed = "\n  ".join(differing)
-        raise FeaturesError(
-            "Expected the features that the run was trained on, received "
-            f"others in {features_dir}:\n  {listed}"
+def _localised(evaluated: Sequence[_Evaluated]) -> list[LocalisationResult]:
+    return [run.localised for run in evaluated if run.localised]
+
+
+def _scores(path: str, config: flags.EvaluationConfig) -> run_scores.RunScores:
+    if run_scores.is_fusion(path):
+        print(f"Scores of the fusion {path}.")
+        return run_scores.RunScores.read(path)
+    directory = RunDirectory(path)
+    if not config.use_saved_scores:
+        scores = run_scores.score(
+            directory, config.checkpoint, config.features_dir
         )
+        scores.write(path)
+        return scores
+    directory.read()  # Says what is wrong with a directory that is no run.
+    scores = run_scores.RunScores.read(path)
+    print(_described(scores.weights))
+    return scores
 
 
-def _describe_saved(directory: RunDirectory) -> str:
-    path = directory.file("scores.json")
-    if not files.exists(path):
+def _described(weights: dict[str, Any]) -> str:
+    if not weights:
         return "Scores of unknown weights."
-    source = files.read_json(path)
     return (
-        f"Scores of the {source['checkpoint']} weights, step {source['step']}."
+        f"Scores of the {weights['checkpoint']} weights, step "
+        f"{weights['step']}."
     )
 
 
-def _saved_scores(directory: RunDirectory, split: str) -> ScoreSet:
-    path = directory.file(f"scores-{split}.npz")
-    content = files.read_bytes(path)
-    try:
-        return ScoreSet.from_bytes(content, path)
-    except ValueError as error:
-        raise flags.ConfigError(str(error)) from error
-
-
-def _write_tables(directory: str, results: list[evaluation.Result]) -> None:
-    contents = {
-        "tables.md": "\n".join(t.to_markdown() for t in _tables(results)),
-        "table1.csv": exports.table_1_csv(results),
-        "table2.csv": exports.table_2_csv(results),
+def _identity(path: str, weights: dict[str, Any]) -> dict[str, Any]:
+    """What `evaluation.evaluate` is told of the run: system, seed, settings."""
+    if run_scores.is_fusion(path):
+        return run_fusion.identity(path)
+    train_config, trained_on = RunDirectory(path).read()
+    config = dataclasses.asdict(train_config)
+    settings = {k: v for k, v in config.items() if k not in _NO_SETTINGS}
+    # The best step differs between seeds, the last one must not.
+    weights = {
+        k: v
+        for k, v in weights.items()
+        if k != "step" or weights["checkpoint"] == "last"
     }
+    return {
+        "system": train_config.system,
+        "seed": train_config.seed,
+        "settings": json.dumps([settings, trained_on, weights], sort_keys=True),
+    }
+
+
+def _write_dcase(config: flags.EvaluationConfig, run: _Evaluated) -> None:
+    try:
+        if config.dcase_output:
+            text = dcase_submission.tagging_submission(
+                run.result.test.clip_ids,
+                run.result.class_names,
+                run.result.predictions,
+            )
+            files.write_text(config.dcase_output, text)
+        if config.dcase_events_output:
+            text = dcase_submission.detection_submission(run.localised.events)
+            files.write_text(config.dcase_events_output, text)
+    except ValueError as error:
+        raise flags.ConfigError(f"DCASE's format: {error}") from error
+
+
+def _write_tables(directory: str, evaluated: Sequence[_Evaluated]) -> None:
+    results = [run.result for run in evaluated]
+    rows, localised = aggregation.rows(results), _localised(evaluated)
+    shown = _tables(rows, localised)
+    contents = {
+        "tables.md": "\n".join(table.to_markdown() for table in shown),
+        "tables.tex": latex.to_latex(shown),
+        "table1.csv": exports.table_1_csv(rows),
+        "table2.csv": exports.table_2_csv(rows),
+        "report.html": report_page.render(results, shown),
+    }
+    if localised:
+        contents["table3.csv"] = localisation_exports.table_3_csv(localised)
+    if len(rows) > 1:
+        contents["leads.csv"] = exports.leads_csv(rows)
     for name, content in contents.items():
         files.write_text(files.join(directory, name), content)
 
 
-def _tables(results: list[evaluation.Result]) -> list[rendering.Table]:
-    return [tables.table_1(results), tables.table_2(results)]
+def _tables(
+    rows: Sequence[aggregation.Row], localised: Sequence[LocalisationResult]
+) -> list[rendering.Table]:
+    shown = [tables.table_1(rows), tables.table_2(rows)]
+    if len(rows) > 1:
+        shown.append(leads.leads(rows))
+    return [*shown, *(table_3.table_3(localised) if localised else ())]
 
 
 def main() -> None:
@@ -170,7 +264,11 @@ def main() -> None:
         config.features_dir,
         config.run_dir,
         config.output_dir,
+        config.dcase_output,
+        config.dcase_events_output,
+        *config.truth.split(","),
         *config.runs.split(","),
+        *config.fuse.split(","),
     )
     evaluate(config)
 

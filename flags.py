@@ -183,14 +183,25 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """Which run to evaluate and how."""
+    """Which runs to evaluate or to fuse and how."""
 
     run_dir: str = _flag("", "Directory that train.py wrote.")
     runs: str = _flag(
-        "", "Several run directories, joined by commas, for tables of all."
+        "",
+        "Several run directories for tables of all, joined by commas; "
+        "patterns as runs/* are allowed. Runs that differ in their seed only "
+        "are one row.",
+    )
+    fuse: str = _flag(
+        "",
+        "Runs whose probabilities to average into --output_dir, joined by "
+        "commas; RUN@400 is a run's kept checkpoint of step 400, RUN@all "
+        "are all its kept ones.",
     )
     output_dir: str = _flag(
-        "", "Where the tables of several runs go; without it they are printed."
+        "",
+        "Where the tables of several runs go, which without it are printed "
+        "only, or the fusion.",
     )
     features_dir: str = _flag(
         "", "Features to score; by default those of the training."
@@ -206,6 +217,22 @@ class EvaluationConfig:
     )
     fallback_argmax: bool = _flag(
         False, "Force the best class where none passes (CVSSP's rule)."
+    )
+    truth: str = _flag(
+        "",
+        "Truth files that name validation and test clips, joined by commas: "
+        "truth.json or DCASE's strong labels. Adds Table 3, where and when "
+        "the systems localise.",
+    )
+    dcase_output: str = _flag(
+        "",
+        "File for a single run's predictions in DCASE's format for audio "
+        "tagging.",
+    )
+    dcase_events_output: str = _flag(
+        "",
+        "File for a single run's detected events in DCASE's format for sound "
+        "event detection; needs --truth, to tune thresholds on validation.",
     )
 
 
@@ -306,6 +333,50 @@ class DownloadConfig:
         "Try every clip once more that was missing for good: removed, "
         "private, blocked, age-restricted, without picture or sound.",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalizeConfig:
+    """Which run localises in which part of the videos, and what is written.
+
+    The recipe of the features comes from the run; only the files of its base
+    networks have to be found.
+    """
+
+    run_dir: str = _flag("", "Directory that train.py wrote.", required=True)
+    output_dir: str = _flag(
+        "",
+        "Directory that gets a folder for each video, index.html and "
+        "failed.csv.",
+        required=True,
+    )
+    classes_shown: str = _flag(
+        "",
+        "Classes to draw, joined by `;`, or `all`; by default those "
+        "predicted, or the best one.",
+    )
+    start_s: float = _flag(
+        0.0, "Where the section to localise in starts.", lower_bound=0.0
+    )
+    end_s: float = _flag(
+        0.0,
+        "Where it ends; 0 for the end of the video. A video is one bag, as a "
+        "clip in training, and at most an hour of it is taken.",
+        lower_bound=0.0,
+    )
+    checkpoint: str = _flag(
+        "last",
+        "Which weights to use, as for evaluate.py.",
+        choices=("last", "best"),
+    )
+    weights_dir: str = _flag(
+        "weights",
+        "Local folder where the run's base weights are looked for, by their "
+        "SHA-256, unless they are named:",
+    )
+    edge_forest: str = _flag("", "the structured edge forest,")
+    region_weights: str = _flag("", "the base visual network's weights,")
+    audio_weights: str = _flag("", "the base audio network's weights.")
 
 
 def define(*configs: type) -> None:

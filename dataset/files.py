@@ -40,6 +40,14 @@ def exists(path: str) -> bool:
     return tf.io.gfile.exists(str(path))
 
 
+def matching(pattern: str) -> list[str]:
+    """Paths that match a pattern of the shell's kind, sorted."""
+    try:
+        return sorted(tf.io.gfile.glob(str(pattern)))
+    except tf.errors.NotFoundError:
+        return []
+
+
 def make_directory(path: str) -> None:
     """Makes a directory and those above it, where they are missing.
 

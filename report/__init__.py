@@ -1,5 +1,5 @@
-"""Scores to thresholds, metrics and the paper's tables.
+"""Scores to thresholds, metrics, tables, figures and pages.
 
-The room reads what a system says of each clip and knows nothing of how it came
-about: NumPy and scikit-learn only.
+The room reads what a system says of each clip and its proposals and knows
+nothing of how it came about: no TensorFlow, no Keras.
 """

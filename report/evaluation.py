@@ -16,7 +16,6 @@ class Result:
     Attributes:
         system: The system's name, as in `model.systems`.
         run_name: What tells this run from others of the system.
-        class_names: C names, in the order of all arrays.
         thresholds: [C], tuned on validation.
         untuned_class_names: Classes that no scored validation clip holds.
         fallback_argmax: Whether a clip in which no class passes got one.
@@ -24,15 +23,16 @@ class Result:
         by_class: Arrays [C].
         counts: Hits, false alarms and misses.
         chance: What a scorer gets that knows nothing of the clips.
-        num_val_clips: Validation clips, with those without features.
-        num_val_missing: Validation clips without features.
-        num_test_clips: Test clips, with those without features.
-        num_test_missing: Test clips without features; they count as missed.
+        val: Scores and labels of the validation split.
+        test: Scores and labels of the test split, N clips.
+        predictions: {0, 1} int8 [N, C], with the thresholds on test.
+        seed: Seed of the training; None where there is no single one.
+        settings: What else decided the training. Runs of one system that
+            differ in nothing but the seed have the same.
     """
 
     system: str
     run_name: str
-    class_names: tuple[str, ...]
     thresholds: np.ndarray
     untuned_class_names: tuple[str, ...]
     fallback_argmax: bool
@@ -40,10 +40,36 @@ class Result:
     by_class: metrics.Scores
     counts: metrics.Counts
     chance: chance.Chance
-    num_val_clips: int
-    num_val_missing: int
-    num_test_clips: int
-    num_test_missing: int
+    val: scores.ScoreSet
+    test: scores.ScoreSet
+    predictions: np.ndarray
+    seed: int | None = None
+    settings: str = ""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names, in the order of all arrays."""
+        return self.test.class_names
+
+    @property
+    def num_val_clips(self) -> int:
+        """Validation clips, with those without features."""
+        return len(self.val.clip_ids)
+
+    @property
+    def num_val_missing(self) -> int:
+        """Validation clips without features."""
+        return len(self.val.missing_clip_ids)
+
+    @property
+    def num_test_clips(self) -> int:
+        """Test clips, with those without features."""
+        return len(self.test.clip_ids)
+
+    @property
+    def num_test_missing(self) -> int:
+        """Test clips without features; they count as missed."""
+        return len(self.test.missing_clip_ids)
 
 
 def evaluate(
@@ -53,6 +79,8 @@ def evaluate(
     system: str,
     run_name: str,
     fallback_argmax: bool = False,
+    seed: int | None = None,
+    settings: str = "",
 ) -> Result:
     """Tunes thresholds on validation and measures with them on test.
 
@@ -62,6 +90,8 @@ def evaluate(
         system: The system's name.
         run_name: What tells this run from others of the system.
         fallback_argmax: As for `thresholds.apply`.
+        seed: Seed of the training, if there is a single one.
+        settings: What else decided the training.
 
     Raises:
         ValueError: if the splits have other classes or share a clip, or if no
@@ -74,7 +104,6 @@ def evaluate(
     return Result(
         system=system,
         run_name=run_name,
-        class_names=test.class_names,
         thresholds=tuned,
         untuned_class_names=tuple(test.class_names[c] for c in untuned),
         fallback_argmax=fallback_argmax,
@@ -82,10 +111,11 @@ def evaluate(
         by_class=metrics.class_scores(test.labels, predictions),
         counts=metrics.counts(test.labels, predictions),
         chance=chance.chance_scores(val.labels, test.labels, fallback_argmax),
-        num_val_clips=len(val.clip_ids),
-        num_val_missing=len(val.missing_clip_ids),
-        num_test_clips=len(test.clip_ids),
-        num_test_missing=len(test.missing_clip_ids),
+        val=val,
+        test=test,
+        predictions=predictions,
+        seed=seed,
+        settings=settings,
     )
 
 

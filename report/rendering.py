@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 _GROUP_GAP = 3
+_ANSI_BOLD = "\x1b[1m"
+_ANSI_RESET = "\x1b[0m"
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*<\[|])")
 
 
@@ -29,6 +31,7 @@ class Table:
         groups: Titles and heads of the columns of figures.
         rows: A cell for each key, then one for each column of figures.
         notes: Lines below the table.
+        bold: Places (row, column) of the cells `rows[row][column]` in bold.
     """
 
     title: str
@@ -36,24 +39,28 @@ class Table:
     groups: tuple[ColumnGroup, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    bold: frozenset[tuple[int, int]] = frozenset()
 
-    def to_text(self, max_width: int = 100) -> str:
+    def to_text(self, max_width: int = 100, ansi: bool = False) -> str:
         """Aligned columns; too wide a table is cut between groups or in them.
 
         Args:
             max_width: In characters. Only a single column may exceed it.
+            ansi: Whether a terminal shows it that knows ANSI's bold; without
+                it no cell is marked.
         """
         keys = self._key_lines()
-        limit = max_width - len(keys[0]) - _GROUP_GAP
-        pieces = list(self._pieces(limit))
-        widths = [len(piece[0]) for piece in pieces]
         parts = [self.title]
-        for block in _packed(widths, _GROUP_GAP, limit):
-            columns = [keys, *(pieces[index] for index in block)]
-            lines = map((" " * _GROUP_GAP).join, zip(*columns, strict=True))
+        for block in self.blocks(max_width):
+            pieces = (self._piece(*part, ansi) for part in block)
+            gap = " " * _GROUP_GAP
+            lines = map(gap.join, zip(keys, *pieces, strict=True))
             parts.append("\n".join(line.rstrip() for line in lines))
         parts.append(
-            "\n".join(textwrap.fill(note, max_width) for note in self.notes)
+            "\n".join(
+                textwrap.fill(note, max_width, break_on_hyphens=False)
+                for note in self.notes
+            )
         )
         return "\n\n".join(parts).rstrip() + "\n"
 
@@ -64,8 +71,8 @@ class Table:
         for group in self.groups:
             titles += [group.title] + [""] * (len(group.names) - 1)
         rule = ["---"] * num_keys + ["---:"] * (len(titles) - num_keys)
-        heads = [f"**{name}**" for name in map(_escaped, self._names)]
-        body = [map(_escaped, row) for row in self.rows]
+        heads = [f"**{name}**" for name in map(_escaped, self.names)]
+        body = self.marked_rows(_escaped, "**{}**".format)
         lines = [map(_escaped, titles), rule, heads, *body]
         parts = [
             f"### {_escaped(self.title)}",
@@ -75,12 +82,54 @@ class Table:
         return "\n\n".join(parts).rstrip() + "\n"
 
     @property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
+        """Heads of all columns."""
         figures = (name for group in self.groups for name in group.names)
         return (*self.key_names, *figures)
 
-    def _cells(self, column: int) -> list[str]:
-        return [self._names[column], *(row[column] for row in self.rows)]
+    def marked_rows(
+        self, escape: Callable[[str], str], mark: Callable[[str], str]
+    ) -> list[list[str]]:
+        """The rows for a markup language.
+
+        Args:
+            escape: Writes a cell's text in it.
+            mark: Makes escaped text bold.
+        """
+
+        def written(row: int, column: int, cell: str) -> str:
+            text = escape(cell)
+            return mark(text) if (row, column) in self.bold else text
+
+        return [
+            [written(row, column, cell) for column, cell in enumerate(cells)]
+            for row, cells in enumerate(self.rows)
+        ]
+
+    def blocks(self, max_width: int) -> list[list[tuple[str, list[int]]]]:
+        """Distributes the columns of figures over blocks below each other.
+
+        Args:
+            max_width: Of a block in characters, with the columns of keys.
+
+        Returns:
+            The blocks; in each, the groups' titles and their columns.
+        """
+        limit = max_width - len(self._key_lines()[0]) - _GROUP_GAP
+        parts = list(self._parts(limit))
+        widths = [len(self._piece(*part)[0]) for part in parts]
+        packed = _packed(widths, _GROUP_GAP, limit)
+        return [[parts[index] for index in block] for block in packed]
+
+    def _parts(self, limit: int) -> Iterator[tuple[str, list[int]]]:
+        """Yields each group, or parts of one that is too wide."""
+        first = len(self.key_names)
+        for group in self.groups:
+            columns = range(first, first + len(group.names))
+            widths = [len(self._aligned(column)[0]) for column in columns]
+            for part in _packed(widths, 1, limit):
+                yield group.title, [columns[index] for index in part]
+            first += len(columns)
 
     def _key_lines(self) -> list[str]:
         """The columns that name the rows, as lines of equal length."""
@@ -91,23 +140,46 @@ class Table:
         lines = list(map("  ".join, zip(*columns, strict=True)))
         return [" " * len(lines[0]), *lines]
 
-    def _pieces(self, limit: int) -> Iterator[list[str]]:
-        """Yields each group, or a part of one, as lines of equal length."""
-        first = len(self.key_names)
-        for group in self.groups:
-            columns = [self._cells(first + i) for i in range(len(group.names))]
-            for part in _packed(list(map(_width, columns)), 1, limit):
-                yield _piece(group.title, [columns[index] for index in part])
-            first += len(columns)
+    def _piece(
+        self, title: str, columns: Sequence[int], ansi: bool = False
+    ) -> list[str]:
+        """Columns below their title, as lines that look equally long."""
+        cells = list(map(self._aligned, columns))
+        natural_width = len(" ".join(column[0] for column in cells))
+        width = max(len(title), natural_width)
+        if ansi:
+            cells = list(map(self._with_ansi_bold, columns, cells))
+        indent = " " * (width - natural_width)
+        lines = map(" ".join, zip(*cells, strict=True))
+        return [title.center(width), *(indent + line for line in lines)]
 
+    def _aligned(self, column: int) -> list[str]:
+        """Head and cells of one width; figures end below each other.
 
-def _piece(title: str, columns: Sequence[Sequence[str]]) -> list[str]:
-    aligned = [
-        [cell.rjust(_width(cells)) for cell in cells] for cells in columns
-    ]
-    lines = list(map(" ".join, zip(*aligned, strict=True)))
-    width = max(len(title), len(lines[0]))
-    return [title.center(width), *(line.rjust(width) for line in lines)]
+        What follows a figure's " ± " stands to the right of all figures.
+        """
+        head, *cells = self._cells(column)
+        tails = [len(cell) - len(cell.partition(" ± ")[0]) for cell in cells]
+        longest = max(tails, default=0)
+        padded = [
+            cell + " " * (longest - tail)
+            for cell, tail in zip(cells, tails, strict=True)
+        ]
+        width = _width([head, *padded])
+        return [cell.rjust(width) for cell in (head, *padded)]
+
+    def _with_ansi_bold(self, column: int, aligned: list[str]) -> list[str]:
+        """Marks bold cells without their padding; terminals show no mark."""
+        marked = list(aligned)
+        for row, cells in enumerate(self.rows):
+            if (row, column) in self.bold:
+                cell = cells[column]
+                bold = f"{_ANSI_BOLD}{cell}{_ANSI_RESET}"
+                marked[row + 1] = aligned[row + 1].replace(cell, bold)
+        return marked
+
+    def _cells(self, column: int) -> list[str]:
+        return [self.names[column], *(row[column] for row in self.rows)]
 
 
 def _packed(widths: Sequence[int], gap: int, limit: int) -> list[list[int]]:

@@ -78,6 +78,21 @@ class ScoreSet:
             np.concatenate([self.scores, scores]),
         )
 
+    def difference(self, other: ScoreSet) -> str:
+        """Says in what the clips, classes or labels differ; "" if in nothing.
+
+        The same clips in another order differ.
+        """
+        if self.class_names != other.class_names:
+            mine, others = len(self.class_names), len(other.class_names)
+            return f"other classes, {mine} and {others}"
+        if self.clip_ids != other.clip_ids:
+            mine, others = len(self.clip_ids), len(other.clip_ids)
+            return f"other clips or another order, {mine} and {others}"
+        if not np.array_equal(self.labels, other.labels):
+            return "other labels of the same clips"
+        return ""
+
     def to_bytes(self) -> bytes:
         """The content of an .npz file, free of pickled objects."""
         buffer = io.BytesIO()

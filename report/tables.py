@@ -1,104 +1,105 @@
 """The paper's Table 1 and Table 2, with the paper's figures beside ours.
 
-All figures are percentages with one decimal, as the paper prints them.
+All figures are percentages with one decimal, as the paper prints them; those
+of several seeds are means with their sample standard deviation. The best
+figure of a column is bold: of ours where there are several rows, of the
+paper's among all that it publishes.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from report import paper
+import numpy as np
+
+from report import aggregation, bootstrap, paper
+from report.aggregation import Row
 from report.evaluation import Result
 from report.rendering import ColumnGroup, Table
 
+LEVEL = f"{100 * bootstrap.LEVEL:.0f} %"
 _SCORE_NAMES = ("F1", "Precision", "Recall")
 _NO_FIGURES = ("-",) * len(_SCORE_NAMES)
+# Table 1's columns of F1, precision and recall.
+_OURS = (2, 4, 5)
+_PAPER = (6, 7, 8)
+
+# Index of a table's row to fractions.
+_Figures = Mapping[int, Sequence[float]]
 
 
-def table_1(results: Sequence[Result]) -> Table:
-    """Micro-averaged scores, a row for each run and for chance.
+def table_1(rows: Sequence[Row]) -> Table:
+    """Micro-averaged scores, a row for each system and for chance.
 
     Args:
-        results: Runs on one test split, in any order; the rows come in the
-            paper's order, systems that it lacks last.
-
-    Raises:
-        ValueError: if there are none or their test splits differ.
+        rows: As `aggregation.rows` returns them.
     """
-    results = in_paper_order(results)
-    rows = [_table_1_row(result) for result in results]
-    for chance in dict.fromkeys(result.chance for result in results):
-        levels = {
-            "Chance: random scores": chance.random_mean,
-            "Chance: every class": chance.every_class,
-        }
-        for name, scores in levels.items():
-            rows.append((name, "", *_percents(scores), *_NO_FIGURES))
+    published = {
+        index: paper.SYSTEMS[row.system].scores
+        for index, row in enumerate(rows)
+        if row.system in paper.SYSTEMS
+    }
+    all_published = [system.scores for system in paper.SYSTEMS.values()]
     return Table(
         "Table 1. Micro-averaged scores on the test set, in percent",
         ("System", "Run"),
         (
-            ColumnGroup("Ours", _SCORE_NAMES),
+            ColumnGroup("Ours", ("F1", LEVEL, "Precision", "Recall")),
             ColumnGroup(f"Paper, {paper.DATASET}", _SCORE_NAMES),
         ),
-        tuple(rows),
-        tuple(_table_1_notes(results)),
+        (*map(_table_1_row, rows), *_chance_rows(rows)),
+        tuple(_table_1_notes(rows)),
+        _best_of_ours(_OURS, {i: row.micro for i, row in enumerate(rows)})
+        | _best_places(_PAPER, published, all_published),
     )
 
 
-def table_2(results: Sequence[Result]) -> Table:
+def table_2(rows: Sequence[Row]) -> Table:
     """Class-wise F1; for the paper's classes in its order, with its figures.
 
     Other class lists keep their own names and order.
 
     Args:
-        results: Runs on one test split, in any order.
-
-    Raises:
-        ValueError: if there are none or their test splits differ.
+        rows: As `aggregation.rows` returns them.
     """
-    results = in_paper_order(results)
-    groups = _class_groups(results[0].class_names)
+    groups = _class_groups(rows[0].class_names)
     class_names = [name for heads in groups.values() for name in heads]
-    num_runs = collections.Counter(result.system for result in results)
-    rows = []
-    for result in results:
-        row_name = _row_name(result.system, short=True)
-        if num_runs[result.system] > 1:
-            row_name += f", {result.run_name}"
-        ours = dict(zip(result.class_names, result.by_class.f1, strict=True))
-        published = paper.class_f1(result.system, class_names)
-        for key, f1 in ((row_name, ours), ("    paper", published)):
-            if f1:
-                rows.append((key, *_percents(f1[name] for name in class_names)))
+    order = [rows[0].class_names.index(name) for name in class_names]
+    all_published = _published_class_f1(class_names)
+    cells: list[tuple[str, ...]] = []
+    ours: dict[int, Sequence[float]] = {}
+    published: dict[int, Sequence[float]] = {}
+    for row, name in zip(rows, row_names(rows, short=True), strict=True):
+        ours[len(cells)] = f1 = row.by_class.f1[order]
+        cells.append((name, *_figures(f1, row.by_class_std.f1[order])))
+        if row.system in all_published:
+            published[len(cells)] = f1 = all_published[row.system]
+            cells.append(("    paper", *map(percent, f1)))
+    columns = range(1, 1 + len(class_names))
     return Table(
         "Table 2. Class-wise F1 on the test set, in percent",
         ("System",),
         tuple(ColumnGroup(t, tuple(h.values())) for t, h in groups.items()),
-        tuple(rows),
+        tuple(cells),
+        bold=_best_of_ours(columns, ours)
+        | _best_places(columns, published, all_published.values()),
     )
 
 
-def in_paper_order(results: Sequence[Result]) -> list[Result]:
-    """Sorts runs as Table 1 does, systems that it lacks last.
+def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
+    """Names rows as the paper does, and by their runs where that is not enough.
 
-    Raises:
-        ValueError: if there are none or their test splits differ.
+    Args:
+        rows: The rows of a table.
+        short: As in Table 2 instead of Table 1.
     """
-    splits = {(r.class_names, r.num_test_clips) for r in results}
-    if len(splits) != 1:
-        received = "; ".join(
-            f"{r.run_name}: {len(r.class_names)} classes, "
-            f"{r.num_test_clips} clips"
-            for r in results
-        )
-        raise ValueError(
-            "Expected results on one test split with one class list, "
-            f"received {received or 'none'}."
-        )
-    places = {system: place for place, system in enumerate(paper.SYSTEMS)}
-    return sorted(results, key=lambda r: places.get(r.system, len(places)))
+    num_rows = collections.Counter(row.system for row in rows)
+    return [
+        _system_name(row.system, short)
+        + f", {', '.join(row.run_names)}" * (num_rows[row.system] > 1)
+        for row in rows
+    ]
 
 
 def percent(fraction: float) -> str:
@@ -106,14 +107,36 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
-def _table_1_row(result: Result) -> tuple[str, ...]:
-    published = paper.SYSTEMS.get(result.system)
+def percent_interval(interval: bootstrap.Interval) -> str:
+    """Writes an interval of fractions as "[60.1, 68.0]"."""
+    return f"[{percent(interval.low)}, {percent(interval.high)}]"
+
+
+def _table_1_row(row: Row) -> tuple[str, ...]:
+    published = paper.SYSTEMS.get(row.system)
+    f1, precision, recall = _figures(row.micro, row.micro_std)
     return (
-        _row_name(result.system),
-        result.run_name,
-        *_percents(result.micro),
-        *(_percents(published.scores) if published else _NO_FIGURES),
+        _system_name(row.system),
+        f"{len(row.results)} seeds" if row.has_seeds else row.run_names[0],
+        f1,
+        percent_interval(row.intervals.f1),
+        precision,
+        recall,
+        *(map(percent, published.scores) if published else _NO_FIGURES),
     )
+
+
+def _chance_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    cells = []
+    for chance in aggregation.chances(rows):
+        levels = {
+            "Chance: random scores": chance.random_mean,
+            "Chance: every class": chance.every_class,
+        }
+        for name, scores in levels.items():
+            f1, precision, recall = map(percent, scores)
+            cells.append((name, "", f1, "-", precision, recall, *_NO_FIGURES))
+    return cells
 
 
 def _class_groups(class_names: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -123,13 +146,61 @@ def _class_groups(class_names: tuple[str, ...]) -> dict[str, dict[str, str]]:
     return {"Classes": {name: name for name in class_names}}
 
 
-def _table_1_notes(results: Sequence[Result]) -> list[str]:
-    notes = [
-        note
-        for describe in (_missing_note, _threshold_note, _untuned_note)
-        for note in _run_notes(results, describe)
-    ]
-    for chance in dict.fromkeys(result.chance for result in results):
+def _published_class_f1(class_names: Sequence[str]) -> dict[str, list[float]]:
+    """Maps systems to their rows of the paper's Table 2, where it has them."""
+    found = {
+        system: paper.class_f1(system, class_names) for system in paper.SYSTEMS
+    }
+    return {
+        system: [f1[name] for name in class_names]
+        for system, f1 in found.items()
+        if f1
+    }
+
+
+def _best_of_ours(columns: Sequence[int], figures: _Figures) -> frozenset:
+    """A single row is not the best of anything."""
+    if len(figures) < 2:
+        return frozenset()
+    return _best_places(columns, figures, figures.values())
+
+
+def _best_places(
+    columns: Sequence[int],
+    figures: _Figures,
+    competitors: Iterable[Sequence[float]],
+) -> frozenset[tuple[int, int]]:
+    """Finds the figures that are the best of their column.
+
+    Figures that print alike are equally good.
+
+    Args:
+        columns: The table's columns in which the figures stand.
+        figures: A fraction for each of the columns, of some of the rows.
+        competitors: Fractions for each of the columns.
+
+    Returns:
+        Places (row, column).
+    """
+    best = [percent(max(column)) for column in zip(*competitors, strict=True)]
+    return frozenset(
+        (index, column)
+        for index, fractions in figures.items()
+        for column, value, highest in zip(columns, fractions, best, strict=True)
+        if percent(value) == highest
+    )
+
+
+def _table_1_notes(rows: Sequence[Row]) -> list[str]:
+    results = [result for row in rows for result in row.results]
+    notes = list(filter(None, map(_seeds_note, rows)))
+    notes.append(
+        f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
+        "resamples of the test clips, with thresholds and seeds as they are."
+    )
+    for describe in (_missing_note, _threshold_note, _untuned_note):
+        notes += _run_notes(results, describe)
+    for chance in aggregation.chances(rows):
         std = percent(chance.random_std.f1)
         notes.append(
             f"Random scores: mean of {chance.num_draws} draws with thresholds "
@@ -141,6 +212,15 @@ def _table_1_notes(results: Sequence[Result]) -> list[str]:
             "classes than these: for orientation only."
         )
     return notes
+
+
+def _seeds_note(row: Row) -> str:
+    if not row.has_seeds:
+        return ""
+    return (
+        f"{_system_name(row.system)}: mean ± sample standard deviation of "
+        f"{', '.join(row.run_names)}."
+    )
 
 
 def _run_notes(
@@ -175,7 +255,7 @@ def _untuned_note(result: Result) -> str:
     return f"No validation clip to tune on: {names}." if names else ""
 
 
-def _row_name(system: str, short: bool = False) -> str:
+def _system_name(system: str, short: bool = False) -> str:
     published = paper.SYSTEMS.get(system)
     if published is None:
         return system
@@ -183,5 +263,9 @@ def _row_name(system: str, short: bool = False) -> str:
     return f"({published.letter}) {name}"
 
 
-def _percents(fractions: Iterable[float]) -> tuple[str, ...]:
-    return tuple(map(percent, fractions))
+def _figures(means: Iterable[float], stds: Iterable[float]) -> list[str]:
+    """Writes means, with their standard deviations where there are any."""
+    return [
+        percent(mean) + ("" if np.isnan(std) else f" ± {percent(std)}")
+        for mean, std in zip(means, stds, strict=True)
+    ]

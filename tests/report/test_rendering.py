@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from report.rendering import ColumnGroup, Table
@@ -108,3 +110,46 @@ def test_markdown_escapes_names_everywhere(name, expected):
         "\n"
         f"- {expected}\n"
     )
+
+
+BOLD = dataclasses.replace(TABLE, bold=frozenset({(0, 2), (1, 4)}))
+
+
+def test_bold_figures_are_marked_in_markdown():
+    lines = BOLD.to_markdown().splitlines()
+    assert lines[5] == "| apple | old | **1.0** | 2.2 | 7 |"
+    assert lines[6] == "| fig |  | 10.5 | 23.1 | **-** |"
+
+
+def test_bold_escaped_figures_are_marked_outside():
+    table = Table("T", ("k",), (), (("a|b",),), bold=frozenset({(0, 0)}))
+    assert r"| **a\|b** |" in table.to_markdown()
+
+
+def test_terminals_show_bold_figures_and_the_same_columns():
+    text = BOLD.to_text(ansi=True)
+    assert "apple  old    \x1b[1m1.0\x1b[0m  2.2" in text
+    assert "23.1              \x1b[1m-\x1b[0m\n" in text
+    plain = text.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert plain == TABLE.to_text()
+
+
+def test_text_without_a_terminal_is_free_of_marks():
+    assert BOLD.to_text() == TABLE.to_text()
+
+
+def test_figures_stand_below_each_other_whatever_follows_them():
+    table = Table(
+        "T",
+        ("k",),
+        (ColumnGroup("g", ("Precision",)),),
+        (("a", "64.2 ± 0.8"), ("b", "7.3"), ("c", "100.0 ± 12.4"), ("d", "-")),
+    )
+    assert table.to_text().splitlines()[2:] == [
+        "         g",
+        "k      Precision",
+        "a    64.2 ± 0.8",
+        "b     7.3",
+        "c   100.0 ± 12.4",
+        "d       -",
+    ]

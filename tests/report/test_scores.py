@@ -160,3 +160,16 @@ def test_damaged_bytes_raise_nothing_but_value_errors():
         damaged[generator.integers(len(content))] ^= generator.integers(1, 256)
         with contextlib.suppress(ValueError):
             ScoreSet.from_bytes(bytes(damaged))
+
+
+def test_difference_names_the_first_thing_that_differs():
+    assert build().difference(build(scores=-SCORES)) == ""
+    assert build().difference(build(labels=1 - LABELS)) == (
+        "other labels of the same clips"
+    )
+    assert build().difference(build(clip_ids=CLIPS[::-1])) == (
+        "other clips or another order, 3 and 3"
+    )
+    assert build().difference(build(class_names=("a", "b", "c"))) == (
+        "other classes, 3 and 3"
+    )

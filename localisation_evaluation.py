@@ -1,0 +1,209 @@
+"""Measures where and when a trained system localises the classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+import flags
+import run_scores
+import scoring
+from dataset import files
+from dataset.clip_features import ClipFeatures
+from dataset.progress import Progress
+from dataset.records import FeatureStore
+from model.layers import ScoreNormalization
+from report import localisation, localisation_exports, truth
+from report.clip_localisation import ClipLocalisation
+from run_directory import RunDirectory
+
+EVENT_THRESHOLDS_FILE = "event_thresholds.json"
+
+
+def evaluate_run(
+    path: str,
+    truth_paths: Sequence[str],
+    checkpoint: str,
+    features_dir: str,
+    identity: Mapping[str, Any],
+) -> localisation.LocalisationResult:
+    """Measures how a run localises and writes it into its directory.
+
+    Args:
+        path: The run's directory.
+        truth_paths: As for `read_truth`.
+        checkpoint: Kind of the checkpoint, as for `run_scores.load`.
+        features_dir: Features to score; by default those of the training.
+        identity: The `system` and the `settings` of the run.
+
+    Raises:
+        ConfigError: as `read_truth` and `run_scores.load`.
+    """
+    run = run_scores.load(RunDirectory(path), checkpoint, features_dir)
+    events = read_truth(truth_paths, (run.val, run.test))
+    print(f"Localising with {path}.")
+    with Progress(len(run.val) + len(run.test), "clip") as progress:
+        result = evaluate_localisation(
+            run.system,
+            run.val,
+            run.test,
+            events,
+            system_name=identity["system"],
+            run_name=os.path.basename(os.path.normpath(path)),
+            settings=identity["settings"],
+            on_clips=progress.update,
+        )
+    files.write_json(
+        files.join(path, "localisation.json"),
+        localisation_exports.to_dict(result),
+    )
+    if result.event_thresholds is not None:
+        named = zip(
+            result.class_names, result.event_thresholds.tolist(), strict=True
+        )
+        files.write_json(files.join(path, EVENT_THRESHOLDS_FILE), dict(named))
+    return result
+
+
+def normalises_segments(system: keras.Model) -> bool:
+    """Whether a system divides a clip's scores by their norm."""
+    return any(isinstance(layer, ScoreNormalization) for layer in system.layers)
+
+
+def read_truth(
+    paths: Sequence[str], stores: Sequence[FeatureStore]
+) -> truth.Truth:
+    """Reads the events of the clips of some splits.
+
+    Args:
+        paths: Truth files, as `report.truth` reads them; each clip in one.
+        stores: The features of the splits; they share their classes.
+
+    Raises:
+        ConfigError: if a file cannot be used, two of them name the same clip,
+            or a split has no clip in any.
+        FileNotFoundError: if a file is missing.
+    """
+    class_names = stores[0].class_names
+    clip_ids = [_clip_ids(store) for store in stores]
+    wanted = {clip_id for split in clip_ids for clip_id in split}
+    events: dict[str, tuple[truth.TrueEvent, ...]] = {}
+    for path in paths:
+        content = files.read_bytes(path)
+        try:
+            found = truth.parse(content, path, class_names, wanted)
+        except truth.TruthError as error:
+            raise flags.ConfigError(f"--truth: {error}") from error
+        if shared := sorted(events.keys() & found.keys()):
+            raise flags.ConfigError(
+                f"--truth: Expected each clip in one file, received "
+                f"{shared[0]} in {path} and in another one."
+            )
+        events |= found
+    for split in clip_ids:
+        if not events.keys() & set(split):
+            raise flags.ConfigError(
+                "--truth: Expected events of the validation clips, on which "
+                "thresholds are tuned, and of the test clips, received none "
+                f"of {split[0]} and the other clips of its split in "
+                f"{', '.join(paths)}. Name the files of both splits."
+            )
+    return events
+
+
+def evaluate_localisation(
+    system: keras.Model,
+    val: FeatureStore,
+    test: FeatureStore,
+    events: truth.Truth,
+    *,
+    system_name: str,
+    run_name: str,
+    settings: str = "",
+    on_clips: Callable[[int], None] = lambda count: None,
+) -> localisation.LocalisationResult:
+    """Localises the clips of the truth and measures how well.
+
+    Args:
+        system: A trained system of `model.systems`.
+        val: Features of the validation split, to tune thresholds on.
+        test: Features of the test split.
+        events: Their truth, see `read_truth`.
+        system_name: The system's name.
+        run_name: What tells this run from others of the system.
+        settings: What must be the same in runs that differ in their seed.
+        on_clips: Called with the number of clips that were passed, of all
+            clips of both stores in the end.
+
+    Raises:
+        ConfigError: if no validation clip of the truth has features.
+    """
+    val_clips, test_clips = (
+        _localised(system, store, events, on_clips) for store in (val, test)
+    )
+    try:
+        return localisation.evaluate(
+            val_clips,
+            test_clips,
+            events,
+            system=system_name,
+            run_name=run_name,
+            settings=settings,
+            normalise_segments=normalises_segments(system),
+            num_test_missing=sum(c.clip_id in events for c in test.missing),
+            num_test_without_truth=len(_clip_ids(test)) - len(test_clips),
+        )
+    except ValueError as error:
+        raise flags.ConfigError(f"{run_name}: {error}") from error
+
+
+def _clip_ids(store: FeatureStore) -> list[str]:
+    return [*store.clip_ids, *(clip.clip_id for clip in store.missing)]
+
+
+def _localised(
+    system: keras.Model,
+    store: FeatureStore,
+    events: truth.Truth,
+    on_clips: Callable[[int], None],
+) -> list[ClipLocalisation]:
+    """All clips of the truth, those without features included."""
+    clips = []
+    for index, clip_id in enumerate(store.clip_ids):
+        if clip_id in events:
+            features = store[index]
+            duration_s = _duration_s(features)
+            clips.append(
+                scoring.localise(
+                    system, features, store.class_names, duration_s
+                )
+            )
+        on_clips(1)
+    rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
+    clips += [
+        localisation.missing_clip(
+            clip.clip_id, events[clip.clip_id], store.class_names, rate_hz
+        )
+        for clip in store.missing
+        if clip.clip_id in events
+    ]
+    return clips
+
+
+def _duration_s(clip: ClipFeatures) -> float:
+    """The least that a clip lasts by its frames and segments.
+
+    The last segment may end after the clip, by less than the hop: what lies
+    before it is all sound.
+    """
+    frames_s, segments_s = clip.frame_times_s, clip.segment_times_s
+    by_frames_s = frames_s[0] + frames_s[-1] if len(frames_s) else 0.0
+    by_segments_s = 0.0
+    if len(segments_s) == 1:
+        by_segments_s = segments_s[0, 1]
+    elif len(segments_s):
+        by_segments_s = segments_s[-2, 1]
+    return float(max(by_frames_s, by_segments_s))

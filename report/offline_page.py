@@ -1,0 +1,75 @@
+"""Self-contained HTML pages that request nothing from any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import pathlib
+
+import jinja2
+import markupsafe
+
+_TEMPLATES = pathlib.Path(__file__).with_name("templates")
+
+
+def render(name: str, media_source: str = "'none'", **values: object) -> str:
+    """Renders a template with its style sheet and its script.
+
+    Text in `values` is escaped. The page's Content-Security-Policy runs that
+    style sheet and that script only, and forbids every request but the media.
+
+    Args:
+        name: Of `<name>.html.j2` and, if there are, `<name>.css` and
+            `<name>.js` in `report/templates`. The style of all pages,
+            `page.css`, comes first.
+        media_source: What the policy allows as the source of a video.
+        **values: Variables of the template.
+    """
+    style = _text("page.css") + _text(f"{name}.css")
+    script = _text(f"{name}.js")
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "img-src data:",
+            f"media-src {media_source}",
+            f"style-src {_source(style)}",
+            f"script-src {_source(script)}",
+        )
+    )
+    template = _environment().get_template(f"{name}.html.j2")
+    page = template.render(policy=policy, style=style, script=script, **values)
+    return page + "\n"
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Encodes a file as an address that holds all of it."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return environment
+
+
+def _text(file_name: str) -> markupsafe.Markup:
+    """Reads a file that is part of the page's source, hence not escaped."""
+    path = _TEMPLATES / file_name
+    text = path.read_text("utf-8") if path.exists() else ""
+    return markupsafe.Markup(text)
+
+
+def _source(code: str) -> str:
+    """The policy's name of an inline style sheet or script."""
+    if not code:
+        return "'none'"
+    digest = hashlib.sha256(code.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,53 @@
+"""Made-up results for tests of tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from report import chance, evaluation, metrics, paper
+from report.scores import ScoreSet
+
+CHANCE = chance.Chance(
+    random_mean=metrics.Scores(0.125, 0.0704, 0.5),
+    random_std=metrics.Scores(0.0042, 0.01, 0.02),
+    num_draws=200,
+    every_class=metrics.Scores(0.1311, 0.0702, 1.0),
+)
+
+
+def score_set(prefix, num_clips, class_names, num_missing=0):
+    """Scores of a split, the same at each call."""
+    generator = np.random.default_rng(num_clips)
+    labels = generator.random((num_clips, len(class_names))) < 0.3
+    scores = labels + generator.normal(size=labels.shape)
+    scores[:num_missing] = -np.inf
+    names = [f"{prefix}{index}" for index in range(num_clips)]
+    return ScoreSet(names, class_names, labels, scores)
+
+
+def result_of(
+    system="av_two_stream",
+    class_names=paper.CLASS_NAMES[::-1],
+    num_missing=2,
+    **changes,
+):
+    """A result whose class F1 are 0.00, 0.01, 0.02, ... in its own order."""
+    f1 = np.arange(len(class_names)) / 100
+    test = score_set("t", 30, class_names, num_missing)
+    fields = {
+        "system": system,
+        "run_name": f"run_of_{system}",
+        "thresholds": np.full(len(class_names), 0.25),
+        "untuned_class_names": (),
+        "fallback_argmax": False,
+        "micro": metrics.Scores(0.6119, 0.5, 0.7),
+        "by_class": metrics.Scores(f1, f1, f1),
+        "counts": metrics.Counts(1, 2, 3),
+        "chance": CHANCE,
+        "val": score_set("v", 20, class_names, num_missing=1),
+        "test": test,
+        "predictions": (test.scores > 0.25).astype(np.int8),
+        "seed": 0,
+        "settings": "",
+    }
+    return evaluation.Result(**(fields | changes))

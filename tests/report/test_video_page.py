@@ -1,0 +1,273 @@
+"""The page of a video as text; the end-to-end tests open it in a browser."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+
+from report import video_page
+from report.clip_localisation import ClipLocalisation, scaled
+from report.events import Event
+
+HOSTILE_CLASS = "</script><script>alert(1)</script>"
+HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
+
+
+def localised(
+    class_names=("dog", "siren", "train"),
+    num_frames=3,
+    per_frame=2,
+    num_segments=6,
+):
+    rng = np.random.default_rng(0)
+    frames_s = np.arange(num_frames) + 0.5
+    corners = rng.integers(0, 100, (num_frames * per_frame, 2))
+    onsets_s = 0.48 * np.arange(num_segments)
+    num_classes = len(class_names)
+    return ClipLocalisation(
+        clip_id="clip",
+        class_names=tuple(class_names),
+        scores=np.linspace(0.1, 0.9, num_classes),
+        duration_s=float(num_frames),
+        frame_size_px=(160, 120),
+        frame_times_s=frames_s.astype(np.float32),
+        boxes=np.hstack([corners, corners + 9]).astype(np.float32),
+        region_times_s=np.repeat(frames_s, per_frame).astype(np.float32),
+        region_scores=rng.normal(
+            0, 1e-3, (num_frames * per_frame, num_classes)
+        ),
+        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
+        segment_scores=rng.normal(0, 1e-3, (num_segments, num_classes)),
+    )
+
+
+def render(localisation, thresholds=None, events=(), **changes):
+    values = {"video_name": "street.mp4", "video_source": "street.mp4"}
+    return video_page.render(
+        localisation, thresholds, events, **(values | changes)
+    )
+
+
+class Elements(html.parser.HTMLParser):
+    """Collects the start tags of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def attributes(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def data_of(page):
+    return json.loads(
+        re.search(r'application/json">(.*?)</script>', page).group(1)
+    )
+
+
+def policy_of(page):
+    (policy,) = (
+        meta["content"]
+        for meta in Elements(page).attributes("meta")
+        if "http-equiv" in meta
+    )
+    directives = (part.strip().split(" ", 1) for part in policy.split(";"))
+    return dict(directives)
+
+
+def test_data_gives_the_arrays_back():
+    localisation = localised()
+    data = data_of(render(localisation))
+    order = [2, 1, 0]  # By score, from high to low.
+    for kind in ("region", "segment"):
+        scores = getattr(localisation, f"{kind}_scores")[:, order]
+        steps = np.array(data[f"{kind}s"]["steps"])  # [C, P]
+        low, high = np.array(data[f"{kind}s"]["range"]).T
+        expected = np.stack([scaled(column) for column in scores.T])
+        np.testing.assert_allclose(steps / 1000, expected, atol=5.01e-4)
+        back = low[:, None] + steps / 1000 * (high - low)[:, None]
+        np.testing.assert_allclose(back.T, scores, atol=5e-6)
+    np.testing.assert_array_equal(data["regions"]["boxes"], localisation.boxes)
+    assert data["regions"]["frames"] == [0, 0, 1, 1, 2, 2]
+    assert data["frames"]["times_s"] == [0.5, 1.5, 2.5]
+    assert data["segments"]["times_s"][1] == [0.48, 1.44]
+    assert data["frame_size_px"] == [160, 120]
+    assert data["duration_s"] == 3
+
+
+def test_each_instant_belongs_to_the_nearest_frame_and_segment():
+    data = data_of(render(localised(num_frames=3, num_segments=3)))
+    assert data["frames"]["edges_s"] == [0, 1, 2, 3]
+    # Middles at 0.48, 0.96 and 1.44 s.
+    assert data["segments"]["edges_s"] == [0, 0.72, 1.2, 3]
+
+
+def test_segments_behind_the_end_get_no_time():
+    data = data_of(render(localised(num_frames=1, num_segments=4)))
+    assert data["segments"]["edges_s"] == [0, 0.72, 1, 1, 1]
+
+
+def test_frames_without_regions_keep_their_place():
+    localisation = dataclasses.replace(
+        localised(per_frame=1),
+        region_times_s=np.float32([0.5, 2.5, 2.5]),
+    )
+    assert data_of(render(localisation))["regions"]["frames"] == [0, 2, 2]
+
+
+def test_hop_is_that_of_the_segments():
+    localisation = localised()
+    assert data_of(render(localisation))["hop_s"] == 0.48
+    halved = dataclasses.replace(
+        localisation, segment_times_s=localisation.segment_times_s / 2
+    )
+    assert data_of(render(halved))["hop_s"] == 0.24
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"per_frame": 0},
+        {"num_segments": 0},
+        {"per_frame": 0, "num_segments": 0},
+        {"num_frames": 0},
+        {"num_frames": 0, "num_segments": 0},
+        {"num_frames": 1, "per_frame": 1, "num_segments": 1},
+        {"class_names": ("dog",)},
+    ],
+)
+def test_modalities_may_be_missing(sizes):
+    localisation = localised(**sizes)
+    data = data_of(render(localisation))
+    assert len(data["regions"]["boxes"]) == len(localisation.boxes)
+    num_segments = len(localisation.segment_times_s)
+    assert len(data["segments"]["times_s"]) == num_segments
+    assert data["hop_s"] == 0.48
+
+
+def test_predicted_classes_come_first_and_are_marked():
+    thresholds = {"dog": 0.05, "siren": 0.6, "train": 0.9}
+    # Scores 0.1, 0.5 and 0.9: only dog exceeds its threshold.
+    page = render(localised(), thresholds)
+    names = re.findall(r'class="name">([a-z]+)', page)
+    assert names == ["dog", "train", "siren"]
+    assert page.count('class="mark"') == 1
+    assert page.count('class="class predicted"') == 1
+    assert re.findall(r'class="chip">(.*?)<', page) == ["dog"]
+    assert "threshold 0.6<" in page
+
+
+def test_without_thresholds_nothing_is_called_predicted():
+    page = render(localised())
+    assert 'class="mark"' not in page
+    assert 'class="chip"' not in page
+    assert 'class="threshold"' not in page
+    names = re.findall(r'class="name">([a-z]+)', page)
+    assert names == ["train", "siren", "dog"]
+
+
+def test_events_are_listed_by_onset_with_the_place_of_their_class():
+    events = [
+        Event("clip", "dog", 1.44, 2.4),
+        Event("clip", "train", 0.48, 1.44),
+    ]
+    page = render(localised(), None, events)
+    buttons = [
+        (button["data-class"], button["data-onset"], button["data-offset"])
+        for button in Elements(page).attributes("button")
+        if "data-class" in button
+    ]
+    assert buttons == [("0", "0.48", "1.44"), ("2", "1.44", "2.4")]
+
+
+def test_outside_text_never_becomes_markup():
+    names = (HOSTILE_CLASS, "a & b", "c")
+    page = render(
+        localised(names),
+        dict.fromkeys(names, 0.0),
+        [Event("clip", HOSTILE_CLASS, 0.0, 1.0)],
+        video_name=HOSTILE_NAME,
+        video_source=HOSTILE_NAME,
+    )
+    elements = Elements(page)
+    assert len(elements.attributes("script")) == 2
+    assert not elements.attributes("img")
+    assert not any("onerror" in attributes for _, attributes in elements.tags)
+    assert "<script>alert" not in page
+    assert elements.attributes("video")[0]["src"].startswith("%22%3E%3Cimg")
+
+
+def test_policy_runs_only_the_pages_own_code():
+    page = render(localised())
+    policy = policy_of(page)
+    assert policy["default-src"] == "'none'"
+    for directive, tag in (("script-src", "script"), ("style-src", "style")):
+        code = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL).group(1)
+        digest = hashlib.sha256(code.encode()).digest()
+        encoded = base64.b64encode(digest).decode()
+        assert policy[directive] == f"'sha256-{encoded}'"
+    assert " style=" not in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page
+
+
+def test_policy_allows_the_video_where_it_is():
+    linked = render(localised())
+    assert policy_of(linked)["media-src"] == "'self' file:"
+    embedded = render(localised(), video_source="data:video/mp4;base64,AAAA")
+    assert policy_of(embedded)["media-src"] == "data:"
+    (video,) = Elements(embedded).attributes("video")
+    assert video["src"] == "data:video/mp4;base64,AAAA"
+
+
+def test_file_names_become_addresses():
+    page = render(localised(), video_source="videos/a b#1?é%.mp4")
+    (video,) = Elements(page).attributes("video")
+    assert video["src"] == "videos/a%20b%231%3F%C3%A9%25.mp4"
+
+
+def test_poster_is_inside():
+    page = render(localised(), poster_jpeg=b"\xff\xd8picture")
+    (video,) = Elements(page).attributes("video")
+    kind, content = video["poster"].split(",")
+    assert kind == "data:image/jpeg;base64"
+    assert base64.b64decode(content) == b"\xff\xd8picture"
+
+
+def test_long_video_stays_small():
+    names = [f"class {index}" for index in range(17)]
+    localisation = localised(names, 300, per_frame=10, num_segments=625)
+    assert len(render(localisation)) < 400_000
+
+
+def test_same_input_gives_the_same_page():
+    assert render(localised()) == render(localised())
+
+
+def test_missing_threshold_is_named():
+    with pytest.raises(ValueError, match="received none for siren, train"):
+        render(localised(), {"dog": 0.0})
+
+
+def test_event_of_unknown_class_is_named():
+    with pytest.raises(ValueError, match=r"received events of goat\."):
+        render(localised(), None, [Event("clip", "goat", 0.0, 1.0)])
+
+
+@pytest.mark.parametrize("name", ["scores", "region_scores", "segment_scores"])
+def test_scores_must_be_finite(name):
+    localisation = localised()
+    getattr(localisation, name).flat[1] = np.nan
+    with pytest.raises(ValueError, match=f"clip: Expected finite {name}"):
+        render(localisation)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 import os
 import time
@@ -21,7 +20,6 @@ from collections.abc import Callable
 import entry  # isort: skip  # Before what imports TensorFlow.
 import keras
 import numpy as np
-import tensorflow as tf
 
 import flags
 import scoring
@@ -35,6 +33,10 @@ from fast_rcnn_features.weights import load_fc_weights
 from model import systems
 from report import metrics, thresholds
 from run_directory import RunDirectory, TrainState
+from training_log import TrainingLog
+
+# Validation clips whose heat maps TensorBoard shows.
+_LOCALISED_CLIPS = 3
 
 
 class Trainer:
@@ -58,9 +60,7 @@ class Trainer:
         keras.mixed_precision.set_dtype_policy(config.precision)
         self._system, self._state = self._restore() or self._start()
         _check_inputs(self._system, self._store)
-        self._writer = tf.summary.create_file_writer(
-            self._directory.file("tensorboard")
-        )
+        self._log = TrainingLog(self._directory.file("tensorboard"))
 
     def run(self) -> None:
         """Trains to the last step.
@@ -68,12 +68,12 @@ class Trainer:
         Raises:
             KeyboardInterrupt: if it was interrupted; its last step is kept.
         """
-        self._write_config()
+        self._log.config(self._state.step, self._config)
         try:
             with entry.postponed_interrupt() as interrupted:
                 self._train(interrupted)
         finally:
-            self._writer.close()
+            self._log.close()
 
     def _start(self) -> tuple[keras.Model, TrainState]:
         config = self._config
@@ -148,7 +148,7 @@ class Trainer:
                 loss = self._step(batch)
                 progress.update(loss=f"{loss:.4f}")
                 if state.step % config.log_every == 0:
-                    self._log(loss, time.monotonic() - interval_s)
+                    self._write_curves(loss, time.monotonic() - interval_s)
                     interval_s = time.monotonic()
                 pause_s = time.monotonic()
                 self._validate_and_save()
@@ -173,15 +173,16 @@ class Trainer:
             )
         return loss
 
-    def _log(self, loss: float, interval_s: float) -> None:
+    def _write_curves(self, loss: float, interval_s: float) -> None:
         config = self._config
         examples = config.log_every * config.batch_size
-        self._write_scalars(
+        self._log.scalars(
+            self._state.step,
             {
                 "loss": loss,
                 "learning_rate": float(self._system.optimizer.learning_rate),
                 "examples_per_s": examples / interval_s,
-            }
+            },
         )
         self._system.reset_metrics()
 
@@ -208,27 +209,31 @@ class Trainer:
         micro = metrics.micro_scores(scores.labels, predictions)
         classes = metrics.class_scores(scores.labels, predictions)
         named = zip(scores.class_names, classes.f1, strict=True)
-        self._write_scalars(
+        self._log.scalars(
+            self._state.step,
             {
                 "validation/micro_f1": micro.f1,
                 **{f"validation_f1/{name}": f1 for name, f1 in named},
-            }
+            },
         )
+        self._localise()
         if micro.f1 > self._state.best_micro_f1:
             self._state.best_micro_f1 = float(micro.f1)
             self._state.best_step = self._state.step
             self._directory.save("best", self._system, self._state)
 
-    def _write_scalars(self, values: dict[str, float]) -> None:
-        with self._writer.as_default(self._state.step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-
-    def _write_config(self) -> None:
-        text = json.dumps(dataclasses.asdict(self._config), indent=2)
-        indented = "\n".join(f"    {line}" for line in text.splitlines())
-        with self._writer.as_default(self._state.step):
-            tf.summary.text("config", indented)
+    def _localise(self) -> None:
+        """Shows where and when a few validation clips' first class is found."""
+        labelled = np.flatnonzero(self._validation.labels.any(axis=1))
+        class_names = self._validation.class_names
+        for index in labelled[:_LOCALISED_CLIPS]:
+            localised = scoring.localise(
+                self._system, self._validation[index], class_names
+            )
+            label = self._validation.labels[index].argmax()
+            self._log.localisation(
+                self._state.step, localised, class_names[label]
+            )
 
 
 def describe_features(store: FeatureStore) -> dict:

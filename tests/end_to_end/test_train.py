@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import time
-import zipfile
 
-import h5py
 import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
 )
+from tensorboard.plugins.hparams import plugin_data_pb2
 
+from tests.checkpoint_files import assert_same_weights, read_weights
 from tests.command_line import flag_list, run, start
 from tests.feature_files import write_features
 
@@ -53,19 +52,6 @@ def train_flags(features_dir, run_dir, **changes):
     return flag_list(features_dir=features_dir, run_dir=run_dir, **values)
 
 
-def final_weights(run_dir, step=30):
-    path = run_dir / "checkpoints" / f"last-{step:08d}" / "model.keras"
-    archive = zipfile.ZipFile(path).read("model.weights.h5")
-    arrays = []
-    with h5py.File(io.BytesIO(archive)) as file:
-        file.visititems(
-            lambda _, item: (
-                isinstance(item, h5py.Dataset) and arrays.append(np.array(item))
-            )
-        )
-    return arrays
-
-
 def test_run_directory_tells_everything(finished_run, features_dir):
     config = json.loads((finished_run / "config.json").read_text())
     assert config["config"]["learning_rate"] == 0.003
@@ -91,6 +77,24 @@ def test_tensorboard_shows_the_curves(finished_run):
     } <= tags
     steps = [event.step for event in events.Tensors("loss")]
     assert steps == [5, 10, 15, 20, 25, 30]
+    # Heat maps of the first validation clips' labels.
+    pictures = [event.step for event in events.Tensors("val000/bus")]
+    assert pictures == [10, 20, 30]
+    assert {"val001/siren, loud", "val002/train"} <= tags
+
+
+def test_tensorboard_compares_runs_by_their_choices(finished_run):
+    events = EventAccumulator(str(finished_run / "tensorboard"), {"tensors": 0})
+    events.Reload()
+    metadata = events.SummaryMetadata("_hparams_/session_start_info")
+    content = plugin_data_pb2.HParamsPluginData.FromString(
+        metadata.plugin_data.content
+    )
+    choices = content.session_start_info.hparams
+    assert choices["system"].string_value == "av_two_stream"
+    assert choices["learning_rate"].number_value == 0.003
+    assert choices["seed"].number_value == 0
+    assert "run_dir" not in choices
 
 
 def test_evaluation_beats_chance_and_counts_missing_clips(finished_run):
@@ -129,10 +133,8 @@ def test_interrupted_run_ends_with_the_same_bits(
     process.communicate()
     assert not (checkpoints / "last-00000030").exists()
     assert "Going on after step" in run("train.py", *flags)
-    for resumed, expected in zip(
-        final_weights(run_dir), final_weights(finished_run), strict=True
-    ):
-        np.testing.assert_array_equal(resumed, expected)
+    name = "checkpoints/last-00000030"
+    assert_same_weights(run_dir / name, finished_run / name)
 
 
 def test_more_steps_extend_a_run(features_dir, tmp_path):
@@ -173,16 +175,16 @@ def test_every_system_trains_and_has_its_row(
 
 @pytest.mark.parametrize("precision", ["mixed_float16"])
 def test_mixed_precision_trains_and_resumes(features_dir, tmp_path, precision):
-    weights = []
+    checkpoints = []
     for name, all_steps in (("whole", [6]), ("resumed", [3, 6])):
         for steps in all_steps:
             changes = {"precision": precision, "steps": steps, "xla": "false"}
             flags = train_flags(features_dir, tmp_path / name, **changes)
             assert "Skipping" not in run("train.py", *flags)
-        weights.append(final_weights(tmp_path / name, 6))
-    for whole, resumed in zip(*weights, strict=True):
-        assert np.isfinite(whole).all()
-        np.testing.assert_array_equal(whole, resumed)
+        checkpoints.append(tmp_path / name / "checkpoints" / "last-00000006")
+    assert_same_weights(*checkpoints)
+    for values in read_weights(checkpoints[0]).values():
+        assert np.isfinite(values).all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,255 @@
+"""localize.py from the command line, with an untrained run."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import av
+import keras
+import numpy as np
+import pytest
+
+import clip_extraction
+from flags import RecipeConfig, TrainConfig
+from model import systems
+from run_directory import RunDirectory, TrainState
+from tests.command_line import flag_list, run
+from tests.media_files import noise, write_clip
+
+pytestmark = pytest.mark.slow
+
+CLASS_NAMES = ("bus", "siren, loud", "$train_1")
+THRESHOLDS = {"bus": -100.0, "siren, loud": 100.0, "$train_1": -100.0}
+UNTRAINED = {
+    "edges": "gradient",
+    "region_weights": "random",
+    "audio_weights": "random",
+    "short_side_px": 96,
+    "max_boxes": 3,
+}
+
+
+def make_run(directory, system="av_two_stream", **recipe):
+    """A run that never trained, with thresholds."""
+    config = systems.SystemConfig(fc_units=8, audio_units=4, seed=3)
+    built = systems.build(system, len(CLASS_NAMES), config)
+    built.compile(keras.optimizers.Adam(), systems.loss(system))
+    files = RunDirectory(str(directory))
+    features = {
+        "recipe": clip_extraction.recipe(
+            RecipeConfig(**{**UNTRAINED, **recipe})
+        ),
+        "class_names": list(CLASS_NAMES),
+    }
+    files.open(TrainConfig(system=system, run_dir=str(directory)), features)
+    files.save("last", built, TrainState(step=1))
+    (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
+    return directory
+
+
+def drawn_frames(count, height=96, width=128):
+    """Boxes of random places and colours on grey: EdgeBoxes finds them."""
+    generator = np.random.default_rng(0)
+    image = np.full((height, width, 3), 90, np.uint8)
+    for _ in range(4):
+        y, x = generator.integers(5, 50), generator.integers(5, 70)
+        image[y : y + 35, x : x + 45] = generator.integers(0, 255, 3)
+    return [image] * count
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    (folder / "again").mkdir()
+    good = write_clip(folder / "good one.mp4", drawn_frames(20), noise(2.0))
+    (folder / "again" / "good one.mp4").write_bytes(good.read_bytes())
+    (folder / "broken.mp4").write_bytes(b"not a video")
+    write_clip(folder / "silent.mp4", drawn_frames(20))
+    write_clip(folder / "dark.mp4", (), noise(2.0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "a")
+
+
+@pytest.fixture(scope="module")
+def localised(videos, run_dir, tmp_path_factory):
+    output_dir = tmp_path_factory.mktemp("found")
+    output = run(
+        "localize.py",
+        str(videos),
+        str(videos / "again" / "good one.mp4"),
+        str(videos / "missing.mp4"),
+        *flag_list(run_dir=run_dir, output_dir=output_dir),
+        status=1,
+    )
+    return output_dir, output
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_bad_videos_are_listed_with_stage_and_reason(localised, videos):
+    output_dir, output = localised
+    rows = rows_of(output_dir / "failed.csv")
+    assert [(r["clip_id"], r["stage"], r["reason"]) for r in rows] == [
+        (
+            "broken",
+            "decode",
+            "cannot be opened: Invalid data found when processing input",
+        ),
+        ("dark", "decode", "no video track"),
+        ("silent", "segments", "no sound track"),
+        ("missing", "decode", "missing file"),
+    ]
+    assert rows[3]["path"] == str(videos / "missing.mp4")
+    assert "missing.mp4: decode: missing file" in output
+    assert "2 of 6 videos localised." in output
+
+
+def test_videos_of_the_same_name_have_folders_of_their_own(localised):
+    output_dir, _ = localised
+    names = sorted(p.name for p in output_dir.iterdir() if p.is_dir())
+    assert names == ["good_one", "good_one-2"]
+    index = (output_dir / "index.html").read_text()
+    for name in names:
+        assert f"{name}/page.html" in index
+
+
+def test_labels_are_printed_with_scores_and_thresholds(localised):
+    _, output = localised
+    (line,) = {x for x in output.splitlines() if x.startswith("  * bus")}
+    assert line.endswith("threshold -100.000")
+    assert any(x.startswith("    siren, loud") for x in output.splitlines())
+
+
+def test_files_of_a_video(localised):
+    output_dir, _ = localised
+    folder = output_dir / "good_one"
+    stems = [f"{f}-{c}" for f in ("fig3", "fig4") for c in ("_train_1", "bus")]
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [f"{s}.{x}" for s in stems for x in ("png", "svg")]
+        + ["annotated.mp4", "localisation.json", "page.html", "segments.csv"]
+    )
+    content = json.loads((folder / "localisation.json").read_text())
+    assert content["clip_id"] == "good_one"
+    assert content["video"] == "good one.mp4"
+    assert content["duration_s"] == pytest.approx(2.0, abs=0.01)
+    assert (content["width_px"], content["height_px"]) == (128, 96)
+    assert content["thresholds"] == THRESHOLDS
+    assert set(content["predicted"]) == {"bus", "$train_1"}
+    assert content["frame_times_s"] == [0.5, 1.5]
+    assert len(content["regions"]["scores"]) == len(
+        content["regions"]["boxes_px"]
+    )
+    events = rows_of(folder / "segments.csv")
+    assert {row["class"] for row in events} == {"bus", "$train_1"}
+    assert all(0 <= float(row["onset_s"]) < 2.01 for row in events)
+
+
+def test_annotated_video_has_every_frame_and_the_sound(localised):
+    output_dir, _ = localised
+    path = output_dir / "good_one" / "annotated.mp4"
+    with av.open(str(path)) as container:
+        video, audio = container.streams
+        assert video.frames == 20
+        assert float(video.duration * video.time_base) == pytest.approx(2.0)
+        assert float(audio.duration * audio.time_base) == pytest.approx(
+            2.0, abs=0.03
+        )
+        assert video.width == 480
+        assert video.height > 360
+
+
+def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
+    run_dir = make_run(tmp_path / "run")
+    (run_dir / "thresholds.json").unlink()
+    output = run(
+        "localize.py",
+        str(videos / "good one.mp4"),
+        "--classes_shown=siren, loud",
+        *flag_list(
+            run_dir=run_dir,
+            output_dir=tmp_path / "found",
+            start_s=0.5,
+            end_s=1.5,
+        ),
+    )
+    assert "run evaluate.py first" in output
+    assert "threshold " not in output
+    folder = tmp_path / "found" / "good_one"
+    assert (folder / "fig4-siren_loud.png").exists()
+    assert not (folder / "fig4-bus.png").exists()
+    content = json.loads((folder / "localisation.json").read_text())
+    assert content["start_s"] == 0.5
+    assert content["duration_s"] == pytest.approx(1.0)
+    assert content["thresholds"] is None
+    assert content["predicted"] == []
+
+
+@pytest.mark.parametrize(
+    ("system", "modalities", "name"),
+    [
+        ("audio_two_stream", "audio", "dark.mp4"),
+        ("audio_two_stream", "audio", "good one.mp4"),
+        ("visual_wsddn", "visual", "silent.mp4"),
+        ("visual_wsddn", "visual", "good one.mp4"),
+    ],
+)
+def test_systems_of_one_modality(videos, tmp_path, system, modalities, name):
+    run_dir = make_run(tmp_path / "run", system, modalities=modalities)
+    flags = flag_list(run_dir=run_dir, output_dir=tmp_path / "found")
+    run("localize.py", str(videos / name), "--classes_shown=all", *flags)
+    (folder,) = [p for p in (tmp_path / "found").iterdir() if p.is_dir()]
+    assert (folder / "fig3-bus.png").exists()
+    has_picture = name != "dark.mp4"
+    assert (folder / "annotated.mp4").exists() == has_picture
+    if has_picture:
+        with av.open(str(folder / "annotated.mp4")) as container:
+            assert len(container.streams.audio) == (name == "good one.mp4")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"classes_shown": "bus;tram"}, "received tram"),
+        ({"start_s": 2, "end_s": 1}, "--end_s after --start_s=2"),
+        ({"run_dir": "no/such/run"}, "without config.json"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(
+    videos, run_dir, tmp_path, changes, expected
+):
+    values = {"run_dir": run_dir, "output_dir": tmp_path / "found", **changes}
+    output = run(
+        "localize.py",
+        str(videos / "good one.mp4"),
+        *flag_list(**values),
+        status=2,
+    )
+    assert expected in output
+    assert "Traceback" not in output
+
+
+def test_weights_of_another_run_are_refused(videos, tmp_path):
+    forest = tmp_path / "forest.yml.gz"
+    forest.write_bytes(b"the run's")
+    run_dir = make_run(
+        tmp_path / "run", edges="structured_forest", edge_forest=str(forest)
+    )
+    forest.write_bytes(b"another one")
+    output = run(
+        "localize.py",
+        str(videos / "good one.mp4"),
+        *flag_list(
+            run_dir=run_dir, output_dir=tmp_path / "found", edge_forest=forest
+        ),
+        status=2,
+    )
+    assert "--edge_forest: Expected the file that the run was" in output
+    assert str(forest) in output

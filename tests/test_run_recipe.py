@@ -1,0 +1,86 @@
+"""A run's recipe and the files of its base networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import pytest
+
+import run_recipe
+from flags import ConfigError, RecipeConfig
+
+NONE_GIVEN = dict.fromkeys(run_recipe.WEIGHTS, "")
+
+
+def digest(content):
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def make_recipe(**changes):
+    config = RecipeConfig(
+        edges="gradient",
+        edge_forest="",
+        region_weights=digest(b"regions"),
+        audio_weights=digest(b"audio"),
+    )
+    return {**dataclasses.asdict(config), **changes}
+
+
+@pytest.fixture
+def weights_dir(tmp_path):
+    (tmp_path / "alexnet.npz").write_bytes(b"regions")
+    (tmp_path / "vggish.ckpt.index").write_bytes(b"audio")
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+def test_weights_are_found_by_their_content(weights_dir):
+    config = run_recipe.with_weights(
+        make_recipe(max_boxes=3), NONE_GIVEN, str(weights_dir)
+    )
+    assert config.region_weights == str(weights_dir / "alexnet.npz")
+    # A V2 checkpoint is named by its prefix.
+    assert config.audio_weights == str(weights_dir / "vggish.ckpt")
+    assert config.edge_forest == ""
+    assert config.max_boxes == 3
+
+
+def test_named_weights_are_taken(weights_dir, tmp_path):
+    elsewhere = tmp_path / "elsewhere.npz"
+    elsewhere.write_bytes(b"regions")
+    given = {**NONE_GIVEN, "region_weights": str(elsewhere)}
+    config = run_recipe.with_weights(make_recipe(), given, str(weights_dir))
+    assert config.region_weights == str(elsewhere)
+
+
+def test_other_weights_are_refused_by_name(weights_dir):
+    other = str(weights_dir / "other")
+    given = {**NONE_GIVEN, "region_weights": other}
+    with pytest.raises(ConfigError, match="--region_weights") as caught:
+        run_recipe.with_weights(make_recipe(), given, str(weights_dir))
+    assert other in str(caught.value)
+    assert digest(b"regions") in str(caught.value)
+    assert digest(b"other") in str(caught.value)
+
+
+def test_missing_weights_are_named(weights_dir):
+    (weights_dir / "alexnet.npz").unlink()
+    with pytest.raises(ConfigError, match="--region_weights"):
+        run_recipe.with_weights(make_recipe(), NONE_GIVEN, str(weights_dir))
+    with pytest.raises(ConfigError, match="does not hold it"):
+        run_recipe.with_weights(make_recipe(), NONE_GIVEN, "no/such/folder")
+
+
+def test_untrained_networks_need_no_file():
+    recipe = make_recipe(region_weights="random", audio_weights="random")
+    given = {**NONE_GIVEN, "region_weights": "ignored.npz"}
+    config = run_recipe.with_weights(recipe, given, "no/such/folder")
+    assert config.region_weights == config.audio_weights == "random"
+
+
+@pytest.mark.parametrize("recipe", [{"made": "up"}, make_recipe(new=1)])
+def test_recipe_of_another_version_is_refused(recipe):
+    with pytest.raises(ConfigError, match="this version of avmil"):
+        run_recipe.with_weights(recipe, NONE_GIVEN, "weights")

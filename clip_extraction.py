@@ -121,12 +121,12 @@ class ClipExtractor:
             self._segment_embeddings = _audio_stage(config)
 
     def __call__(self, row: ManifestRow) -> ClipFeatures:
-        """Extracts one clip.
+        """Decodes one clip and extracts its features.
 
         Raises:
             ClipError: with the stage that failed and the reason.
         """
-        with _stage("decode"), files.local_copy(row.path) as path:
+        with stage("decode"), files.local_copy(row.path) as path:
             clip = media.decode_clip(
                 path,
                 row.start_s,
@@ -135,9 +135,26 @@ class ClipExtractor:
                 video=self._visual,
                 audio=self._audio,
             )
-        with _stage("regions"):
+        return self.features(row, clip)
+
+    def features(self, row: ManifestRow, clip: media.Clip) -> ClipFeatures:
+        """Extracts the features of a decoded clip.
+
+        What the recipe leaves out is left out, also where it was decoded.
+
+        Raises:
+            ClipError: with the stage that failed and the reason.
+        """
+        if not self._visual:
+            nothing = np.empty(0, np.float32)
+            clip = dataclasses.replace(
+                clip, frames_rgb=[], frame_times_s=nothing
+            )
+        if not self._audio:
+            clip = dataclasses.replace(clip, waveform=None)
+        with stage("regions"):
             visual = self._visual_features(clip)
-        with _stage("segments"):
+        with stage("segments"):
             audio = self._audio_features(clip)
         return ClipFeatures(row.clip_id, row.labels, **visual, **audio)
 
@@ -221,7 +238,8 @@ def _named(flag: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stage(name: str) -> Iterator[None]:
+def stage(name: str) -> Iterator[None]:
+    """Turns what goes wrong within into a ClipError of this stage."""
     try:
         yield
     except _CLIP_ERRORS as error:

@@ -1,4 +1,4 @@
-"""The whole way on drawn clips: videos in, the paper's tables out.
+"""The whole way on drawn clips: videos in, the paper's tables and pages out.
 
     python demo.py
 
@@ -19,6 +19,7 @@ import time
 
 import entry
 import flags
+from dataset.manifest import read as read_manifest
 from dataset.progress import Progress
 from dataset.sample_clips import (
     SampleClipsConfig,
@@ -27,6 +28,8 @@ from dataset.sample_clips import (
 )
 
 _ROOT = pathlib.Path(__file__).resolve().parent
+# Test clips that are localised and get a page.
+_NUM_PAGES = 4
 
 
 def demonstrate(directory: pathlib.Path) -> int:
@@ -43,6 +46,8 @@ def demonstrate(directory: pathlib.Path) -> int:
         if status:
             return status
     print(f"\n{time.monotonic() - start_s:.0f} s in all.")
+    index = (directory / "pages" / "index.html").resolve()
+    print(f"See and hear it: open {index} in a browser.")
     return 0
 
 
@@ -60,6 +65,8 @@ def _commands(
     directory: pathlib.Path, manifest: pathlib.Path
 ) -> list[list[str]]:
     features, run = directory / "features", directory / "runs" / "a"
+    _, rows = read_manifest(str(manifest))
+    videos = [row.path for row in rows if row.split == "test"]
     configs = os.path.relpath(_ROOT / "configs")
     return [
         [
@@ -74,7 +81,17 @@ def _commands(
             f"--features_dir={features}",
             f"--run_dir={run}",
         ],
-        ["evaluate.py", f"--run_dir={run}"],
+        [
+            "evaluate.py",
+            f"--run_dir={run}",
+            f"--truth={manifest.parent / 'truth.json'}",
+        ],
+        [
+            "localize.py",
+            *videos[:_NUM_PAGES],
+            f"--run_dir={run}",
+            f"--output_dir={directory / 'pages'}",
+        ],
     ]
 
 

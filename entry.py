@@ -34,7 +34,10 @@ _INTERRUPTED_STATUS = 130
 
 
 def run(
-    main: Callable[..., int | None], *configs: type, positional: bool = False
+    main: Callable[..., int | None],
+    *configs: type,
+    positional: bool = False,
+    resumes: bool = True,
 ) -> None:
     """Defines the flags, parses the command line and runs `main`.
 
@@ -46,11 +49,12 @@ def run(
         *configs: Configurations of `flags` whose flags the script takes.
         positional: Whether the script takes arguments that are not flags;
             `main` is called with them.
+        resumes: Whether the script goes on where it was interrupted.
     """
     flags.define(*configs)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app.run(lambda argv: _end(_run_main(main, argv[1:], positional)))
+    app.run(lambda argv: _end(_run_main(main, argv[1:], positional, resumes)))
 
 
 @contextlib.contextmanager
@@ -74,7 +78,10 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 def _run_main(
-    main: Callable[..., int | None], arguments: Sequence[str], positional: bool
+    main: Callable[..., int | None],
+    arguments: Sequence[str],
+    positional: bool,
+    resumes: bool,
 ) -> int:
     if arguments and not positional:
         raise app.UsageError(f"Expected flags only, received {arguments}.")
@@ -84,7 +91,8 @@ def _run_main(
         print(f"error: {error}", file=sys.stderr)
         return _USAGE_STATUS
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on.", file=sys.stderr)
+        again = "goes on" if resumes else "starts again"
+        print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
         return _INTERRUPTED_STATUS
 
 

@@ -181,7 +181,7 @@ def main(*arguments: str) -> int:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.LocalizeConfig, positional=True)
+    entry.run(main, flags.LocalizeConfig, positional=True, resumes=False)
 
 
 if __name__ == "__main__":

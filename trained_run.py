@@ -12,8 +12,10 @@ import numpy as np
 
 from dataset import files
 from flags import ConfigError
-from localisation_evaluation import EVENT_THRESHOLDS_FILE
-from model.layers import ScoreNormalization
+from localisation_evaluation import (
+    EVENT_THRESHOLDS_FILE,
+    normalises_segments,
+)
 from report import thresholds as thresholds_lib
 from report.clip_localisation import ClipLocalisation, scaled
 from report.events import Event, detect_events
@@ -64,13 +66,9 @@ class TrainedRun:
         """
         if self.event_thresholds is not None:
             limits = self._in_order(self.event_thresholds)
-            normalises = any(
-                isinstance(layer, ScoreNormalization)
-                for layer in self.system.layers
-            )
-            return detect_events(
-                normalised(clip) if normalises else clip, limits
-            )
+            if normalises_segments(self.system):
+                clip = normalised(clip)
+            return detect_events(clip, limits)
         columns = [scaled(column) for column in clip.segment_scores.T]
         passing = np.nextafter(_SCALED_THRESHOLD, 0)
         predicted = self.predicted(clip)
@@ -94,8 +92,8 @@ def load(run_dir: str, checkpoint: str = "last") -> TrainedRun:
         checkpoint: `last` or `best`.
 
     Raises:
-        ConfigError: if it is no run, has no checkpoint, does not localise, or
-            its thresholds are not of its classes.
+        ConfigError: if it is no run, has no checkpoint, or its thresholds are
+            not of its classes.
     """
     directory = RunDirectory(run_dir)
     config, features = directory.read()
@@ -106,11 +104,6 @@ def load(run_dir: str, checkpoint: str = "last") -> TrainedRun:
             "has not saved one yet."
         )
     system, _ = loaded
-    if not {"region_scores", "segment_scores"} & set(system.output):
-        raise ConfigError(
-            f"Expected a system that localises, received {config.system}, "
-            "which scores whole clips only."
-        )
     class_names = tuple(features["class_names"])
     return TrainedRun(
         system=system,

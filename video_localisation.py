@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 import scoring
-from clip_extraction import ClipExtractor
+from clip_extraction import ClipExtractor, stage
 from dataset import media
 from dataset.manifest import ManifestRow
 from dataset.media import MediaError
@@ -63,7 +63,7 @@ class VideoLocaliser:
 
     def __init__(self, run: TrainedRun, recipe: RecipeConfig) -> None:
         self._run, self._recipe = run, recipe
-        self._extract = ClipExtractor(recipe)
+        self._extractor = ClipExtractor(recipe)
 
     def __call__(self, row: ManifestRow) -> LocalisedVideo:
         """Localises in one video.
@@ -74,8 +74,9 @@ class VideoLocaliser:
         Raises:
             ClipError: with the stage that failed and the reason.
         """
-        features = self._extract(row)
-        clip = self._decode(row)
+        with stage("decode"):
+            clip = self._decode(row)
+        features = self._extractor.features(row, clip)
         height_px, width_px = (
             clip.frames_rgb[0].shape[:2] if clip.frames_rgb else (0, 0)
         )
@@ -100,14 +101,14 @@ class VideoLocaliser:
         )
 
     def _decode(self, row: ManifestRow) -> media.Clip:
-        """Decodes the frames for the drawings, which extraction drops."""
+        """Decodes what the recipe needs, and frames for the drawings."""
         section = row.path, row.start_s, row.end_s, self._recipe.frame_rate_hz
         audio = self._recipe.modalities != "visual"
         try:
             return media.decode_clip(*section, audio=audio)
-        except MediaError as error:
+        except MediaError:
             if self._recipe.modalities != "audio":
-                raise ClipError("decode", str(error)) from error
+                raise
             return media.decode_clip(*section, video=False)
 
 

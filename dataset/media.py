@@ -6,7 +6,6 @@ streams begin at 5 s gives what the same file beginning at 0 s would.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import math
@@ -17,18 +16,14 @@ import numpy as np
 
 from dataset.media_audio import WaveformBuilder, is_sound_file, read_sound_file
 from dataset.media_container import (
-    SeekMissedError,
     check_file,
     decode_streams,
     first_stream,
     open_container,
+    read_from_before,
 )
 from dataset.media_section import MediaError, Section
 from dataset.media_video import FrameSampler
-
-# How far before a section decoding begins: the first is enough for files with
-# an index; in others a seek may land behind the keyframe that is needed.
-_PREROLLS_S = (1.0, 4.0, 16.0)
 
 _NO_TIMES = np.empty(0, np.float32)
 
@@ -115,11 +110,7 @@ def _decode_container(
     decode = functools.partial(
         _decode_from, path, section, frame_rate_hz, video, audio
     )
-    for preroll_s in _PREROLLS_S:
-        if section.start_s > preroll_s:
-            with contextlib.suppress(SeekMissedError):
-                return decode(seek_s=section.start_s - preroll_s)
-    return decode(seek_s=None)
+    return read_from_before(section.start_s, decode)
 
 
 def _decode_from(

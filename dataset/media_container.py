@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 import av
 import av.container
@@ -26,8 +27,32 @@ _MAX_BROKEN_PACKETS = 1
 _MAX_BROKEN_SHARE = 0.1
 
 
+# How far before a section reading begins: the first is enough for files with
+# an index; in others a seek may land behind the keyframe that is needed.
+_PREROLLS_S = (1.0, 4.0, 16.0)
+
+_Result = TypeVar("_Result")
+
+
 class SeekMissedError(Exception):
-    """Decoding after a seek began too late to cover the wanted section."""
+    """Reading after a seek began too late to cover the wanted section."""
+
+
+def read_from_before(
+    start_s: float, read: Callable[[float | None], _Result]
+) -> _Result:
+    """Reads from ever further before a section, in the end from the start.
+
+    Args:
+        start_s: Start of the section.
+        read: Reads from the time that it gets, None for the file's start;
+            raises SeekMissedError if that was too late.
+    """
+    for preroll_s in _PREROLLS_S:
+        if start_s > preroll_s:
+            with contextlib.suppress(SeekMissedError):
+                return read(start_s - preroll_s)
+    return read(None)
 
 
 class Sink(Protocol):

@@ -6,7 +6,6 @@ painted and encoded one after the other: memory does not grow with the video.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Callable
@@ -19,11 +18,11 @@ import numpy as np
 from av.codec.context import Flags
 
 from dataset.media_container import (
-    SeekMissedError,
     check_file,
     decode_streams,
     first_stream,
     open_container,
+    read_from_before,
 )
 from dataset.media_section import MediaError, Section
 from dataset.media_video import upright_rgb
@@ -51,8 +50,6 @@ _AAC_RATES_HZ = (
 _OTHER_RATE_HZ = 48_000
 _BITS_PER_S = {"mono": 96_000, "stereo": 160_000}
 _GAP_TOLERANCE_S = 0.005
-# How far before a section decoding begins, as in `media`.
-_PREROLLS_S = (1.0, 4.0, 16.0)
 
 
 def write_painted(
@@ -87,12 +84,7 @@ def write_painted(
     write = functools.partial(
         _write, source, target, section, paint, size_px, sound
     )
-    for preroll_s in _PREROLLS_S:
-        if preroll_s >= section.start_s:
-            continue
-        with contextlib.suppress(SeekMissedError):
-            return write(section.start_s - preroll_s)
-    return write(None)
+    return read_from_before(section.start_s, write)
 
 
 def _write(

@@ -11,7 +11,11 @@ import av
 import av.container
 import av.stream
 
-from dataset.media_container import first_stream
+from dataset.media_container import (
+    SeekMissedError,
+    first_stream,
+    read_from_before,
+)
 from dataset.media_section import MediaError, Section
 
 # What video sites serve as one file. Playlists, which name other addresses,
@@ -27,10 +31,6 @@ _MP4_CODECS = frozenset(
 _MUXER_OPTIONS = {"mp4": {"movie_timescale": "1000000"}, "matroska": {}}
 SUFFIXES = {"mp4": ".mp4", "matroska": ".mkv"}
 
-# How far before a section copying begins: as far as decoding of the whole file
-# would, so that decoders give the same. In a file without an index a seek may
-# land behind the keyframe that is needed; then from further away.
-_PREROLLS_S = (1.0, 4.0, 16.0)
 # The sound's decoder needs so much before the section.
 _WARM_UP_S = 0.2
 # Copied behind the section, for decoders that look ahead.
@@ -52,10 +52,6 @@ class ReadableFile(Protocol):
 
     def tell(self) -> int:
         """Returns the position."""
-
-
-class _SeekMissedError(Exception):
-    """The packets after a seek begin too late."""
 
 
 def copy_section(
@@ -82,12 +78,11 @@ def copy_section(
         av.FFmpegError: If a file cannot be read, or the copy not be written.
         Exception: What a source's `read` raises.
     """
-    for preroll_s in _PREROLLS_S:
-        if section.start_s > preroll_s:
-            with contextlib.suppress(_SeekMissedError):
-                seek_s = section.start_s - preroll_s
-                return _copy_from(sources, section, seek_s, path)
-    return _copy_from(sources, section, None, path)
+    # As decoding of the whole file does, so that decoders give the same.
+    return read_from_before(
+        section.start_s,
+        lambda seek_s: _copy_from(sources, section, seek_s, path),
+    )
 
 
 def _copy_from(
@@ -139,15 +134,15 @@ class _Track:
         return float(ticks * self.stream.time_base) - self.origin_s
 
     def check_begin(self, packets: list[av.Packet], section: Section) -> None:
-        """Raises _SeekMissedError if decoding the packets begins too late."""
+        """Raises SeekMissedError if decoding the packets begins too late."""
         if not packets:
-            raise _SeekMissedError
+            raise SeekMissedError
         first = packets[0]
         shown = first.dts if first.pts is None else first.pts
         shown_s = float(shown * self.stream.time_base) - self.origin_s
         is_late = shown_s > section.start_s - _WARM_UP_S
         if is_late or (self.stream.type == "video" and not first.is_keyframe):
-            raise _SeekMissedError
+            raise SeekMissedError
 
     def check_end(self, packets: list[av.Packet], section: Section) -> None:
         """Raises MediaError if the packets end before the section begins."""
@@ -216,7 +211,7 @@ def _seek(container: av.container.InputContainer, time_s: float) -> None:
     try:
         container.seek(int(time_s * av.time_base))
     except av.FFmpegError as error:
-        raise _SeekMissedError from error
+        raise SeekMissedError from error
 
 
 def _demux(

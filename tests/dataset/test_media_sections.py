@@ -151,7 +151,7 @@ def test_sound_is_decoded_from_some_time_before_the_section(
     """The packet that holds the start is too near: AAC needs the one before."""
     path = write_clip(tmp_path / "a.m4a", waveform=noise(12.0))
     whole = media.decode_clip(path, video=False).waveform
-    monkeypatch.setattr(media, "_PREROLLS_S", (0.001,))
+    monkeypatch.setattr(media_container, "_PREROLLS_S", (0.001,))
     part = media.decode_clip(path, 8.02, 10.0, video=False).waveform
     np.testing.assert_allclose(part, whole[128_320:160_000], atol=1e-4)
 

@@ -17,7 +17,6 @@ a truth, Table 3 says where and when the systems localise.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ import localisation_evaluation
 import run_fusion
 import run_scores
 from dataset import files
+from model import systems
 from report import (
     aggregation,
     dcase_submission,
@@ -44,18 +44,6 @@ from report import (
 )
 from report.localisation import LocalisationResult
 from run_directory import RunDirectory
-
-# What two runs of one row of the tables may differ in.
-_NO_SETTINGS = (
-    "seed",
-    "run_dir",
-    "features_dir",
-    "log_every",
-    "validate_every",
-    "checkpoint_every",
-    "keep_every",
-    "keep_last",
-)
 
 
 def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
@@ -113,10 +101,26 @@ def _check(config: flags.EvaluationConfig) -> None:
                 f"Expected --{name} with a single run, received --runs: the "
                 "file holds what one run predicts."
             )
-    if config.dcase_events_output and not (config.truth and config.run_dir):
+    if config.dcase_events_output:
+        _check_events(config)
+
+
+def _check_events(config: flags.EvaluationConfig) -> None:
+    if not (config.truth and config.run_dir):
         raise flags.ConfigError(
             "Expected --run_dir and --truth with --dcase_events_output, "
-            "received no truth or a fusion, which has no times."
+            "received it without: thresholds of events are tuned on the truth."
+        )
+    if run_scores.is_fusion(config.run_dir):
+        raise flags.ConfigError(
+            "--dcase_events_output: Expected a run, received the fusion "
+            f"{config.run_dir}, which says nothing of times."
+        )
+    train_config, _ = RunDirectory(config.run_dir).read()
+    if not systems.hears(train_config.system):
+        raise flags.ConfigError(
+            "--dcase_events_output: Expected a system that hears, received "
+            f"{config.run_dir} of {train_config.system}."
         )
 
 
@@ -130,7 +134,11 @@ class _Evaluated:
 
 def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
     scores = _scores(path, config)
-    identity = _identity(path, scores.weights)
+    identity = (
+        run_fusion.identity(path)
+        if run_scores.is_fusion(path)
+        else run_scores.identity(path, scores.weights)
+    )
     try:
         result = evaluation.evaluate(
             scores.val,
@@ -193,40 +201,24 @@ def _described(weights: dict[str, Any]) -> str:
     )
 
 
-def _identity(path: str, weights: dict[str, Any]) -> dict[str, Any]:
-    """What `evaluation.evaluate` is told of the run: system, seed, settings."""
-    if run_scores.is_fusion(path):
-        return run_fusion.identity(path)
-    train_config, trained_on = RunDirectory(path).read()
-    config = dataclasses.asdict(train_config)
-    settings = {k: v for k, v in config.items() if k not in _NO_SETTINGS}
-    # The best step differs between seeds, the last one must not.
-    weights = {
-        k: v
-        for k, v in weights.items()
-        if k != "step" or weights["checkpoint"] == "last"
-    }
-    return {
-        "system": train_config.system,
-        "seed": train_config.seed,
-        "settings": json.dumps([settings, trained_on, weights], sort_keys=True),
-    }
-
-
 def _write_dcase(config: flags.EvaluationConfig, run: _Evaluated) -> None:
-    try:
-        if config.dcase_output:
-            text = dcase_submission.tagging_submission(
-                run.result.test.clip_ids,
-                run.result.class_names,
-                run.result.predictions,
-            )
-            files.write_text(config.dcase_output, text)
-        if config.dcase_events_output:
-            text = dcase_submission.detection_submission(run.localised.events)
-            files.write_text(config.dcase_events_output, text)
-    except ValueError as error:
-        raise flags.ConfigError(f"DCASE's format: {error}") from error
+    writers = {"dcase_output": _tagging, "dcase_events_output": _detection}
+    for name, write in writers.items():
+        if path := getattr(config, name):
+            try:
+                files.write_text(path, write(run))
+            except ValueError as error:
+                raise flags.ConfigError(f"--{name}: {error}") from error
+
+
+def _tagging(run: _Evaluated) -> str:
+    return dcase_submission.tagging_submission(
+        run.result.test.clip_ids, run.result.class_names, run.result.predictions
+    )
+
+
+def _detection(run: _Evaluated) -> str:
+    return dcase_submission.detection_submission(run.localised.events)
 
 
 def _write_tables(directory: str, evaluated: Sequence[_Evaluated]) -> None:

@@ -181,6 +181,18 @@ class TrainConfig:
     )
 
 
+# Fields of TrainConfig that change nothing of what is learnt.
+BOOKKEEPING = (
+    "features_dir",
+    "run_dir",
+    "log_every",
+    "validate_every",
+    "checkpoint_every",
+    "keep_every",
+    "keep_last",
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
     """Which runs to evaluate or to fuse and how."""

@@ -15,19 +15,10 @@ import tensorflow as tf
 
 import model.systems  # noqa: F401  # Registers the layers for loading.
 from dataset import files, records
-from flags import ConfigError, TrainConfig, to_flagfile
+from flags import BOOKKEEPING, ConfigError, TrainConfig, to_flagfile
 
 # Flags that a run may change when it goes on.
-_FREE = (
-    "run_dir",
-    "features_dir",
-    "steps",
-    "log_every",
-    "validate_every",
-    "checkpoint_every",
-    "keep_every",
-    "keep_last",
-)
+_FREE = (*BOOKKEEPING, "steps")
 _PACKAGES = ("avmil", "tensorflow", "keras", "numpy", "scikit-learn")
 
 

@@ -85,51 +85,51 @@ def fuse(
         ConfigError: if a member's scores are no probabilities, if members are
             of other clips or classes, or if the directory is a run's.
     """
-    if files.exists(files.join(output_dir, "config.json")):
+    if files.exists(files.join(output_dir, run_scores.CONFIG_FILE)):
         raise ConfigError(
             "Expected an --output_dir of its own for the fusion, received "
             f"the run {output_dir}."
         )
     for member in found:  # All, before the first one is scored.
         _check(member, use_saved_scores)
-    scored: dict[str, run_scores.RunScores] = {}
-    described = []
-    for member in found:
-        if use_saved_scores:
-            scores = run_scores.RunScores.read(member.run)
-        else:
-            scores = run_scores.score(
-                RunDirectory(member.run),
-                member.checkpoint,
-                features_dir,
-                member.step,
-            )
-        scored[str(member)] = scores
-        described.append(_description(member, scores.weights))
+    scored = {
+        member: _scores(member, features_dir, use_saved_scores)
+        for member in found
+    }
     try:
         val, test = (
-            fusion.fuse({k: getattr(s, split) for k, s in scored.items()})
+            fusion.fuse({str(m): getattr(s, split) for m, s in scored.items()})
             for split in run_scores.SPLITS
         )
     except ValueError as error:
         raise ConfigError(f"--fuse: {error}") from error
     files.make_directory(output_dir)
     run_scores.RunScores(val, test).write(output_dir)
+    described = [_description(m, s.weights) for m, s in scored.items()]
     content = {"system": SYSTEM, "members": described}
     files.write_json(files.join(output_dir, run_scores.FUSION_FILE), content)
+
+
+def _scores(
+    member: Member, features_dir: str, use_saved_scores: bool
+) -> run_scores.RunScores:
+    if use_saved_scores:
+        return run_scores.RunScores.read(member.run)
+    return run_scores.score(
+        RunDirectory(member.run), member.checkpoint, features_dir, member.step
+    )
 
 
 def identity(path: str) -> dict[str, Any]:
     """Names a fusion for the tables.
 
-    Fusions of one kind, of the same checkpoints of the same systems, differ in
-    their seed only.
+    Fusions whose members have the same settings differ in their seeds only.
 
     Args:
         path: The fusion's directory.
 
     Returns:
-        `system`; `seed`, None where the members have several; `settings`.
+        `system`; `seed`, several joined by "+"; `settings`.
 
     Raises:
         ConfigError: if its list of members is damaged.
@@ -137,12 +137,8 @@ def identity(path: str) -> dict[str, Any]:
     name = files.join(path, run_scores.FUSION_FILE)
     try:
         content = files.read_json(name)
-        found = content["members"]
-        seeds = {member["seed"] for member in found}
-        kinds = [
-            {k: v for k, v in member.items() if k not in ("run", "seed")}
-            for member in found
-        ]
+        seeds = sorted({member["seed"] for member in content["members"]})
+        settings = sorted(member["settings"] for member in content["members"])
         system = content["system"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
@@ -151,8 +147,8 @@ def identity(path: str) -> dict[str, Any]:
         ) from error
     return {
         "system": system,
-        "seed": seeds.pop() if len(seeds) == 1 else None,
-        "settings": json.dumps(kinds, sort_keys=True),
+        "seed": seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
+        "settings": json.dumps(settings),
     }
 
 
@@ -161,7 +157,8 @@ def _expanded(item: str, checkpoint: str) -> Iterator[Member]:
     pattern, _, which = item.rpartition("@")
     if which != "all" and not which.isdecimal():
         pattern, which = item, ""
-    for run in run_scores.directories(pattern):
+    # A pattern may match fusions, the one that is made among them.
+    for run in run_scores.directories(pattern, [run_scores.CONFIG_FILE]):
         if which == "all":
             for step in _kept_steps(run):
                 yield Member(run, _KEPT, step)
@@ -197,10 +194,9 @@ def _check(member: Member, use_saved_scores: bool) -> None:
 
 
 def _description(member: Member, weights: dict[str, Any]) -> dict[str, Any]:
-    train_config, _ = RunDirectory(member.run).read()
+    """What fusion.json keeps of a member."""
     return {
         "run": member.run,
-        "system": train_config.system,
-        "seed": train_config.seed,
+        **run_scores.identity(member.run, weights),
         **weights,
     }

@@ -7,6 +7,8 @@ A fusion of runs is a directory with scores and the list of what was fused
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,22 +17,25 @@ import scoring
 from dataset import files
 from dataset.progress import Progress
 from dataset.records import FeaturesError, FeatureStore
-from flags import ConfigError
+from flags import BOOKKEEPING, ConfigError
 from report.scores import ScoreSet
 from run_directory import RunDirectory
 
 SPLITS = ("val", "test")
 FUSION_FILE = "fusion.json"
 _WEIGHTS_FILE = "scores.json"
-_RUN_FILES = ("config.json", FUSION_FILE)
+CONFIG_FILE = "config.json"
+_RUN_FILES = (CONFIG_FILE, FUSION_FILE)
 _WILDCARDS = "*?["
 
 
-def directories(listed: str) -> list[str]:
+def directories(
+    listed: str, with_files: Sequence[str] = _RUN_FILES
+) -> list[str]:
     """Directories that a flag names, joined by commas.
 
-    A name may be a pattern (`runs/*`); of what it matches, only runs and
-    fusions are taken.
+    A name may be a pattern (`runs/*`); of what it matches, only directories
+    with one of the files are taken: runs and fusions by default.
 
     Raises:
         ConfigError: if a pattern matches no run.
@@ -39,11 +44,15 @@ def directories(listed: str) -> list[str]:
     for name in filter(None, listed.split(",")):
         matches = [name.rstrip("/")]
         if set(name) & set(_WILDCARDS) and not files.exists(name):
-            matches = [path for path in files.matching(name) if _is_run(path)]
+            matches = [
+                path
+                for path in files.matching(name)
+                if any(files.exists(files.join(path, f)) for f in with_files)
+            ]
         if not matches:
             raise ConfigError(
                 f"Expected run directories, received {name}: it matches none "
-                f"that holds {' or '.join(_RUN_FILES)}."
+                f"that holds {' or '.join(with_files)}."
             )
         found += matches
     return list(dict.fromkeys(found))
@@ -152,6 +161,36 @@ def load(
     return LoadedRun(system, val, test, train_config.batch_size, weights)
 
 
+def identity(path: str, weights: dict[str, Any]) -> dict[str, Any]:
+    """Names a run for the tables.
+
+    Args:
+        path: Its directory.
+        weights: The checkpoint and step of its scores.
+
+    Returns:
+        `system`, `seed`, and as `settings` all else that decides the scores:
+        runs with the same settings differ in their seed only.
+    """
+    train_config, trained_on = RunDirectory(path).read()
+    settings = {
+        name: value
+        for name, value in dataclasses.asdict(train_config).items()
+        if name != "seed" and name not in BOOKKEEPING
+    }
+    # The best step differs between seeds, others must not.
+    scored = {
+        name: value
+        for name, value in weights.items()
+        if name != "step" or weights["checkpoint"] != "best"
+    }
+    return {
+        "system": train_config.system,
+        "seed": train_config.seed,
+        "settings": json.dumps([settings, trained_on, scored], sort_keys=True),
+    }
+
+
 def score(
     directory: RunDirectory,
     checkpoint: str,
@@ -195,7 +234,3 @@ def _check_features(
             "Expected the features that the run was trained on, received "
             f"others in {features_dir}:\n  {listed}"
         )
-
-
-def _is_run(path: str) -> bool:
-    return any(files.exists(files.join(path, name)) for name in _RUN_FILES)

@@ -16,16 +16,6 @@ import flags
 from report import figures, images
 from report.clip_localisation import ClipLocalisation
 
-# Where a run lies and how often it writes says nothing of what it learns.
-_NO_CHOICES = (
-    "features_dir",
-    "run_dir",
-    "log_every",
-    "validate_every",
-    "checkpoint_every",
-    "keep_every",
-    "keep_last",
-)
 _FIGURE_DPI = 80
 
 
@@ -63,7 +53,7 @@ class TrainingLog:
                 choices = {
                     name: value
                     for name, value in values.items()
-                    if name not in _NO_CHOICES
+                    if name not in flags.BOOKKEEPING
                 }
                 run_name = os.path.basename(os.path.normpath(config.run_dir))
                 hparams.hparams(choices, trial_id=run_name)

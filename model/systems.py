@@ -106,6 +106,11 @@ def gives_probabilities(name: str) -> bool:
     return isinstance(loss(name), keras.losses.BinaryCrossentropy)
 
 
+def hears(name: str) -> bool:
+    """Whether a system has an audio module."""
+    return name in _GATED_CRNNS or _SYSTEMS[name].audio is not None
+
+
 def needs_standardisation(name: str) -> bool:
     """Whether `build` wants the training split's `bin_means`, `bin_stds`."""
     return name in _GATED_CRNNS

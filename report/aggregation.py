@@ -158,7 +158,7 @@ def _std(scores: Sequence[metrics.Scores]) -> metrics.Scores:
 
 
 def _check_seeds(group: Sequence[Result]) -> None:
-    by_seed: dict[int, str] = {}
+    by_seed: dict[int | str, str] = {}
     for result in group:
         if result.seed is None:
             continue

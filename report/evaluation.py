@@ -26,7 +26,8 @@ class Result:
         val: Scores and labels of the validation split.
         test: Scores and labels of the test split, N clips.
         predictions: {0, 1} int8 [N, C], with the thresholds on test.
-        seed: Seed of the training; None where there is no single one.
+        seed: Seed of the training, or those of a fusion joined by "+"; None
+            where it is not known.
         settings: What else decided the training. Runs of one system that
             differ in nothing but the seed have the same.
     """
@@ -43,7 +44,7 @@ class Result:
     val: scores.ScoreSet
     test: scores.ScoreSet
     predictions: np.ndarray
-    seed: int | None = None
+    seed: int | str | None = None
     settings: str = ""
 
     @property
@@ -79,7 +80,7 @@ def evaluate(
     system: str,
     run_name: str,
     fallback_argmax: bool = False,
-    seed: int | None = None,
+    seed: int | str | None = None,
     settings: str = "",
 ) -> Result:
     """Tunes thresholds on validation and measures with them on test.
@@ -90,7 +91,7 @@ def evaluate(
         system: The system's name.
         run_name: What tells this run from others of the system.
         fallback_argmax: As for `thresholds.apply`.
-        seed: Seed of the training, if there is a single one.
+        seed: As in the result.
         settings: What else decided the training.
 
     Raises:

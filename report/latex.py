@@ -11,7 +11,7 @@ from report.rendering import Table
 _MAX_WIDTH = 120
 _PREAMBLE = r"% Include with \input; the preamble needs \usepackage{booktabs}."
 # LaTeX counts the tables itself.
-_NUMBER = re.compile(r"^Table \d+\. ")
+_NUMBER = re.compile(r"^Table \d+[a-z]?\. ")
 # A bracket or star at the start of a row would be an argument of \\.
 _ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -47,6 +47,17 @@ def test_flagfiles_hold_known_flags():
         assert named <= known_flags(), path
 
 
+def test_flagfiles_tell_command_figure_and_time():
+    for letter in "abcdefg":
+        (path,) = (ROOT / "configs").glob(f"{letter}_*.flags")
+        header = path.read_text("utf-8").split("\n--")[0]
+        assert f"row ({letter})" in header
+        assert re.search(r"Paper: F1 \d\d\.\d", header.replace("\n# ", " "))
+        assert f"--flagfile=configs/{path.name}" in header
+        assert re.search(r"\d+ (hours?|minutes?)", header), path
+        assert "EXPECT" not in header
+
+
 def test_readme_lists_every_module():
     text = (ROOT / "README.md").read_text("utf-8")
     missing = [

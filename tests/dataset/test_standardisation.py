@@ -31,12 +31,13 @@ def test_mean_and_deviation_of_all_frames():
     generator = np.random.default_rng(0)
     log_mels = list(generator.normal(-7, 3, (3, 240, 64)).astype(np.float32))
     log_mels[1][100:] = 0  # The padding of a short clip counts.
+    log_mels.append(np.zeros((240, 64), np.float32))  # One of padding alone.
     counted = []
     means, stds = fit_bins(Store(log_mels), counted.append)
     frames = np.concatenate(log_mels).astype(np.float64)
     np.testing.assert_allclose(means, frames.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(stds, frames.std(axis=0), rtol=1e-6)
-    assert counted == [1, 1, 1]
+    assert counted == [1, 1, 1, 1]
 
 
 def test_a_band_that_never_changes_is_divided_by_one():

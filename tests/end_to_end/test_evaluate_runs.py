@@ -188,6 +188,8 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
         np.testing.assert_allclose(fused.scores, expected, rtol=1e-6)
     np.testing.assert_array_equal(result.test.scores, fused.scores)
     content = json.loads((fused_dir / "fusion.json").read_text())
+    settings = {member.pop("settings") for member in content["members"]}
+    assert len(settings) == 1
     assert content == {
         "system": "cvssp_fusion",
         "members": [
@@ -200,13 +202,19 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
             for seed in range(2)
         ],
     }
-    results = evaluate_saved(runs=f"{gated}/*")
+    assert result.seed == "0+1"
+    # The pattern now matches the fusion too, which is no member of itself.
+    (again,) = evaluate_saved(fuse=f"{gated}/*g*", output_dir=str(gated / "fg"))
+    (again,) = evaluate_saved(fuse=f"{gated}/*g*", output_dir=str(gated / "fg"))
+    np.testing.assert_array_equal(again.test.scores, result.test.scores)
+    results = evaluate_saved(runs=f"{gated}/f,{gated}/g*,{gated}/b")
     assert {result.system for result in results} == {
         "audio_two_stream",
         "cvssp_fusion",
         "cvssp_gated_crnn",
     }
-    table = capsys.readouterr().out.split("Table 2")[0]
+    last = capsys.readouterr().out.rpartition("Table 1.")[2]
+    table = last.split("Table 2")[0]
     places = [table.index(f"({letter})") for letter in "bfg"]
     assert places == sorted(places)
 
@@ -224,6 +232,27 @@ def test_fusions_of_each_seed_are_seeds_of_one_row(gated):
     assert [row["seeds"] for row in comparison["rows"]] == [[0, 1]]
 
 
+def test_fusions_of_other_trainings_are_rows_of_their_own(gated):
+    for seed in range(2):
+        make_run(
+            gated / f"i{seed}", "cvssp_gated_crnn", seed, learning_rate=1.0
+        )
+    for name in "gi":
+        evaluate_saved(fuse=f"{gated}/{name}*", output_dir=f"{gated}/f{name}")
+    evaluate_saved(
+        runs=f"{gated}/fg,{gated}/fi", output_dir=str(gated / "tables")
+    )
+    comparison = json.loads((gated / "tables" / "comparison.json").read_text())
+    assert len(comparison["rows"]) == 2
+
+
+def test_the_same_fusion_twice_is_refused(gated):
+    for name in ("f0", "f1"):
+        evaluate_saved(fuse=f"{gated}/g*", output_dir=f"{gated}/{name}")
+    with pytest.raises(flags.ConfigError, match="both of seed 0\\+1"):
+        evaluate_saved(runs=f"{gated}/f0,{gated}/f1")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -236,7 +265,7 @@ def test_fusions_of_each_seed_are_seeds_of_one_row(gated):
         ({"fuse": "{runs}/g*", "output_dir": ""}, "where the fusion goes"),
         ({"fuse": "{runs}/g*", "output_dir": "{runs}/b"}, "of its own"),
         ({"fuse": "{runs}/g*", "runs": "x"}, "received --runs and --fuse"),
-        ({"runs": "x", "dcase_output": "x"}, "predictions of one run"),
+        ({"runs": "x", "dcase_output": "x"}, "what one run predicts"),
         ({}, "received neither"),
     ],
 )

@@ -123,9 +123,21 @@ def test_clips_of_other_data_sets_have_no_dcase_file(make_run, truth, tmp_path):
         truth=truth,
         dcase_events_output=str(tmp_path / "events.txt"),
     )
-    with pytest.raises(flags.ConfigError, match="DCASE's format: Expected"):
+    with pytest.raises(
+        flags.ConfigError, match="--dcase_events_output: Expected"
+    ):
         evaluate.evaluate(config)
     assert not (tmp_path / "events.txt").exists()
+
+
+def test_events_need_a_system_that_hears(make_run, truth, tmp_path):
+    config = flags.EvaluationConfig(
+        run_dir=str(make_run("c", SYSTEM_C)),
+        truth=truth,
+        dcase_events_output=str(tmp_path / "events.txt"),
+    )
+    with pytest.raises(flags.ConfigError, match="a system that hears"):
+        evaluate.evaluate(config)
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,15 @@ def test_attention_by_hand():
     np.testing.assert_allclose(layer(scores), [expected], atol=1e-6)
 
 
+def test_attention_of_nothing_divides_by_the_smallest_weight():
+    """A class that the softmax rules out scores nearly 0, not 0 / 0."""
+    layer = gated_crnn.ClassAttention()
+    scores = np.ones((1, 2, 2), np.float32)
+    layer.build(scores.shape)
+    layer.attention.set_weights([np.zeros((2, 2)), np.array([0.0, -200.0])])
+    np.testing.assert_allclose(layer(scores), [[1, 0]], atol=1e-6)
+
+
 def test_constant_scores_are_their_own_mean():
     model = gated_crnn.build("g", 3, GatedCrnnConfig(attention=True))
     model.get_layer("localization_layer").set_weights(

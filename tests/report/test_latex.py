@@ -68,6 +68,12 @@ def test_special_characters_are_escaped_everywhere(text, expected):
     assert rf"\caption{{{expected}}}" in written
 
 
+@pytest.mark.parametrize("number", ["1", "3a"])
+def test_latex_counts_the_tables_itself(number):
+    table = Table(f"Table {number}. Name", ("a",), (), (("b",),))
+    assert r"\caption{Name}" in latex.to_latex([table])
+
+
 def tabulars(written):
     pattern = r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}"
     return re.findall(pattern, written, re.DOTALL)

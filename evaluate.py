@@ -63,15 +63,20 @@ def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
             path = files.join(config.output_dir, f"{name}.json")
             files.write_json(path, value)
         _write_tables(config.output_dir, evaluated)
-    _write_dcase(config, evaluated[0])
     ansi = sys.stdout.isatty()
     print("\n" + "\n".join(t.to_text(ansi=ansi) for t in shown), end="")
+    _write_dcase(config, evaluated[0])
     return results
 
 
 def _directories(config: flags.EvaluationConfig) -> list[str]:
     """The directories to evaluate; makes that of a fusion."""
     _check(config)
+    for path in filter(None, config.truth.split(",")):
+        if not files.exists(path):
+            raise flags.ConfigError(
+                f"--truth: Expected a file, received {path}: there is none."
+            )
     if config.runs:
         return run_scores.directories(config.runs)
     if config.run_dir:
@@ -152,20 +157,32 @@ def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
     named = zip(result.class_names, result.thresholds.tolist(), strict=True)
     files.write_json(files.join(path, "thresholds.json"), dict(named))
     files.write_json(files.join(path, "metrics.json"), exports.to_dict(result))
-    evaluated = _Evaluated(result, _localise(path, config, identity))
+    localised = _localise(path, config, scores.weights, identity)
+    evaluated = _Evaluated(result, localised)
     _write_tables(path, [evaluated])
     return evaluated
 
 
 def _localise(
-    path: str, config: flags.EvaluationConfig, identity: dict[str, Any]
+    path: str,
+    config: flags.EvaluationConfig,
+    weights: dict[str, Any],
+    identity: dict[str, Any],
 ) -> LocalisationResult | None:
-    if not config.truth or run_scores.is_fusion(path):
+    if not config.truth:
         return None
+    if run_scores.is_fusion(path):
+        print(f"{path} is a fusion of whole clips' scores: not in Table 3.")
+        return None
+    if not weights:
+        raise flags.ConfigError(
+            f"Expected scores of known weights in {path}, received some "
+            "without scores.json. Evaluate without --use_saved_scores."
+        )
     return localisation_evaluation.evaluate_run(
         path,
         config.truth.split(","),
-        config.checkpoint,
+        weights,
         config.features_dir,
         identity,
     )

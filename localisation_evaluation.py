@@ -12,7 +12,6 @@ import flags
 import run_scores
 import scoring
 from dataset import files
-from dataset.clip_features import ClipFeatures
 from dataset.progress import Progress
 from dataset.records import FeatureStore
 from model.layers import ScoreNormalization
@@ -21,12 +20,13 @@ from report.clip_localisation import ClipLocalisation
 from run_directory import RunDirectory
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
+_TABLE_3_FILE = "table3.json"
 
 
 def evaluate_run(
     path: str,
     truth_paths: Sequence[str],
-    checkpoint: str,
+    weights: Mapping[str, Any],
     features_dir: str,
     identity: Mapping[str, Any],
 ) -> localisation.LocalisationResult:
@@ -35,14 +35,16 @@ def evaluate_run(
     Args:
         path: The run's directory.
         truth_paths: As for `read_truth`.
-        checkpoint: Kind of the checkpoint, as for `run_scores.load`.
+        weights: `checkpoint` and `step`, those of the run's scores.
         features_dir: Features to score; by default those of the training.
         identity: The `system` and the `settings` of the run.
 
     Raises:
         ConfigError: as `read_truth` and `run_scores.load`.
     """
-    run = run_scores.load(RunDirectory(path), checkpoint, features_dir)
+    run = run_scores.load(
+        RunDirectory(path), weights["checkpoint"], features_dir, weights["step"]
+    )
     events = read_truth(truth_paths, (run.val, run.test))
     print(f"Localising with {path}.")
     with Progress(len(run.val) + len(run.test), "clip") as progress:
@@ -57,14 +59,19 @@ def evaluate_run(
             on_clips=progress.update,
         )
     files.write_json(
-        files.join(path, "localisation.json"),
-        localisation_exports.to_dict(result),
+        files.join(path, _TABLE_3_FILE), localisation_exports.to_dict(result)
     )
+    if not (result.audio or result.visual):
+        print(
+            f"{path} is not in Table 3: the truth names nothing in the test "
+            "clips that its system could hear or see."
+        )
     if result.event_thresholds is not None:
         named = zip(
             result.class_names, result.event_thresholds.tolist(), strict=True
         )
-        files.write_json(files.join(path, EVENT_THRESHOLDS_FILE), dict(named))
+        content = {"weights": run.weights, "thresholds": dict(named)}
+        files.write_json(files.join(path, EVENT_THRESHOLDS_FILE), content)
     return result
 
 
@@ -174,12 +181,8 @@ def _localised(
     clips = []
     for index, clip_id in enumerate(store.clip_ids):
         if clip_id in events:
-            features = store[index]
-            duration_s = _duration_s(features)
             clips.append(
-                scoring.localise(
-                    system, features, store.class_names, duration_s
-                )
+                scoring.localise(system, store[index], store.class_names)
             )
         on_clips(1)
     rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
@@ -191,19 +194,3 @@ def _localised(
         if clip.clip_id in events
     ]
     return clips
-
-
-def _duration_s(clip: ClipFeatures) -> float:
-    """The least that a clip lasts by its frames and segments.
-
-    The last segment may end after the clip, by less than the hop: what lies
-    before it is all sound.
-    """
-    frames_s, segments_s = clip.frame_times_s, clip.segment_times_s
-    by_frames_s = frames_s[0] + frames_s[-1] if len(frames_s) else 0.0
-    by_segments_s = 0.0
-    if len(segments_s) == 1:
-        by_segments_s = segments_s[0, 1]
-    elif len(segments_s):
-        by_segments_s = segments_s[-2, 1]
-    return float(max(by_frames_s, by_segments_s))

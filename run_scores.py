@@ -23,7 +23,7 @@ from run_directory import RunDirectory
 
 SPLITS = ("val", "test")
 FUSION_FILE = "fusion.json"
-_WEIGHTS_FILE = "scores.json"
+WEIGHTS_FILE = "scores.json"
 CONFIG_FILE = "config.json"
 _RUN_FILES = (CONFIG_FILE, FUSION_FILE)
 _WILDCARDS = "*?["
@@ -84,7 +84,7 @@ class RunScores:
             content = getattr(self, split).to_bytes()
             files.write_bytes(_path(path, split), content)
         if self.weights:
-            files.write_json(files.join(path, _WEIGHTS_FILE), self.weights)
+            files.write_json(files.join(path, WEIGHTS_FILE), self.weights)
 
     @classmethod
     def read(cls, path: str) -> RunScores:
@@ -94,7 +94,7 @@ class RunScores:
             ConfigError: if a file is damaged.
             FileNotFoundError: if there are no scores.
         """
-        weights_path = files.join(path, _WEIGHTS_FILE)
+        weights_path = files.join(path, WEIGHTS_FILE)
         try:
             val, test = (
                 ScoreSet.from_bytes(files.read_bytes(name), name)

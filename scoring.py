@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -86,8 +87,8 @@ def localise(
             stand for segments.
         clip: The clip's features.
         class_names: The classes the system was trained on, in order.
-        duration_s: Length of the clip; by default what its frames, or
-            without any its segments, span.
+        duration_s: Length of the clip; by default what its frames and
+            segments tell of it.
     """
     if duration_s is None:
         duration_s = _duration_s(clip)
@@ -129,9 +130,24 @@ def _steps(
 
 
 def _duration_s(clip: ClipFeatures) -> float:
-    """Length of a clip whose frames are the middles of equal parts."""
-    if len(clip.frame_times_s):
-        return float(clip.frame_times_s[0] + clip.frame_times_s[-1])
-    if len(clip.segment_times_s):
-        return float(clip.segment_times_s[-1, 1])
-    return 0.0
+    """Length of a clip, which features do not store, by its longer track."""
+    by_frames_s = 0.0
+    if len(clip.frame_times_s):  # The middles of equal parts.
+        by_frames_s = float(clip.frame_times_s[0] + clip.frame_times_s[-1])
+    return max(by_frames_s, _sound_s(clip.segment_times_s))
+
+
+def _sound_s(segment_times_s: np.ndarray) -> float:
+    """Length of a sound that was padded until its last segment was whole.
+
+    It ends after the last segment but one and not after the last: 20 segments
+    stand for 9.6 to 10.08 s. A whole second in between is taken as its length,
+    here 10 s, which most clips are cut to: with 9.6 s the end of the sound
+    would have no score, with 10.08 s padding would count as an 11th second.
+    Where there is none, the sound ends with its last segment.
+    """
+    if not len(segment_times_s):
+        return 0.0
+    earlier_s, end_s = np.append(0.0, segment_times_s[:, 1])[-2:].tolist()
+    whole_s = float(math.floor(end_s))
+    return whole_s if whole_s > earlier_s else end_s

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+import run_scores
 from dataset import files
 from flags import ConfigError
 from localisation_evaluation import (
@@ -31,21 +33,25 @@ class TrainedRun:
     """What a run knows.
 
     Attributes:
+        name: Name of the run's directory.
         system: The trained system.
         system_name: Its name in `model.systems`.
         class_names: C classes.
         recipe: Recipe of the features that it was trained on.
         thresholds: Of each class; None where evaluate.py did not run.
         event_thresholds: Of each class, for segments; None where they were
-            not tuned.
+            not tuned for these weights.
+        weights: Their `checkpoint` and `step`.
     """
 
+    name: str
     system: keras.Model
     system_name: str
     class_names: tuple[str, ...]
     recipe: Mapping[str, Any]
     thresholds: Mapping[str, float] | None
     event_thresholds: Mapping[str, float] | None
+    weights: Mapping[str, Any]
 
     def predicted(self, clip: ClipLocalisation) -> tuple[str, ...]:
         """Classes above their threshold, the best score first."""
@@ -58,26 +64,30 @@ class TrainedRun:
         return tuple(self.class_names[i] for i in order if passed[i])
 
     def events(self, clip: ClipLocalisation) -> list[Event]:
-        """When the classes are heard in a clip.
+        """When the predicted classes are heard in a clip."""
+        if self.event_thresholds is None:
+            limits = np.full(len(self.class_names), _SCALED_THRESHOLD)
+            limits = np.nextafter(limits, 0)  # Met by the threshold itself.
+        else:
+            limits = self._in_order(self.event_thresholds)
+        predicted = self.predicted(clip)
+        wanted = [name in predicted for name in self.class_names]
+        return detect_events(
+            self.compared(clip), np.where(wanted, limits, np.inf)
+        )
+
+    def compared(self, clip: ClipLocalisation) -> ClipLocalisation:
+        """Puts in the segment scores that events are found in.
 
         With thresholds of their own, segment scores are compared as these
-        were tuned. Without, an event of a predicted class is where its scaled
-        scores are at least 0.5.
+        were tuned; without, as scaled in the heat maps.
         """
         if self.event_thresholds is not None:
-            limits = self._in_order(self.event_thresholds)
-            if normalises_segments(self.system):
-                clip = normalised(clip)
-            return detect_events(clip, limits)
+            normalises = normalises_segments(self.system)
+            return normalised(clip) if normalises else clip
         columns = [scaled(column) for column in clip.segment_scores.T]
-        passing = np.nextafter(_SCALED_THRESHOLD, 0)
-        predicted = self.predicted(clip)
-        limits = np.array(
-            [passing if n in predicted else np.inf for n in self.class_names]
-        )
-        in_scale = np.stack(columns, axis=1)  # [T, C]
-        return detect_events(
-            dataclasses.replace(clip, segment_scores=in_scale), limits
+        return dataclasses.replace(
+            clip, segment_scores=np.stack(columns, axis=1)
         )
 
     def _in_order(self, by_class: Mapping[str, float]) -> np.ndarray:
@@ -93,8 +103,13 @@ def load(run_dir: str, checkpoint: str = "last") -> TrainedRun:
 
     Raises:
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
-            not of its classes.
+            not of its classes or of other weights.
     """
+    if run_scores.is_fusion(run_dir):
+        raise ConfigError(
+            f"Expected a run, received the fusion {run_dir}, which has no "
+            "weights: localise with one of its members (fusion.json)."
+        )
     directory = RunDirectory(run_dir)
     config, features = directory.read()
     loaded = directory.load(checkpoint, config.system)
@@ -103,29 +118,72 @@ def load(run_dir: str, checkpoint: str = "last") -> TrainedRun:
             f"Expected a checkpoint in {run_dir}, received none: train.py "
             "has not saved one yet."
         )
-    system, _ = loaded
+    system, state = loaded
     class_names = tuple(features["class_names"])
+    weights = {"checkpoint": checkpoint, "step": state.step}
     return TrainedRun(
+        name=os.path.basename(os.path.normpath(run_dir)),
         system=system,
         system_name=config.system,
         class_names=class_names,
         recipe=features["recipe"],
-        thresholds=_thresholds(directory, "thresholds.json", class_names),
-        event_thresholds=_thresholds(
-            directory, EVENT_THRESHOLDS_FILE, class_names
-        ),
+        thresholds=_thresholds(directory, weights, class_names),
+        event_thresholds=_event_thresholds(directory, weights, class_names),
+        weights=weights,
     )
 
 
 def _thresholds(
-    directory: RunDirectory, name: str, class_names: tuple[str, ...]
+    directory: RunDirectory,
+    weights: Mapping[str, Any],
+    class_names: tuple[str, ...],
 ) -> dict[str, float] | None:
-    path = directory.file(name)
+    """Those of evaluate.py, for these weights, or the user's own."""
+    path = directory.file("thresholds.json")
     if not files.exists(path):
         return None
+    scored = directory.file(run_scores.WEIGHTS_FILE)
+    tuned_on = files.read_json(scored) if files.exists(scored) else weights
+    if tuned_on != weights:
+        raise ConfigError(
+            f"Expected thresholds of the {_described(weights)} in {path}, "
+            f"received those of the {_described(tuned_on)}. Run evaluate.py "
+            f"--checkpoint={weights['checkpoint']} once more."
+        )
+    return _by_class(path, files.read_json(path), class_names)
+
+
+def _event_thresholds(
+    directory: RunDirectory,
+    weights: Mapping[str, Any],
+    class_names: tuple[str, ...],
+) -> dict[str, float] | None:
+    """None too where they were tuned for other weights."""
+    path = directory.file(EVENT_THRESHOLDS_FILE)
+    if not files.exists(path):
+        return None
+    content = files.read_json(path)
     try:
-        content = files.read_json(path)
-        values = {key: float(content[key]) for key in class_names}
+        tuned_on, values = content["weights"], content["thresholds"]
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"Expected weights and thresholds in {path}, received none: "
+            f"{error}. evaluate.py writes it."
+        ) from error
+    if tuned_on != weights:
+        return None
+    return _by_class(path, values, class_names)
+
+
+def _described(weights: Mapping[str, Any]) -> str:
+    return "{checkpoint} weights, step {step}".format(**weights)
+
+
+def _by_class(
+    path: str, content: Any, class_names: tuple[str, ...]
+) -> dict[str, float]:
+    try:
+        values = {name: float(content[name]) for name in class_names}
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(
             f"Expected a threshold of each class in {path}, received a file "

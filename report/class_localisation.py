@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 
+from report import timeline
 from report.clip_localisation import ClipLocalisation, scaled
 
 
@@ -53,25 +54,18 @@ class ClassLocalisation:
 
     @functools.cached_property
     def segment_edges_s(self) -> np.ndarray:
-        """Where the heat map goes from a segment to the next, [T + 1].
-
-        Segments overlap: at each instant the heat map shows the one whose
-        middle is nearest.
-        """
-        middles_s = self.clip.segment_times_s.mean(axis=1)
-        return _edges_s(middles_s, self.clip.duration_s)
+        """Where the heat map goes from a segment to the next, [T + 1]."""
+        return timeline.segment_edges_s(self.clip)
 
     @functools.cached_property
     def frame_edges_s(self) -> np.ndarray:
         """Where the sampled frames take over from each other, [F + 1]."""
-        return _edges_s(self.clip.frame_times_s, self.clip.duration_s)
+        return timeline.frame_edges_s(self.clip)
 
     @functools.cached_property
     def region_frames(self) -> np.ndarray:
         """Index of each region's frame, [M]."""
-        return np.searchsorted(
-            self.frame_edges_s[1:-1], self.clip.region_times_s, side="right"
-        )
+        return timeline.region_frames(self.clip)
 
     @functools.cached_property
     def frames(self) -> np.ndarray:
@@ -82,15 +76,4 @@ class ClassLocalisation:
 
     def frame_at(self, time_s: float) -> int:
         """Index of the sampled frame whose time it is."""
-        return int(
-            np.searchsorted(self.frame_edges_s[1:-1], time_s, side="right")
-        )
-
-
-def _edges_s(middles_s: np.ndarray, end_s: float) -> np.ndarray:
-    """Edges half-way between neighbouring middles, from 0 to the end."""
-    middles_s = np.asarray(middles_s, np.float64)
-    if not len(middles_s):
-        return np.zeros(1)
-    between_s = (middles_s[1:] + middles_s[:-1]) / 2
-    return np.concatenate([[0.0], between_s, [max(end_s, middles_s[-1])]])
+        return int(timeline.part_at(self.frame_edges_s, time_s))

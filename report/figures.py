@@ -14,7 +14,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from report import figure_layout, heat_map_axes
+from report import figure_layout, heat_map_axes, timeline
 from report.class_localisation import ClassLocalisation
 from report.clip_localisation import ClipLocalisation
 from report.figure_layout import FigureLayout
@@ -147,10 +147,9 @@ def _best_frames(scores: ClassLocalisation, limit: int) -> list[int]:
     """Frames with the highest score, in temporal order."""
     values = scores.frames
     if not len(scores.regions) and len(scores.segments):
-        times_s = scores.clip.frame_times_s
-        values = scores.segments[
-            np.searchsorted(scores.segment_edges_s[1:-1], times_s)
-        ]
+        times_s, edges_s = scores.clip.frame_times_s, scores.segment_edges_s
+        heard_s = times_s[times_s < edges_s[-1]]
+        values = scores.segments[timeline.part_at(edges_s, heard_s)]
     best = np.argsort(-values, kind="stable")[:limit]
     return sorted(best.tolist())
 
@@ -166,7 +165,7 @@ def _frames_over_time(scores: ClassLocalisation, aspect: float) -> list[int]:
     times_s = scores.clip.frame_times_s
     fitting = figure_layout.most_frames(aspect)
     num_parts = min(len(times_s), fitting, _MOST_FRAMES)
-    edges_s = np.linspace(0, scores.frame_edges_s[-1], num_parts + 1)
+    edges_s = np.linspace(0, scores.clip.duration_s, num_parts + 1)
     parts = np.searchsorted(edges_s[1:-1], times_s, side="right")
     shown = []
     for part in range(num_parts):

@@ -25,7 +25,8 @@ COLOURS_RGB: tuple[ColourRgb, ...] = (
 )
 MAX_CLASSES = len(COLOURS_RGB)
 
-# Narrower videos are enlarged for the text below them to be legible.
+# Narrower videos are enlarged for the text below them to be legible; where
+# their height forbids it, black lies at their sides.
 _LEAST_WIDTH_PX, _MOST_SIDE_PX = 480, 1920
 _FAINTEST, _LABELLED = 0.02, 0.5
 
@@ -40,7 +41,8 @@ class FramePainter:
 
     Attributes:
         picture_px: Width and height of the picture, both even.
-        size_px: Width and height of picture and heat maps.
+        size_px: Width and height of the painted frames: picture, heat maps
+            and black beside a narrow picture; both even.
         strips: The heat maps.
 
     Raises:
@@ -61,7 +63,9 @@ class FramePainter:
         classes = [ClassLocalisation(localisation, n) for n in class_names]
         colours = COLOURS_RGB[: len(classes)]
         self.picture_px = _picture_px(frame_size_px)
-        width_px, height_px = self.picture_px
+        picture_width_px, height_px = self.picture_px
+        width_px = max(picture_width_px, _LEAST_WIDTH_PX)
+        self._left_px = (width_px - picture_width_px) // 2
         self.strips = strips.render(classes, colours, width_px)
         self.size_px = width_px, height_px + len(self.strips.image_rgb)
         self._frame_at = classes[0].frame_at
@@ -92,7 +96,12 @@ class FramePainter:
         frame = self._frame_at(time_s)
         for layer in reversed(self._layers):  # The best class lies on top.
             layer.paint(picture, frame)
-        return np.concatenate([picture, self.strips.at(time_s)])
+        width_px, height_px = self.size_px
+        painted = np.zeros((height_px, width_px, 3), np.uint8)
+        right_px = self._left_px + picture.shape[1]
+        painted[: len(picture), self._left_px : right_px] = picture
+        painted[len(picture) :] = self.strips.at(time_s)
+        return painted
 
 
 class _ClassLayer:

@@ -12,18 +12,22 @@ from report.class_localisation import ClassLocalisation
 # Black is 0 and white 1 (caption of Fig. 3).
 COLOUR_MAP = "hot"
 _MAX_TICKS = 12
+# Where nothing was scored: no colour of the map.
+_NOTHING = {"facecolor": "0.72", "edgecolor": "0.58", "hatch": "////"}
 
 
 def draw_segments(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
     """Draws the segments over an axis in seconds."""
-    return _draw_over_time(
-        axes, scores.segment_edges_s, scores.segments, "segments"
-    )
+    mesh = _draw(axes, scores.segment_edges_s, scores.segments, "segments")
+    _mark_time(axes, scores.clip.duration_s)
+    return mesh
 
 
 def draw_frames(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
     """Draws the best region of each frame over an axis in seconds."""
-    return _draw_over_time(axes, scores.frame_edges_s, scores.frames, "regions")
+    mesh = _draw(axes, scores.frame_edges_s, scores.frames, "regions")
+    _mark_time(axes, scores.clip.duration_s)
+    return mesh
 
 
 def draw_regions(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
@@ -41,14 +45,12 @@ def draw_regions(axes: Axes, scores: ClassLocalisation) -> QuadMesh:
     return mesh
 
 
-def _draw_over_time(
-    axes: Axes, edges_s: np.ndarray, values: np.ndarray, name: str
-) -> QuadMesh:
-    mesh = _draw(axes, edges_s, values, name)
-    axes.set_xlim(0, edges_s[-1])
+def _mark_time(axes: Axes, duration_s: float) -> None:
+    """Spans the whole clip, also what no score stands for."""
+    axes.patch.set(**_NOTHING)
+    axes.set_xlim(0, duration_s)
     axes.xaxis.set_major_locator(MaxNLocator(_MAX_TICKS, steps=[1, 2, 5, 10]))
     axes.set_xlabel("time (s)")
-    return mesh
 
 
 def _draw(

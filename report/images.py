@@ -24,6 +24,9 @@ _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _GROUP = f"{{{_SVG}}}g"
 _HREF = f"{{{_XLINK}}}href"
+# What XML cannot hold.
+_NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_REPLACEMENT = "\ufffd"
 _LONG_FRACTION = re.compile(r"(\.\d\d)\d+")
 
 ElementTree.register_namespace("", _SVG)
@@ -47,7 +50,8 @@ def to_svg(figure: Figure) -> str:
 
     It has no style sheet or `style` that a Content-Security-Policy might
     forbid, its names (`id`) are unlike those of other figures, and it takes
-    the font, and for `INK` the colour, of the text around it.
+    the font, and for `INK` the colour, of the text around it. Characters
+    that XML cannot hold are replaced.
 
     Args:
         figure: A figure that belongs to no window.
@@ -55,10 +59,10 @@ def to_svg(figure: Figure) -> str:
     buffer = io.BytesIO()
     with matplotlib.rc_context(_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    content = buffer.getvalue()
+    content = _NO_CHARACTERS.sub(_REPLACEMENT, buffer.getvalue().decode())
     root = ElementTree.fromstring(content)
     _remove_declarations(root)
-    prefix = f"f{hashlib.sha256(content).hexdigest()[:8]}-"
+    prefix = f"f{hashlib.sha256(content.encode()).hexdigest()[:8]}-"
     for element in root.iter():
         _rewrite(element, prefix)
     # What the style sheet said of all elements.

@@ -52,18 +52,22 @@ class LocalisationResult:
         run_name: What tells this run from others of the system.
         settings: What must be the same in runs that differ in their seed.
         class_names: C names, in the order of all arrays.
-        num_pairs: Group -> true pairs of clip and class.
+        num_pairs: Group -> true pairs of clip and class, whether or not the
+            features show them.
         num_val_clips: Validation clips of the truth.
         num_test_clips: Test clips of the truth.
         num_test_missing: Those without features; they count as missed.
         num_test_without_truth: Test clips that the truth does not name; they
             are left out.
         audio: Group -> scores.
+        audio_pairs: The same groups -> pairs scored: those that are heard.
         audio_chance: The same of random segment scores, mean over draws.
         audio_by_class: Arrays [C], NaN for a class never heard; or None.
         event_thresholds: [C], tuned on validation; or None.
         events: Detected on test with these thresholds.
         visual: Group -> scores.
+        visual_pairs: The same groups -> pairs scored: those that are seen in
+            a sampled frame.
         visual_chance: The same of random region scores, mean over draws.
         visual_by_class: Average precision, [C], NaN for a class never seen;
             or None.
@@ -80,11 +84,13 @@ class LocalisationResult:
     num_test_missing: int
     num_test_without_truth: int
     audio: Mapping[str, AudioScores] = _nothing()
+    audio_pairs: Mapping[str, int] = _nothing()
     audio_chance: Mapping[str, AudioScores] = _nothing()
     audio_by_class: AudioScores | None = None
     event_thresholds: np.ndarray | None = None
     events: tuple[Event, ...] = ()
     visual: Mapping[str, VisualScores] = _nothing()
+    visual_pairs: Mapping[str, int] = _nothing()
     visual_chance: Mapping[str, VisualScores] = _nothing()
     visual_by_class: np.ndarray | None = None
     bounds: Mapping[str, Bounds] = _nothing()
@@ -145,24 +151,18 @@ def evaluate(
         system: As in the result, like the other arguments of its names.
         run_name: As in the result.
         settings: As in the result.
-        normalise_segments: Whether the system divides a clip's scores by
-            their norm, see `localisation_audio.normalised`.
+        normalise_segments: Whether to apply `localisation_audio.normalised`.
         num_test_missing: As in the result.
         num_test_without_truth: As in the result.
         seed: Seed of the random scores behind the chance levels.
 
     Raises:
-        ValueError: if no validation clip is scored.
+        ValueError: if no validation clip is scored, no test clip has features,
+            or no event of the test clips has a time.
     """
     groups, num_pairs = _groups(test, truth)
-    fields: dict[str, Any] = {}
-    if any(len(clip.segment_scores) for clip in test):
-        clips = (val, test)
-        if normalise_segments:
-            clips = (tuple(map(normalised, part)) for part in clips)
-        fields |= _audio(*clips, truth, groups, seed)
-    if any(len(clip.region_scores) for clip in test):
-        fields |= _visual(test, truth, groups, seed)
+    if normalise_segments:
+        val, test = (tuple(map(normalised, part)) for part in (val, test))
     return LocalisationResult(
         system=system,
         run_name=run_name,
@@ -173,8 +173,29 @@ def evaluate(
         num_test_clips=len(test),
         num_test_missing=num_test_missing,
         num_test_without_truth=num_test_without_truth,
-        **fields,
+        **_measured(val, test, truth, groups, seed),
     )
+
+
+def _measured(
+    val: Clips, test: Clips, truth: Truth, groups: Groups, seed: int
+) -> dict[str, Any]:
+    """The fields of the result for what the system hears and sees."""
+    hears, sees = (
+        any(len(getattr(clip, field)) for clip in test)
+        for field in ("segment_scores", "region_scores")
+    )
+    if not (hears or sees):
+        raise ValueError(
+            "Expected regions or segments in a test clip of the truth, "
+            f"received none in {len(test)}. See failed.csv of the features."
+        )
+    fields: dict[str, Any] = {}
+    if hears:
+        fields |= _audio(val, test, truth, groups, seed)
+    if sees:
+        fields |= _visual(test, truth, groups, seed)
+    return fields
 
 
 def _groups(test: Clips, truth: Truth) -> tuple[Groups, dict[str, int]]:
@@ -183,6 +204,11 @@ def _groups(test: Clips, truth: Truth) -> tuple[Groups, dict[str, int]]:
     groups = pair_groups([c.clip_id for c in test], truth, class_names)
     num_pairs = {name: int(pairs.sum()) for name, pairs in groups.items()}
     total = {ALL: sum(num_pairs.values())}
+    if not total[ALL]:
+        raise ValueError(
+            "Expected events with times in the test clips of the truth, "
+            f"received none in {len(test)}."
+        )
     everything = {ALL: np.ones((len(test), len(class_names)), bool)}
     events = itertools.chain.from_iterable(truth[c.clip_id] for c in test)
     if not any(event.sight for event in events):
@@ -207,6 +233,7 @@ def _audio(
     events = (detect_events(clip, measured.thresholds) for clip in test)
     return {
         "audio": measured.scores,
+        "audio_pairs": measured.num_pairs,
         "audio_chance": _mean(draws),
         "audio_by_class": measured.by_class,
         "event_thresholds": measured.thresholds,
@@ -230,6 +257,7 @@ def _visual(
     ]
     return {
         "visual": measured.scores,
+        "visual_pairs": measured.num_pairs,
         "visual_chance": _mean(draws),
         "visual_by_class": measured.by_class,
         "bounds": measured.bounds,

@@ -38,6 +38,13 @@ class TimeTable(NamedTuple):
     labels: np.ndarray
     scores: np.ndarray
 
+    @property
+    def num_pairs(self) -> int:
+        """Pairs of clip and class in which the class is heard."""
+        stretches, classes = self.labels.nonzero()
+        clips = self.clips[stretches]
+        return len(set(zip(clips.tolist(), classes.tolist(), strict=True)))
+
     def within(self, pairs: np.ndarray) -> TimeTable:
         """Leaves truth and scores of the given pairs, bool [N, C]."""
         inside = pairs[self.clips]  # [S, C]

@@ -33,6 +33,8 @@ def to_dict(result: LocalisationResult) -> dict[str, Any]:
             for index, name in enumerate(result.class_names)
         ],
         "num_pairs": dict(result.num_pairs),
+        "audio_pairs": dict(result.audio_pairs),
+        "visual_pairs": dict(result.visual_pairs),
         "num_chance_draws": NUM_DRAWS,
         "num_val_clips": result.num_val_clips,
         "num_test_clips": result.num_test_clips,

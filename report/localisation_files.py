@@ -20,6 +20,7 @@ SCHEMA_VERSION = 1
 def to_json(
     localisation: ClipLocalisation,
     thresholds: Mapping[str, float] | None,
+    event_thresholds: Mapping[str, float] | None,
     predicted: Sequence[str],
     events: Sequence[Event],
     facts: Mapping[str, Any],
@@ -29,6 +30,7 @@ def to_json(
     Args:
         localisation: Scores of the clip.
         thresholds: Of each class, or None.
+        event_thresholds: Of each class for its events, or None.
         predicted: The predicted classes.
         events: The detected events.
         facts: What else is known of the video and the run.
@@ -48,6 +50,7 @@ def to_json(
         "class_names": clip.class_names,
         "scores": _numbers(clip.scores),
         "thresholds": thresholds,
+        "event_thresholds": event_thresholds,
         "predicted": list(predicted),
         "frame_times_s": _numbers(clip.frame_times_s),
         "regions": {
@@ -64,20 +67,23 @@ def to_json(
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def segments_csv(
-    localisation: ClipLocalisation, events: Sequence[Event]
-) -> str:
-    """Lists the detected segments of a clip.
+def segments_csv(compared: ClipLocalisation, events: Sequence[Event]) -> str:
+    """Lists the detected events of a clip.
 
     The score of one is the highest that its class has in it, overlapping
-    segments being averaged.
+    segments being averaged: of the scores that were compared with the
+    thresholds of events, which are normalised or scaled ones.
+
+    Args:
+        compared: The clip with the segment scores that events are found in.
+        events: The detected events.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["clip_id", "class", "onset_s", "offset_s", "score"])
-    cells_s, scores = score_cells(localisation)  # [K, 2], [K, C]
+    cells_s, scores = score_cells(compared)  # [K, 2], [K, C]
     for event in events:
-        column = localisation.class_names.index(event.class_name)
+        column = compared.class_names.index(event.class_name)
         inside = (cells_s[:, 0] < event.offset_s) & (
             cells_s[:, 1] > event.onset_s
         )

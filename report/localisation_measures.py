@@ -56,8 +56,8 @@ class Bounds(NamedTuple):
     Attributes:
         corloc: Share of pairs in which any region meets a true box; bounds
             both kinds of CorLoc.
-        recall: Share of true boxes that any region meets; bounds average
-            precision.
+        recall: Share of true boxes that any region meets, mean over classes;
+            bounds average precision.
     """
 
     corloc: float
@@ -69,11 +69,13 @@ class Audio(NamedTuple):
 
     Attributes:
         scores: Group in which something is heard -> floats.
+        num_pairs: The same groups -> their pairs that are heard.
         by_class: Over all pairs, arrays [C]; NaN for a class never heard.
         thresholds: [C], to be exceeded.
     """
 
     scores: dict[str, AudioScores]
+    num_pairs: dict[str, int]
     by_class: AudioScores
     thresholds: np.ndarray
 
@@ -83,12 +85,15 @@ class Visual(NamedTuple):
 
     Attributes:
         scores: Group in which something is seen -> floats.
+        num_pairs: The same groups -> their pairs that are seen in a sampled
+            frame.
         by_class: Average precision over all pairs, [C]; NaN for a class never
             seen.
-        bounds: Group in which something is seen -> what is possible.
+        bounds: The same groups -> what is possible.
     """
 
     scores: dict[str, VisualScores]
+    num_pairs: dict[str, int]
     by_class: np.ndarray
     bounds: dict[str, Bounds]
 
@@ -118,7 +123,7 @@ def measure_audio(
         )
     )
     tuned = thresholds.tune(seconds_of_val.labels, seconds_of_val.scores)
-    scores = {}
+    scores, num_pairs = {}, {}
     for name, pairs in groups.items():
         inside = seconds.within(pairs)
         if inside.labels.any():
@@ -127,9 +132,10 @@ def measure_audio(
                 frames.within(pairs)
             )
             scores[name] = AudioScores(*pooled, float(np.nanmean(precision)))
+            num_pairs[name] = inside.num_pairs
     _, by_class = localisation_audio.segment_scores(seconds, tuned)
     precision = localisation_audio.average_precision(frames)
-    return Audio(scores, AudioScores(*by_class, precision), tuned)
+    return Audio(scores, num_pairs, AudioScores(*by_class, precision), tuned)
 
 
 def measure_visual(
@@ -146,7 +152,7 @@ def measure_visual(
     """
     outcomes = localisation_visual.outcomes(clips, found)
     detections = localisation_visual.detections(clips, found)
-    scores, bounds = {}, {}
+    scores, num_pairs, bounds = {}, {}, {}
     for name, pairs in groups.items():
         seen, detected = outcomes.within(pairs), detections.within(pairs)
         if not len(seen.clips):
@@ -158,9 +164,17 @@ def measure_visual(
             float(seen.pointing.mean()),
             float(np.nanmean(precision)),
         )
+        num_pairs[name] = len(seen.clips)
         bounds[name] = Bounds(
             float(seen.reachable.mean()),
-            float(detected.num_reached.sum() / detected.num_boxes.sum()),
+            _reachable_recall(detected),
         )
     by_class = localisation_visual.average_precision(detections)
-    return Visual(scores, by_class, bounds)
+    return Visual(scores, num_pairs, by_class, bounds)
+
+
+def _reachable_recall(detected: localisation_visual.Detections) -> float:
+    num_boxes = detected.num_boxes.sum(axis=0)  # [C]
+    num_reached = detected.num_reached.sum(axis=0)
+    shown = num_boxes > 0
+    return float(np.mean(num_reached[shown] / num_boxes[shown]))

@@ -9,7 +9,6 @@ import numpy as np
 
 from report import paper
 from report.localisation import ALL, LocalisationResult
-from report.localisation_asynchrony import ONLY_HEARD, ONLY_SEEN
 from report.localisation_measures import AudioScores, VisualScores
 
 
@@ -21,14 +20,12 @@ class Part(NamedTuple):
         letters: Those of its tables, of all pairs and by asynchrony.
         field: The result's mapping of groups to scores.
         figures: The scores' names.
-        without: The group of pairs that it does not score.
     """
 
     title: str
     letters: str
     field: str
     figures: tuple[str, ...]
-    without: str
 
 
 AUDIO = Part(
@@ -36,14 +33,12 @@ AUDIO = Part(
     "ac",
     "audio",
     AudioScores._fields,
-    ONLY_SEEN,
 )
 VISUAL = Part(
     "Where classes are seen",
     "bd",
     "visual",
     VisualScores._fields,
-    ONLY_HEARD,
 )
 
 

@@ -272,6 +272,9 @@ def _hits(
 def average_precision(detected: Detections) -> np.ndarray:
     """All-point average precision at an IoU of 0.5, by class.
 
+    All clips' regions are ranked by their raw scores: on validation, a clip's
+    norm as for segments ranked them worse (docs/differences.md).
+
     Returns:
         [C]; NaN for a class without true boxes.
     """

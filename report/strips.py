@@ -22,6 +22,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 0.78, 0.14, 0.06, 0.26
 _NAME, _MAP, _GAP = 0.23, 0.15, 0.04
 _LETTER = 0.088
 _DPI, _NOMINAL_WIDTH_PX = 100, 640
+_SPARE_PX = 0.01
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,13 +72,10 @@ def render(
         colours: Their colours.
         width_px: Width of the video.
     """
-    dpi = resolution_dpi(width_px)
     draws = _draws(classes[0])
-    block = _NAME + len(draws) * (_MAP + _GAP)
-    height = _TOP + len(classes) * block + _BOTTOM
-    height_px = 2 * round(height * dpi / 2)
-    width, height = width_px / dpi, height_px / dpi
-    figure = Figure((width, height), dpi=dpi, facecolor=_BACKGROUND)
+    canvas = empty_canvas(width_px, len(classes), len(draws))
+    figure, dpi = canvas.figure, canvas.figure.dpi
+    width, height = figure.get_size_inches()
     top = height - _TOP
     for scores, colour in zip(classes, colours, strict=True):
         _write_name(figure, scores, colour, top)
@@ -96,7 +94,7 @@ def render(
     if draws:
         axes.tick_params(labelbottom=True)
     return Strips(
-        image_rgb=_pixels(figure),
+        image_rgb=_pixels(canvas),
         left_px=_LEFT * dpi,
         right_px=(width - _RIGHT) * dpi,
         top_px=round((_TOP + _NAME) * dpi),
@@ -105,14 +103,34 @@ def render(
     )
 
 
+def empty_canvas(
+    width_px: int, num_classes: int, num_maps: int
+) -> FigureCanvasAgg:
+    """A canvas of a video's width; the strips give it an even height.
+
+    Args:
+        width_px: Width of the video.
+        num_classes: Classes to show.
+        num_maps: Heat maps of each class.
+    """
+    dpi = resolution_dpi(width_px)
+    block = _NAME + num_maps * (_MAP + _GAP)
+    height = _TOP + num_classes * block + _BOTTOM
+    size_px = width_px, 2 * round(height * dpi / 2)
+    # Inches times dpi is rounded down: 1.16 x 100 would be 115.
+    size = [(side_px + _SPARE_PX) / dpi for side_px in size_px]
+    return FigureCanvasAgg(Figure(size, dpi=dpi, facecolor=_BACKGROUND))
+
+
 def render_label(text: str, colour: ColourRgb, dpi: float) -> np.ndarray:
     """Draws black text on a colour, uint8 [H, W, 3] of its size."""
     figure = Figure(dpi=dpi, facecolor=_share(colour))
     label = figure.text(0.5, 0.5, text, size=9, ha="center", va="center")
     label.set_parse_math(False)
-    extent = label.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    canvas = FigureCanvasAgg(figure)
+    extent = label.get_window_extent(canvas.get_renderer())
     figure.set_size_inches((extent.width + 8) / dpi, (extent.height + 6) / dpi)
-    return _pixels(figure)
+    return _pixels(canvas)
 
 
 def resolution_dpi(width_px: int) -> float:
@@ -162,7 +180,6 @@ def _share(colour: ColourRgb) -> tuple[float, ...]:
     return tuple(value / 255 for value in colour)
 
 
-def _pixels(figure: Figure) -> np.ndarray:
-    canvas = FigureCanvasAgg(figure)
+def _pixels(canvas: FigureCanvasAgg) -> np.ndarray:
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # [H, W, 3]

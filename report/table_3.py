@@ -6,7 +6,9 @@ seeds are means with their sample standard deviation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import collections
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from report.localisation_rows import (
 from report.rendering import ColumnGroup, Table
 from report.tables import percent
 
+_Value = TypeVar("_Value", bound=Hashable)
 _FIGURE_NAMES = {
     "f1": "F1",
     "error_rate": "ER",
@@ -43,7 +46,8 @@ _NOTES = {
         "region of all frames; pointing: its centre lies in the true box. AP: "
         "average precision of boxes at an IoU of 0.5, mean over classes.",
         "Proposals: what the best choice among the proposals would reach; "
-        "under AP the share of true boxes that a proposal meets.",
+        "under AP the share of true boxes that a proposal meets, mean over "
+        "classes.",
     ),
 }
 _ASYNCHRONY_NOTE = (
@@ -74,7 +78,7 @@ def table_3(results: Sequence[LocalisationResult]) -> tuple[Table, ...]:
         title = f"Table 3{part.letters[0]}. {part.title} on the test set"
         notes = (*_NOTES[part.field], *_notes(shown))
         tables.append(_table(title, shown, part, [ALL], notes))
-        groups = [group for group in shown[0].means if group != ALL]
+        groups = _common_groups(shown)
         if groups:
             title = f"Table 3{part.letters[1]}. {part.title}, by asynchrony"
             by_asynchrony.append(
@@ -91,30 +95,58 @@ def _table(
     notes: Sequence[str],
 ) -> Table:
     heads = tuple(_FIGURE_NAMES[name] for name in part.figures)
-    num_pairs = dict(rows[0].results[0].num_pairs)
-    num_pairs[ALL] -= num_pairs.get(part.without, 0)
+    num_pairs = _by_value(
+        rows,
+        lambda r: tuple(getattr(r, f"{part.field}_pairs")[g] for g in groups),
+    )
     cells = [
         (_system_name(row.system), _runs(row), *_figures(row, part, groups))
         for row in rows
     ]
-    cells += _chance_rows(rows, part, groups)
+    cells += _shared_rows(
+        "Chance: random scores",
+        rows,
+        lambda r: _levels(getattr(r, f"{part.field}_chance"), part, groups),
+    )
     if part is VISUAL:
-        cells.append(("Proposals", "", *_bounds(rows[0].results[0], groups)))
+        cells += _shared_rows("Proposals", rows, lambda r: _bounds(r, groups))
     return Table(
         title,
         ("System", "Run"),
         tuple(
-            ColumnGroup(f"{_title(group)} ({num_pairs[group]})", heads)
-            for group in groups
+            ColumnGroup(title, heads) for title in _titles(groups, num_pairs)
         ),
         tuple(cells),
-        tuple(notes),
+        (*notes, *_num_pairs_notes(num_pairs)),
         _best_places(rows, part, groups),
     )
 
 
-def _title(group: str) -> str:
-    return group[0].upper() + group[1:]
+def _common_groups(rows: Sequence[Row]) -> list[str]:
+    """Groups by asynchrony of which every row has some pair."""
+    return [
+        group
+        for group in rows[0].means
+        if group != ALL and all(group in row.means for row in rows)
+    ]
+
+
+def _titles(
+    groups: Sequence[str], num_pairs: Mapping[tuple[int, ...], str]
+) -> Iterator[str]:
+    """Groups with their pairs, of each kind of features where they differ."""
+    for group, *counts in zip(groups, *num_pairs, strict=True):
+        if len(set(counts)) == 1:
+            del counts[1:]
+        yield f"{group[0].upper()}{group[1:]} ({'/'.join(map(str, counts))})"
+
+
+def _num_pairs_notes(num_pairs: Mapping[tuple[int, ...], str]) -> Iterator[str]:
+    if len(num_pairs) > 1:
+        yield (
+            "Where a head gives several numbers of pairs, they are those of "
+            f"{' / '.join(num_pairs.values())}, whose sampled frames differ."
+        )
 
 
 def _runs(row: Row) -> str:
@@ -138,38 +170,56 @@ def _written(name: str, value: float) -> str:
     return f"{value:.2f}" if name == "error_rate" else percent(value)
 
 
-def _chance_rows(
-    rows: Sequence[Row], part: Part, groups: Sequence[str]
-) -> list[tuple[str, ...]]:
-    """Chance, once for all systems of the same proposals."""
-    systems: dict[tuple[str, ...], list[str]] = {}
-    for row in rows:
-        for result in row.results:
-            chance = getattr(result, f"{part.field}_chance")
-            cells = tuple(
-                _written(name, value)
-                for group in groups
-                for name, value in zip(part.figures, chance[group], strict=True)
-            )
-            systems.setdefault(cells, []).append(_letter(result.system))
-    if len(systems) == 1:
-        return [("Chance: random scores", "", *cells) for cells in systems]
-    return [
-        (
-            f"Chance: random scores, as {', '.join(dict.fromkeys(of))}",
-            "",
-            *cells,
-        )
-        for cells, of in systems.items()
-    ]
+def _levels(
+    scores: Mapping[str, Sequence[float]], part: Part, groups: Sequence[str]
+) -> tuple[str, ...]:
+    return tuple(
+        _written(name, value)
+        for group in groups
+        for name, value in zip(part.figures, scores[group], strict=True)
+    )
 
 
-def _bounds(result: LocalisationResult, groups: Sequence[str]) -> list[str]:
-    cells = []
+def _bounds(
+    result: LocalisationResult, groups: Sequence[str]
+) -> tuple[str, ...]:
+    cells: list[str] = []
     for group in groups:
         corloc, recall = map(percent, result.bounds[group])
         cells += [corloc, corloc, "-", recall]
-    return cells
+    return tuple(cells)
+
+
+def _by_value(
+    rows: Sequence[Row], value_of: Callable[[LocalisationResult], _Value]
+) -> dict[_Value, str]:
+    """What depends on the features alone, which runs may share.
+
+    Args:
+        rows: The rows of a table.
+        value_of: Takes it from a result.
+
+    Returns:
+        Value -> short names of the rows with it; "" if all rows have one.
+    """
+    names: dict[_Value, list[str]] = {}
+    for row, name in zip(rows, _short_names(rows), strict=True):
+        for value in dict.fromkeys(map(value_of, row.results)):
+            names.setdefault(value, []).append(name)
+    if len(names) == 1:
+        return dict.fromkeys(names, "")
+    return {value: ", ".join(of) for value, of in names.items()}
+
+
+def _shared_rows(
+    title: str,
+    rows: Sequence[Row],
+    cells_of: Callable[[LocalisationResult], tuple[str, ...]],
+) -> list[tuple[str, ...]]:
+    return [
+        (f"{title}, as {names}" if names else title, "", *cells)
+        for cells, names in _by_value(rows, cells_of).items()
+    ]
 
 
 def _best_places(
@@ -193,18 +243,30 @@ def _best_places(
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
-    first = rows[0].results[0]
-    yield (
-        f"{first.num_test_clips} test clips, of which "
-        f"{first.num_test_missing} have no features and count as missed; "
-        f"{first.num_val_clips} validation clips. Chance: mean of {NUM_DRAWS} "
-        "draws of random scores for all regions and segments."
+    counts = _by_value(
+        rows,
+        lambda r: (
+            r.num_test_missing,
+            r.num_val_clips,
+            r.num_test_without_truth,
+        ),
     )
-    if first.num_test_without_truth:
-        yield (
-            f"{first.num_test_without_truth} test clips are not in the truth "
-            "and left out."
+    for (num_missing, num_val, num_without_truth), names in counts.items():
+        clips = (
+            f"{rows[0].results[0].num_test_clips} test clips, of which "
+            f"{num_missing} have no features and count as missed; {num_val} "
+            "validation clips."
         )
+        if num_without_truth:
+            clips += (
+                f" {num_without_truth} test clips are not in the truth and "
+                "left out."
+            )
+        yield f"{names}: {clips}" if names else clips
+    yield (
+        f"Chance: mean of {NUM_DRAWS} draws of random scores for all regions "
+        "and segments."
+    )
     for row in rows:
         if len(row.results) > 1:
             names = ", ".join(result.run_name for result in row.results)
@@ -219,6 +281,14 @@ def _system_name(system: str) -> str:
     return f"({published.letter}) {published.name}" if published else system
 
 
-def _letter(system: str) -> str:
-    published = paper.SYSTEMS.get(system)
-    return f"({published.letter})" if published else system
+def _short_names(rows: Sequence[Row]) -> list[str]:
+    """Letters, with the runs of a system that has several rows."""
+    num_rows = collections.Counter(row.system for row in rows)
+    names = []
+    for row in rows:
+        published = paper.SYSTEMS.get(row.system)
+        name = f"({published.letter})" if published else row.system
+        if num_rows[row.system] > 1:
+            name += f" {'/'.join(result.run_name for result in row.results)}"
+        names.append(name)
+    return names

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from report import offline_page
+from report import offline_page, timeline
 from report import thresholds as thresholds_lib
 from report.clip_localisation import ClipLocalisation, scaled
 from report.events import Event
@@ -148,53 +148,27 @@ def _data(
     frames_s = np.asarray(localisation.frame_times_s, np.float64)
     segments_s = np.asarray(localisation.segment_times_s, np.float64)
     segments_s = segments_s.reshape(-1, 2)  # [T, 2], also of no segment.
-    duration_s = localisation.duration_s
     onsets_s = segments_s[:, 0]
     hop_s = onsets_s[1] - onsets_s[0] if len(onsets_s) > 1 else _DEFAULT_HOP_S
-    frame_edges_s = _edges(frames_s, duration_s)
-    segment_edges_s = _edges(segments_s.mean(axis=1), duration_s)
     return {
-        "duration_s": _rounded(duration_s, 3),
+        "duration_s": _rounded(localisation.duration_s, 3),
         "hop_s": _rounded(hop_s, 3),
         "frame_size_px": [int(side) for side in localisation.frame_size_px],
         "frames": {
             "times_s": _rounded(frames_s, 3),
-            "edges_s": _rounded(frame_edges_s, 3),
+            "edges_s": _rounded(timeline.frame_edges_s(localisation), 3),
         },
         "regions": {
             "boxes": _rounded(localisation.boxes, 1),
-            "frames": _nearest(localisation.region_times_s, frames_s),
+            "frames": timeline.region_frames(localisation).tolist(),
             **_steps(localisation.region_scores[:, order]),
         },
         "segments": {
             "times_s": _rounded(segments_s, 3),
-            "edges_s": _rounded(segment_edges_s, 3),
+            "edges_s": _rounded(timeline.segment_edges_s(localisation), 3),
             **_steps(localisation.segment_scores[:, order]),
         },
     }
-
-
-def _edges(centres_s: np.ndarray, duration_s: float) -> np.ndarray:
-    """Parts a clip such that each centre gets the time nearest to it.
-
-    Args:
-        centres_s: Ascending, [N].
-        duration_s: Where the last part ends.
-
-    Returns:
-        Edges of the parts, [N + 1]; [2] without a centre.
-    """
-    between = (centres_s[1:] + centres_s[:-1]) / 2
-    edges = np.concatenate([[0.0], between, [duration_s]])
-    return np.minimum(edges, duration_s)
-
-
-def _nearest(times_s: np.ndarray, frames_s: np.ndarray) -> list[int]:
-    """The frame of each region, as an index, [M]."""
-    if not len(frames_s):
-        return []
-    distances = np.abs(np.subtract.outer(times_s, frames_s))  # [M, F]
-    return distances.argmin(axis=1).tolist()
 
 
 def _steps(scores: np.ndarray) -> dict[str, list]:

@@ -38,6 +38,9 @@ function partAt(edgesS, timeS) {
 
 const frameAt = (timeS) => partAt(frames.edges_s, timeS);
 const segmentAt = (timeS) => partAt(segments.edges_s, timeS);
+// Behind the last part nothing was scored.
+const endsBefore = (edgesS, timeS) =>
+  edgesS.length < 2 || timeS > edgesS.at(-1);
 
 function scaledScore(proposals, index) {
   return proposals.steps[state.classIndex][index] / STEPS;
@@ -245,8 +248,9 @@ function describe() {
   const regionText = inFrame.length
     ? `best in the frame ${best.toFixed(2)}` : "no region in the frame";
   byId("region-score").textContent = regionText;
-  const segmentText = segments.times_s.length
-    ? scaledScore(segments, segmentAt(state.timeS)).toFixed(2) : "";
+  const segmentText = endsBefore(segments.edges_s, state.timeS)
+    ? "nothing heard"
+    : scaledScore(segments, segmentAt(state.timeS)).toFixed(2);
   byId("segment-score").textContent = `at the cursor ${segmentText}`;
   for (const [track, text] of [
     [regionTrack, regionText], [segmentTrack, segmentText],
@@ -345,12 +349,17 @@ function pointed(track, event) {
 }
 
 function pointAtRegion({ timeS, row }) {
+  if (endsBefore(frames.edges_s, timeS)) {
+    seek(timeS);
+    return;
+  }
   const frame = frameAt(timeS);
   seek(frames.times_s[frame]);
   chooseRegion(regionsOfFrame[frame][row] ?? -1);
 }
 
 function regionTip({ timeS, row }) {
+  if (endsBefore(frames.edges_s, timeS)) return "no frame: not seen";
   const frame = frameAt(timeS);
   const region = regionsOfFrame[frame][row];
   const time = `frame at ${timeText(frames.times_s[frame])}`;
@@ -361,6 +370,7 @@ function regionTip({ timeS, row }) {
 }
 
 function segmentTip({ timeS }) {
+  if (endsBefore(segments.edges_s, timeS)) return "no segment: not heard";
   const segment = segmentAt(timeS);
   const [onset, offset] = segments.times_s[segment].map((t) => timeText(t));
   return `segment from ${onset} to ${offset}\n${scoreText(segments, segment)}`;

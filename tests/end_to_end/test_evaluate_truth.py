@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -9,6 +10,7 @@ import pytest
 
 import evaluate
 import flags
+import trained_run
 from model import systems
 from run_directory import RunDirectory, TrainState
 from tests.command_line import run
@@ -83,12 +85,35 @@ def test_table_3_from_the_command_line(make_run, truth):
     assert "All (6)" in output
     assert "Table 3b. Where classes are seen" in output
     assert "All (4)" in output
-    thresholds = json.loads((path / "event_thresholds.json").read_text())
-    assert set(thresholds) == set(CLASS_NAMES)
-    content = json.loads((path / "localisation.json").read_text())
+    tuned = json.loads((path / "event_thresholds.json").read_text())
+    assert tuned["weights"] == {"checkpoint": "last", "step": 1}
+    assert set(tuned["thresholds"]) == set(CLASS_NAMES)
+    content = json.loads((path / "table3.json").read_text())
     assert content["num_pairs"]["all"] == 6
     assert "Table 3a" in (path / "tables.md").read_text()
     assert "Table 3a" in (path / "report.html").read_text()
+
+
+def test_saved_scores_are_localised_with_their_own_weights(make_run, truth):
+    path = make_run("a")
+    best = RunDirectory(str(path))
+    system, state = best.load("last", "av_two_stream")
+    best.save("best", system, dataclasses.replace(state, step=7))
+    config = flags.EvaluationConfig(run_dir=str(path), checkpoint="best")
+    evaluate.evaluate(config)
+    config = flags.EvaluationConfig(
+        run_dir=str(path), use_saved_scores=True, truth=truth
+    )
+    evaluate.evaluate(config)
+    tuned = json.loads((path / "event_thresholds.json").read_text())
+    assert tuned["weights"] == {"checkpoint": "best", "step": 7}
+    with pytest.raises(flags.ConfigError, match="those of the best weights, s"):
+        trained_run.load(str(path), "last")
+    run = trained_run.load(str(path), "best")
+    assert run.event_thresholds == tuned["thresholds"]
+    # Evaluated without a truth, the events' thresholds are of other weights.
+    evaluate.evaluate(flags.EvaluationConfig(run_dir=str(path)))
+    assert trained_run.load(str(path), "last").event_thresholds is None
 
 
 def test_seeds_share_a_row_of_table_3(make_run, truth, tmp_path):
@@ -113,7 +138,7 @@ def test_visual_systems_have_no_event_thresholds(make_run, truth):
     path = make_run("c", SYSTEM_C)
     config = flags.EvaluationConfig(run_dir=str(path), truth=truth)
     evaluate.evaluate(config)
-    assert (path / "localisation.json").exists()
+    assert (path / "table3.json").exists()
     assert not (path / "event_thresholds.json").exists()
 
 

@@ -149,6 +149,28 @@ def test_figure_4_shows_the_best_frame_of_each_part():
     assert shown == sorted(shown)
 
 
+def test_what_was_not_scored_is_hatched():
+    clip = localised(num_segments=2)  # They end at 1.44 s of 3 s.
+    (_, segments), (over_time,) = (
+        map_axes(figures.figure_3((), clip, "train")),
+        map_axes(draw_4(clip)),
+    )
+    for axes in (segments, over_time):
+        assert axes.get_xlim() == (0, 3)
+        edges_s = mesh(axes).get_coordinates()[0, :, 0]
+        np.testing.assert_allclose(edges_s, [0, 0.72, 1.44])
+        assert axes.patch.get_hatch()
+
+
+def test_frames_of_unheard_sound_are_not_its_best_ones():
+    # The segments end at 1.44 s, the last one scores highest.
+    clip = localised(num_regions=0, num_segments=2)
+    clip.segment_scores[:, 1] = [0, 1]
+    figure = figures.figure_3(frames(clip), clip, "train")
+    shown = [a.images[0].get_array()[0, 0, 0] for a in picture_axes(figure)]
+    assert shown == [0]
+
+
 def test_frames_may_be_smaller_than_the_video():
     clip = localised()
     small = [frame[::2, ::2] for frame in frames(clip)]
@@ -245,6 +267,15 @@ def test_too_few_frames_are_refused():
         figures.figure_3(frames(clip)[:2], clip, "train")
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
         figures.figure_4(frames(clip), [0.5], clip, "train")
+
+
+def test_control_characters_are_drawn():
+    clip = localised()
+    name = "bell \x07\x00\x1b[0m"
+    object.__setattr__(clip, "class_names", ("bus", name))
+    figure = draw_4(clip, name)
+    assert "bell" in images.to_svg(figure)
+    assert images.to_png(figure, 50)
 
 
 def test_pyplot_is_not_touched():

@@ -137,6 +137,36 @@ def test_pictures_have_an_even_size(size_px, expected):
     assert painter.size_px[1] > expected[1]
 
 
+@pytest.mark.parametrize("size_px", [(64, 1600), (1, 1080), (100, 1600)])
+def test_black_lies_beside_narrow_pictures(size_px):
+    painter, painted = paint(size_px=size_px, grey=100)
+    picture_px, height_px = painter.picture_px
+    assert picture_px < 200
+    assert painter.size_px[0] == 480
+    row = painted[height_px // 3].max(axis=1)
+    expected = np.zeros(480, int)
+    left_px = (480 - picture_px) // 2
+    expected[left_px : left_px + picture_px] = 100
+    assert np.flatnonzero(row).tolist() == np.flatnonzero(expected).tolist()
+
+
+@pytest.mark.parametrize(
+    "size_px", [(320, 240), (480, 270), (502, 300), (640, 360), (1280, 720)]
+)
+@pytest.mark.parametrize("num_segments", [0, 4])
+def test_two_and_three_classes_fit_below_any_width(size_px, num_segments):
+    names = ("bus", "train", "dog")
+    for count in (2, 3):
+        painter, painted = paint(
+            shown=names[:count],
+            size_px=size_px,
+            names=names,
+            num_segments=num_segments,
+        )
+        assert painted.shape[1] == painter.picture_px[0]
+        assert painted.shape[0] % 2 == 0
+
+
 def test_even_size_is_the_nearest():
     assert even_size_px((3.2, 1)) == (4, 2)
 

@@ -63,6 +63,12 @@ def test_names_are_unlike_those_of_other_figures_and_all_are_found():
     assert referred <= ids(first)
 
 
+def test_characters_that_xml_cannot_hold_are_replaced():
+    svg = images.to_svg(draw("a\x00b\x1bc\x0bd\ufffee"))
+    texts = [element.text for element in ElementTree.fromstring(svg).iter()]
+    assert "a\ufffdb\ufffdc\ufffdd\ufffde" in texts
+
+
 def test_text_stays_text_and_is_escaped():
     text = '<script>&"url(#a)" id="b" $x$'
     svg = images.to_svg(draw(text))

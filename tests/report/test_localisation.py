@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from report import localisation, localisation_asynchrony
+from report.truth import TrueEvent
 from tests.localised_clips import CLASS_NAMES, heard, make_clip, seen
 
 BOXES = ((0, 0, 9, 9), (50, 50, 59, 59))
@@ -65,9 +66,9 @@ def test_a_perfect_localiser_gets_all():
         assert result.audio[group] == pytest.approx((1, 0, 1))
         assert result.visual[group] == pytest.approx((1, 1, 1, 1))
         assert result.bounds[group] == pytest.approx((1, 1))
-    assert (
-        set(result.audio) == set(result.visual) == {"all", "in sync", "apart"}
-    )
+    scored = {"all": 6, "in sync": 4, "apart": 2}
+    assert result.audio.keys() == result.visual.keys() == scored.keys()
+    assert result.audio_pairs == result.visual_pairs == scored
     np.testing.assert_allclose(result.audio_by_class, [[1, 1], [0, 0], [1, 1]])
     np.testing.assert_allclose(result.visual_by_class, [1, 1])
 
@@ -128,11 +129,16 @@ def test_thresholds_come_from_validation_only():
 
 
 def test_normalised_scores_do_not_depend_on_a_clip_s_scale():
+    scales = (0.01, 0.1, 0.3, 1, 3, 100)  # Below and above the threshold.
     scaled = [
         dataclasses.replace(clip, segment_scores=scale * clip.segment_scores)
-        for scale, clip in enumerate(TEST, start=1)
+        for scale, clip in zip(scales, TEST, strict=True)
     ]
-    assert evaluate(test=scaled).audio == evaluate().audio
+    result = evaluate(test=scaled)
+    assert result.audio["all"] == pytest.approx((1, 0, 1))
+    assert len(result.events) == 6
+    raw = evaluate(test=scaled, normalise_segments=False)
+    assert raw.audio["all"].f1 == pytest.approx(2 * 3 / (6 + 3))
 
 
 def test_a_clip_without_features_is_missed():
@@ -192,3 +198,28 @@ def test_validation_without_scores_is_refused():
     ]
     with pytest.raises(ValueError, match="at least one clip to tune on"):
         evaluate(val=empty)
+
+
+def test_test_clips_without_features_are_refused():
+    empty = [
+        localisation.missing_clip(c.clip_id, TRUTH[c.clip_id], CLASS_NAMES, 1.0)
+        for c in TEST
+    ]
+    with pytest.raises(ValueError, match="received none in 6"):
+        evaluate(test=empty)
+
+
+def test_events_that_nobody_timed_are_refused():
+    untimed = {clip_id: (TrueEvent("bus"),) for clip_id in TEST_TRUTH}
+    with pytest.raises(ValueError, match="Expected events with times"):
+        evaluate(truth=TRUTH | untimed)
+
+
+def test_a_system_whose_part_the_truth_lacks_has_no_scores():
+    seen_only = {
+        clip_id: tuple(event for event in events if event.sight)
+        for clip_id, events in TRUTH.items()
+    }
+    result = evaluate(truth=seen_only)
+    assert not result.audio
+    assert result.visual["all"].corloc == 1

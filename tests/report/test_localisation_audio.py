@@ -62,10 +62,11 @@ def test_onsets_are_rounded_down_and_offsets_up():
     assert table.labels.tolist() == [[0, 1], [0, 1], [0, 1], [0, 0]]
 
 
-def test_an_event_from_second_to_second_fills_no_other():
+def test_an_event_from_frame_to_frame_fills_no_other():
+    # In binary numbers 0.3 / 0.1 is below 3 and (0.4 + 0.2) / 0.1 above 6.
     table = table_of(
         make_clip(segment_scores=np.zeros((4, 2))),
-        [heard("bus", 0.3, 0.6)],
+        [heard("bus", 0.3, 0.4 + 0.2)],
         0.1,
     )
     assert np.flatnonzero(table.labels[:, 0]).tolist() == [3, 4, 5]

@@ -34,6 +34,7 @@ def read(**changes):
     values = {
         "localisation": localised(),
         "thresholds": {"bus": 0.0, "siren, loud": 1.5},
+        "event_thresholds": {"bus": 0.25, "siren, loud": 0.5},
         "predicted": ["bus"],
         "events": [Event("clip", "siren, loud", 0.0, 2.0)],
         "facts": {"video": "a b.mp4", "start_s": 1.5},
@@ -53,6 +54,7 @@ def test_json_holds_every_score_box_and_time():
         "class_names": ["bus", "siren, loud"],
         "scores": [0.1, -0.5],
         "thresholds": {"bus": 0.0, "siren, loud": 1.5},
+        "event_thresholds": {"bus": 0.25, "siren, loud": 0.5},
         "predicted": ["bus"],
         "frame_times_s": [0.5],
         "regions": {
@@ -77,6 +79,7 @@ def test_float32_comes_back_bit_for_bit():
 
 def test_without_thresholds_there_are_none():
     assert read(thresholds=None)["thresholds"] is None
+    assert read(event_thresholds=None)["event_thresholds"] is None
 
 
 def test_nan_is_refused():
@@ -97,3 +100,11 @@ def test_csv_lists_events_with_their_best_score():
         ["clip", "siren, loud", "0.000", "2.000", "2"],
         ["clip", "siren, loud", "2.000", "3.000", "7"],
     ]
+
+
+def test_neighbours_of_an_event_are_no_part_of_it():
+    clip = localised()
+    clip.segment_scores[:, 1] = [9, 2, 7]
+    event = Event("clip", "siren, loud", 1.0, 2.0)
+    text = localisation_files.segments_csv(clip, [event])
+    assert text.splitlines()[1] == 'clip,"siren, loud",1.000,2.000,2'

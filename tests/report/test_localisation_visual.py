@@ -55,6 +55,17 @@ def test_a_box_counts_in_its_own_frame_only():
     assert sighting.num_boxes == 2
 
 
+def test_a_box_has_its_left_and_upper_edge_and_not_the_others():
+    # The centres lie on (5, 10), (15, 10), (10, 5) and (10, 15).
+    clip = make_clip(
+        boxes=[(0, 5, 9, 14), (10, 5, 19, 14), (5, 0, 14, 9), (5, 10, 14, 19)],
+        region_times_s=[0.5] * 4,
+        region_scores=np.zeros((4, 2)),
+    )
+    (sighting,) = sightings_of(clip, seen("bus", 0, 1, (5, 5, 15, 15)))
+    assert sighting.pointed.tolist() == [True, False, True, False]
+
+
 def test_a_class_visible_in_no_sampled_frame_has_no_sighting():
     clip = make_clip(duration_s=4.0)
     assert not sightings_of(clip, seen("bus", 0.6, 1.4, TRUE_BOX))
@@ -208,7 +219,7 @@ def test_within_leaves_only_the_given_pairs():
 
 
 def test_a_detection_belongs_to_the_object_it_overlaps_most():
-    # It meets both (IoU 1 and 0.6) and finds the first only.
+    # It meets both (IoU 0.6 and 1) and finds the second only.
     clip = make_clip(
         boxes=[TRUE_REGION], region_times_s=[0.5], region_scores=[[1, 0]]
     )
@@ -217,14 +228,22 @@ def test_a_detection_belongs_to_the_object_it_overlaps_most():
     np.testing.assert_allclose(sighting.ious, [[0.6], [1]])
     detected = visual.detections([clip], [[sighting]])
     assert detected.hits[:, 0].tolist() == [True]
-    both = make_clip(
-        boxes=[TRUE_REGION, (0, 0, 9, 8)],
+
+
+def test_a_detection_whose_object_is_taken_finds_no_other():
+    # The first meets the large object alone. The second is nearest to it, too,
+    # and finds neither, although it meets the small one, which is free.
+    clip = make_clip(
+        boxes=[(0, 0, 9, 12), (0, 0, 9, 8)],
         region_times_s=[0.5, 0.5],
         region_scores=[[2, 0], [1, 0]],
     )
-    (sighting,) = sightings_of(both, *two)
-    # The second is nearest to the taken object, too, and finds neither.
-    hits = visual._hits(both, sighting, np.ones(2, bool))
+    large, small = (seen("bus", 0, 1, (0, 0, 10, y2)) for y2 in (10, 6))
+    (sighting,) = sightings_of(clip, large, small)
+    np.testing.assert_allclose(
+        sighting.ious, [[10 / 13, 9 / 10], [6 / 13, 6 / 9]]
+    )
+    hits = visual._hits(clip, sighting, np.ones(2, bool))
     assert hits.tolist() == [True, False]
 
 

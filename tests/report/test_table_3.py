@@ -12,6 +12,9 @@ from report import localisation_exports, table_3
 from report.localisation import LocalisationResult
 from report.localisation_measures import AudioScores, Bounds, VisualScores
 
+# Of the 4 pairs that are seen one is visible in no sampled frame.
+AUDIO_PAIRS = {"all": 5, "only heard": 3}
+VISUAL_PAIRS = {"all": 2}
 PAIRS = {
     "all": 6,
     "in sync": 2,
@@ -39,12 +42,14 @@ def result_of(system="av_two_stream", run_name="a", **changes):
             "all": AudioScores(0.5, 0.75, 0.4),
             "only heard": AudioScores(0.6, 0.5, 0.7),
         },
+        "audio_pairs": AUDIO_PAIRS,
         "audio_chance": {"all": AUDIO_CHANCE, "only heard": AUDIO_CHANCE},
         "audio_by_class": AudioScores(
             np.array([0.5, 0]), np.array([0.75, np.nan]), np.array([1, np.nan])
         ),
         "event_thresholds": np.array([0.5, 2]),
         "visual": {"all": VisualScores(0.8, 0.7, 0.9, 0.35)},
+        "visual_pairs": VISUAL_PAIRS,
         "visual_chance": {"all": VISUAL_CHANCE},
         "visual_by_class": np.array([0.7, 0]),
         "bounds": {"all": Bounds(0.95, 0.85)},
@@ -79,7 +84,34 @@ def test_parts_and_their_rows():
 def test_the_heads_say_how_many_pairs_are_scored():
     tables = table_3.table_3([result_of()])
     titles = [[group.title for group in table.groups] for table in tables]
-    assert titles == [["All (5)"], ["All (3)"], ["Only heard (3)"]]
+    assert titles == [["All (5)"], ["All (2)"], ["Only heard (3)"]]
+
+
+def test_pairs_of_other_frames_are_told_apart():
+    both = {"all": VISUAL_CHANCE, "in sync": VISUAL_CHANCE}
+    fields = {
+        "visual": dict.fromkeys(both, VisualScores(0.8, 0.7, 0.9, 0.35)),
+        "visual_chance": both,
+        "bounds": dict.fromkeys(both, Bounds(0.95, 0.85)),
+    }
+    fewer, more = ({"all": n, "in sync": 1} for n in (2, 3))
+    tables = table_3.table_3(
+        [
+            deaf(**fields, visual_pairs=more),
+            result_of(**fields, visual_pairs=fewer),
+        ]
+    )
+    _, seen, _, by_asynchrony = tables
+    assert seen.groups[0].title == "All (2/3)"
+    assert "those of (a) / (c), whose sampled frames differ" in seen.notes[-1]
+    assert [group.title for group in by_asynchrony.groups] == ["In sync (1)"]
+    assert "sampled frames differ" not in by_asynchrony.to_text()
+
+
+def test_only_groups_that_all_rows_have_are_shown():
+    other = result_of("audio_two_stream", "b", audio={"all": AUDIO_CHANCE})
+    titles = [table.title for table in table_3.table_3([result_of(), other])]
+    assert [title[:8] for title in titles] == ["Table 3a", "Table 3b"]
 
 
 def test_seeds_share_a_row():
@@ -140,6 +172,40 @@ def test_chance_of_other_proposals_has_a_row_of_its_own():
     ]
 
 
+def test_other_proposals_have_bounds_of_their_own():
+    other = {"bounds": {"all": Bounds(0.5, 0.25)}}
+    _, table, *_ = table_3.table_3([result_of(), deaf(), deaf(**other)])
+    # Their settings are the same: two seeds of (c), whose features differ.
+    assert [row for row in table.rows if row[0].startswith("Prop")] == [
+        ("Proposals, as (a), (c)", "", "95.0", "95.0", "-", "85.0"),
+        ("Proposals, as (c)", "", "50.0", "50.0", "-", "25.0"),
+    ]
+
+
+def test_rows_of_one_system_are_told_apart_by_their_runs():
+    other = {"settings": "other", "bounds": {"all": Bounds(0.5, 0.25)}}
+    results = [
+        result_of(run_name="a0"),
+        result_of(run_name="a1"),
+        result_of(run_name="x", **other),
+        deaf(),
+    ]
+    _, table, *_ = table_3.table_3(results)
+    assert [row[0] for row in table.rows[-2:]] == [
+        "Proposals, as (a) a0/a1, (c)",
+        "Proposals, as (a) x",
+    ]
+
+
+def test_missing_clips_are_those_of_each_features():
+    _, table, *_ = table_3.table_3([result_of(), deaf(num_test_missing=3)])
+    assert [note for note in table.notes if "count as missed" in note] == [
+        f"({letter}): 7 test clips, of which {number} have no features and "
+        "count as missed; 5 validation clips."
+        for letter, number in (("a", 1), ("c", 3))
+    ]
+
+
 def test_results_of_other_splits_are_refused():
     other = result_of(run_name="b", num_test_clips=8)
     with pytest.raises(ValueError, match="one test split with one truth"):
@@ -155,7 +221,11 @@ def test_no_line_is_wider_than_120_columns():
 
 def test_clips_left_out_are_told():
     table, *_ = table_3.table_3([result_of(num_test_without_truth=4)])
-    assert "4 test clips are not in the truth and left out." in table.notes
+    (note,) = [note for note in table.notes if "validation clips" in note]
+    assert note == (
+        "7 test clips, of which 1 have no features and count as missed; 5 "
+        "validation clips. 4 test clips are not in the truth and left out."
+    )
 
 
 def test_dictionary_is_json_without_nan():
@@ -163,6 +233,9 @@ def test_dictionary_is_json_without_nan():
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["audio"]["all"]["f1"] == 0.5
     assert content["proposals"]["all"] == {"corloc": 0.95, "recall": 0.85}
+    assert content["num_pairs"]["all"] == 6
+    assert content["audio_pairs"]["all"] == 5
+    assert content["visual_pairs"] == {"all": 2}
     bus, dog = content["classes"]
     assert bus["event_threshold"] == 0.5
     assert bus["box_average_precision"] == 0.7

@@ -76,6 +76,7 @@ def test_either_part_may_be_missing():
         (event(**{"class": 3}), "an event with a class"),
         ("bus", "an event with a class"),
         (event(sound=[2, 1]), "sound from a start to an end"),
+        (event(sound=[1, 1]), "sound from a start to an end"),
         (event(sound=[-1, 1]), "sound from a start to an end"),
         (event(sound=[1, float("nan")]), "sound as 2 numbers"),
         (event(sound=[1, 10**400]), "sound as 2 numbers"),

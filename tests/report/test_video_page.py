@@ -110,7 +110,7 @@ def test_each_instant_belongs_to_the_nearest_frame_and_segment():
     data = data_of(render(localised(num_frames=3, num_segments=3)))
     assert data["frames"]["edges_s"] == [0, 1, 2, 3]
     # Middles at 0.48, 0.96 and 1.44 s.
-    assert data["segments"]["edges_s"] == [0, 0.72, 1.2, 3]
+    assert data["segments"]["edges_s"] == [0, 0.72, 1.2, 1.92]
 
 
 def test_segments_behind_the_end_get_no_time():

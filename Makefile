@@ -12,7 +12,8 @@ demo: $(INSTALLED)
 
 # All rows of the paper's tables: make tables FEATURES=features RUNS=runs
 # Several seeds: SEEDS="0 1 2", or of row (d) alone SEEDS_d=0. Other flags of
-# train.py: TRAIN_FLAGS for all rows, TRAIN_FLAGS_g behind it for row (g).
+# train.py: TRAIN_FLAGS for all rows, TRAIN_FLAGS_g behind it for row (g); of
+# evaluate.py: EVALUATE_FLAGS. Row (f) is made of (g).
 ROWS ?= a b c d e g
 SEEDS ?= 0
 seeds = $(or $(SEEDS_$(1)),$(SEEDS))
@@ -34,12 +35,16 @@ runs = $(foreach row,$(ROWS),$(foreach seed,$(call seeds,$(row)),$(RUNS)/$(row)-
     $(foreach seed,$(fused),$(RUNS)/f-$(seed))
 
 tables: $(INSTALLED)
+	@test -z "$(filter-out a b c d e g,$(ROWS))" || { echo "Expected ROWS of \
+	a b c d e g, separated by spaces ((f) follows from g), received $(ROWS)."; \
+	exit 2; }
 	@test -n "$(FEATURES)" -a -n "$(RUNS)" || { echo "Expected a features \
 	directory and one for the runs: make tables FEATURES=... RUNS=..."; exit 2; }
 	$(foreach row,$(ROWS),$(foreach seed,$(call seeds,$(row)),$(call train,$(row),$(seed))))
 	$(foreach seed,$(fused),$(call fuse,$(seed)))
 	$(BIN)/python evaluate.py --output_dir=$(RUNS)/tables \
-	    --runs=$(subst $(empty) $(empty),$(comma),$(strip $(runs)))
+	    --runs=$(subst $(empty) $(empty),$(comma),$(strip $(runs))) \
+	    $(EVALUATE_FLAGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -39,6 +39,9 @@ _CLIP_ERRORS = (
     OSError,
     ValueError,
     MemoryError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
     cv2.error,
     tf.errors.OpError,
 )
@@ -57,7 +60,7 @@ def recipe(config: RecipeConfig) -> dict:
     with _named("--segment_hop_s"):
         VggishParams(patch_hop_s=config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
-    for name in _file_flags(config):
+    for name in file_flags(config):
         path = getattr(config, name)
         if not path:
             raise ConfigError(
@@ -69,7 +72,8 @@ def recipe(config: RecipeConfig) -> dict:
     return values
 
 
-def _file_flags(config: RecipeConfig) -> list[str]:
+def file_flags(config: RecipeConfig) -> list[str]:
+    """The flags that name the files of the recipe's base networks."""
     names = []
     if config.modalities != "audio":
         names.append("region_weights")

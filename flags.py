@@ -373,7 +373,8 @@ class LocalizeConfig:
     end_s: float = _flag(
         0.0,
         "Where it ends; 0 for the end of the video. A video is one bag, as a "
-        "clip in training, and at most an hour of it is taken.",
+        "clip in training, and at most an hour of it is taken. Its sampled "
+        "frames are held in memory: an hour at 1080p takes 25 GB.",
         lower_bound=0.0,
     )
     checkpoint: str = _flag(
@@ -384,11 +385,11 @@ class LocalizeConfig:
     weights_dir: str = _flag(
         "weights",
         "Local folder where the run's base weights are looked for, by their "
-        "SHA-256, unless they are named:",
+        "SHA-256, unless they are named.",
     )
-    edge_forest: str = _flag("", "the structured edge forest,")
-    region_weights: str = _flag("", "the base visual network's weights,")
-    audio_weights: str = _flag("", "the base audio network's weights.")
+    edge_forest: str = _flag("", "The structured edge forest of the run.")
+    region_weights: str = _flag("", "Weights of the run's base visual network.")
+    audio_weights: str = _flag("", "Weights of the run's base audio network.")
 
 
 def define(*configs: type) -> None:

@@ -23,16 +23,18 @@ import run_recipe
 import trained_run
 import video_list
 import video_outputs
+from clip_extraction import stage
 from dataset import files
 from dataset.manifest import ManifestRow
 from dataset.progress import Progress
 from dataset.shards import ClipError
-from report import index_page
+from report import index_page, timeline
 from report.index_page import IndexEntry
 from trained_run import TrainedRun
 from video_localisation import LocalisedVideo, VideoLocaliser
 
 _MOST_LISTED = 3
+_LEAST_UNHEARD_S = 1.0
 _ALL = "all"
 
 
@@ -43,7 +45,9 @@ def localise(config: flags.LocalizeConfig, arguments: Sequence[str]) -> int:
     run = trained_run.load(config.run_dir, config.checkpoint)
     classes_shown = _classes_shown(config.classes_shown, run.class_names)
     named = {name: getattr(config, name) for name in run_recipe.WEIGHTS}
-    recipe = run_recipe.with_weights(run.recipe, named, config.weights_dir)
+    recipe = run_recipe.with_weights(
+        run.recipe, run.system.input, named, config.weights_dir
+    )
     _warn_of_thresholds(config.run_dir, run)
     localiser = VideoLocaliser(run, recipe)
     files.make_directory(config.output_dir)
@@ -92,9 +96,9 @@ def _warn_of_thresholds(run_dir: str, run: TrainedRun) -> None:
         )
     elif run.event_thresholds is None:
         print(
-            f"note: {run_dir} has no event_thresholds.json, which evaluate.py "
-            "tunes with --truth: events of a predicted class are where its "
-            "scaled scores are at least 0.5.",
+            f"note: {run_dir} has no event_thresholds.json of these weights, "
+            "which evaluate.py tunes with --truth: events of a predicted class "
+            "are where its scaled scores are at least 0.5.",
             file=sys.stderr,
         )
 
@@ -111,13 +115,15 @@ def _localise(
     with video_list.local_row(row) as local:
         video = localiser(local)
         shown = _shown(video, classes_shown)
-        page = video_outputs.write(directory, video, run, shown)
+        with stage("draw"):
+            page = video_outputs.write(directory, video, run, shown)
+            thumbnail_jpeg = video_outputs.thumbnail(video, shown[0])
     print(_labels_text(row, video, run, shown), flush=True)
     return IndexEntry(
         name=os.path.basename(row.path),
         page=f"{row.clip_id}/{page}",
         predicted=video.predicted,
-        thumbnail_jpeg=video_outputs.thumbnail(video, shown[0]),
+        thumbnail_jpeg=thumbnail_jpeg,
         failure=None,
     )
 
@@ -150,6 +156,9 @@ def _labels_text(
         lines.append(line)
     if run.thresholds is not None and not video.predicted:
         lines.append(f"    no class passes; drawn: {', '.join(shown)}")
+    heard_s = timeline.segment_edges_s(clip)[-1]
+    if 0 < heard_s < clip.duration_s - _LEAST_UNHEARD_S:
+        lines.append(f"    note: only the first {heard_s:.1f} s were heard")
     return "\n".join(lines)
 
 

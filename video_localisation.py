@@ -32,6 +32,8 @@ class LocalisedVideo:
         localisation: Scores, boxes and times.
         predicted: Classes above their threshold, the best score first.
         events: Detected events.
+        compared: The localisation with the segment scores that events were
+            found in.
         frames_rgb: The sampled frames, scaled down; none of a sound file.
     """
 
@@ -39,6 +41,7 @@ class LocalisedVideo:
     localisation: ClipLocalisation
     predicted: tuple[str, ...]
     events: tuple[Event, ...]
+    compared: ClipLocalisation
     frames_rgb: Sequence[np.ndarray]
 
     @property
@@ -80,13 +83,15 @@ class VideoLocaliser:
         height_px, width_px = (
             clip.frames_rgb[0].shape[:2] if clip.frames_rgb else (0, 0)
         )
-        localisation = dataclasses.replace(
-            scoring.localise(
+        with stage("localise"):
+            scored = scoring.localise(
                 self._run.system,
                 features,
                 self._run.class_names,
                 clip.duration_s,
-            ),
+            )
+        localisation = dataclasses.replace(
+            scored,
             frame_size_px=(width_px, height_px),
             frame_times_s=clip.frame_times_s,
         )
@@ -97,7 +102,10 @@ class VideoLocaliser:
             localisation=localisation,
             predicted=self._run.predicted(localisation),
             events=tuple(self._run.events(localisation)),
-            frames_rgb=[_scaled_down(frame) for frame in clip.frames_rgb],
+            compared=self._run.compared(localisation),
+            frames_rgb=[
+                scaled_down(frame, _LONG_SIDE_PX) for frame in clip.frames_rgb
+            ],
         )
 
     def _decode(self, row: ManifestRow) -> media.Clip:
@@ -112,9 +120,10 @@ class VideoLocaliser:
             return media.decode_clip(*section, video=False)
 
 
-def _scaled_down(image_rgb: np.ndarray) -> np.ndarray:
+def scaled_down(image_rgb: np.ndarray, long_side_px: int) -> np.ndarray:
+    """Scales an image to a long side, unless it is no longer than that."""
     height_px, width_px = image_rgb.shape[:2]
-    scale = _LONG_SIDE_PX / max(height_px, width_px)
+    scale = long_side_px / max(height_px, width_px)
     if scale >= 1:
         return image_rgb
     size_px = max(1, round(width_px * scale)), max(1, round(height_px * scale))

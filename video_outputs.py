@@ -26,14 +26,14 @@ from report.class_localisation import ClassLocalisation
 from report.frame_painter import MAX_CLASSES, FramePainter, even_size_px
 from trained_run import TrainedRun
 from video_list import file_stem
-from video_localisation import LocalisedVideo
+from video_localisation import LocalisedVideo, scaled_down
 
 VIDEO_NAME, PAGE_NAME = "video.mp4", "page.html"
 
 # A video up to this size lies within its page, which is then a single file.
 _MOST_EMBEDDED_BYTES = 16 << 20
 _JPEG_QUALITY = 85
-_THUMBNAIL_WIDTH_PX = 320
+_THUMBNAIL_PX = 320
 _OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
 
 
@@ -63,12 +63,13 @@ def write(
     text = localisation_files.to_json(
         localisation,
         run.thresholds,
+        run.event_thresholds,
         video.predicted,
         events,
         _facts(video, run),
     )
     files.write_text(files.join(directory, "localisation.json"), text)
-    text = localisation_files.segments_csv(localisation, events)
+    text = localisation_files.segments_csv(video.compared, events)
     files.write_text(files.join(directory, "segments.csv"), text)
     if not video.frames_rgb:
         return f"fig4-{file_stem(shown[0])}.png"
@@ -78,24 +79,21 @@ def write(
 
 
 def jpeg(
-    video: LocalisedVideo, class_name: str, width_px: int = 0
+    video: LocalisedVideo, class_name: str, long_side_px: int = 0
 ) -> bytes | None:
     """The best frame for a class as a JPEG; None without frames.
 
     Args:
         video: What was found.
         class_name: The class.
-        width_px: Width to scale to; 0 leaves the frame as it is.
+        long_side_px: Longer frames are scaled down to it; 0 leaves them.
     """
     if not video.frames_rgb:
         return None
     scores = ClassLocalisation(video.localisation, class_name)
     image = video.frames_rgb[int(scores.frames.argmax())]
-    if width_px:
-        height_px = max(1, round(image.shape[0] * width_px / image.shape[1]))
-        image = cv2.resize(
-            image, (width_px, height_px), interpolation=cv2.INTER_AREA
-        )
+    if long_side_px:
+        image = scaled_down(image, long_side_px)
     _, encoded = cv2.imencode(
         ".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     )
@@ -104,7 +102,7 @@ def jpeg(
 
 def thumbnail(video: LocalisedVideo, class_name: str) -> bytes | None:
     """A small picture of a video, JPEG; None without frames."""
-    return jpeg(video, class_name, _THUMBNAIL_WIDTH_PX)
+    return jpeg(video, class_name, _THUMBNAIL_PX)
 
 
 def _remove_figures(directory: str) -> None:
@@ -139,7 +137,9 @@ def _facts(video: LocalisedVideo, run: TrainedRun) -> dict[str, Any]:
     return {
         "video": os.path.basename(row.path),
         "start_s": row.start_s or 0.0,
+        "run": run.name,
         "system": run.system_name,
+        **run.weights,
     }
 
 

@@ -41,6 +41,7 @@ def test_same_stems_get_names_of_their_own():
         "X-3",
         "x-2-2",
     ]
+    assert ids("a/X.mp4", "b/x.mp4") == ["X", "x-2"]
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import dataclasses
 import json
+import re
 
 import av
+import cv2
 import keras
 import numpy as np
 import pytest
 
 import clip_extraction
-from flags import RecipeConfig, TrainConfig
+import localize
+import video_outputs
+from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
 from run_directory import RunDirectory, TrainState
 from tests.command_line import flag_list, run
@@ -142,6 +148,7 @@ def test_files_of_a_video(localised):
     assert content["duration_s"] == pytest.approx(2.0, abs=0.01)
     assert (content["width_px"], content["height_px"]) == (128, 96)
     assert content["thresholds"] == THRESHOLDS
+    assert content["event_thresholds"] is None
     assert set(content["predicted"]) == {"bus", "$train_1"}
     assert content["frame_times_s"] == [0.5, 1.5]
     assert len(content["regions"]["scores"]) == len(
@@ -150,6 +157,8 @@ def test_files_of_a_video(localised):
     events = rows_of(folder / "segments.csv")
     assert {row["class"] for row in events} == {"bus", "$train_1"}
     assert all(0 <= float(row["onset_s"]) < 2.01 for row in events)
+    # Events are where scaled scores reach 0.5: of these the best are listed.
+    assert all(0.5 <= float(row["score"]) <= 1 for row in events)
 
 
 def test_annotated_video_has_every_frame_and_the_sound(localised):
@@ -199,12 +208,15 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
         ("audio_two_stream", "audio", "good one.mp4"),
         ("visual_wsddn", "visual", "silent.mp4"),
         ("visual_wsddn", "visual", "good one.mp4"),
+        # What the features had beside is not asked for.
+        ("audio_two_stream", "audio_visual", "dark.mp4"),
+        ("visual_wsddn", "audio_visual", "silent.mp4"),
     ],
 )
 def test_systems_of_one_modality(videos, tmp_path, system, modalities, name):
     run_dir = make_run(tmp_path / "run", system, modalities=modalities)
     flags = flag_list(run_dir=run_dir, output_dir=tmp_path / "found")
-    run("localize.py", str(videos / name), "--classes_shown=all", *flags)
+    run("localize.py", str(videos / name), *flags)
     (folder,) = [p for p in (tmp_path / "found").iterdir() if p.is_dir()]
     assert (folder / "fig3-bus.png").exists()
     has_picture = name != "dark.mp4"
@@ -212,6 +224,60 @@ def test_systems_of_one_modality(videos, tmp_path, system, modalities, name):
     if has_picture:
         with av.open(str(folder / "annotated.mp4")) as container:
             assert len(container.streams.audio) == (name == "good one.mp4")
+
+
+def test_narrow_videos_are_drawn(run_dir, tmp_path):
+    narrow = tmp_path / "narrow.mp4"
+    write_clip(narrow, drawn_frames(10, 1600, 64), noise(1.0))
+    arguments = [str(narrow), str(narrow)]
+    config = LocalizeConfig(
+        run_dir=str(run_dir), output_dir=str(tmp_path / "found")
+    )
+    assert localize.localise(config, arguments) == 0
+    with av.open(str(tmp_path / "found/narrow/annotated.mp4")) as container:
+        video = container.streams.video[0]
+        assert video.width == 480
+        assert video.height > 1920
+    index = (tmp_path / "found" / "index.html").read_text()
+    encoded = re.search(r"image/jpeg;base64,([\w+/=]+)", index).group(1)
+    picture = np.frombuffer(base64.b64decode(encoded), np.uint8)
+    assert cv2.imdecode(picture, cv2.IMREAD_COLOR).shape == (320, 13, 3)
+
+
+def test_what_cannot_be_drawn_ends_no_batch(
+    videos, run_dir, tmp_path, monkeypatch
+):
+    def fail(directory, *arguments):
+        if not directory.endswith("-2"):
+            raise IndexError("index 3 is out of bounds")
+        return write(directory, *arguments)
+
+    write = video_outputs.write
+    monkeypatch.setattr(video_outputs, "write", fail)
+    config = LocalizeConfig(
+        run_dir=str(run_dir), output_dir=str(tmp_path / "found")
+    )
+    good = str(videos / "good one.mp4")
+    assert localize.localise(config, [good, good]) == 1
+    (row,) = rows_of(tmp_path / "found" / "failed.csv")
+    assert (row["stage"], row["reason"]) == ("draw", "index 3 is out of bounds")
+    assert "good_one-2/page.html" in (
+        (tmp_path / "found" / "index.html").read_text()
+    )
+
+
+def test_sound_behind_what_a_system_hears_is_noted(tmp_path, capsys):
+    long = write_clip(tmp_path / "long.mp4", drawn_frames(120), noise(12.0))
+    run_dir = make_run(tmp_path / "run", "cvssp_gated_crnn")
+    config = LocalizeConfig(
+        run_dir=str(run_dir), output_dir=str(tmp_path / "found")
+    )
+    assert localize.localise(config, [str(long)]) == 0
+    note = "note: only the first 10.0 s were heard"
+    assert capsys.readouterr().out.count(note) == 1
+    short = dataclasses.replace(config, end_s=10.5)
+    assert localize.localise(short, [str(long)]) == 0
+    assert "heard" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,36 @@ def test_tooltip_tells_time_and_score(page):
     assert "frame at 0.50 s, proposal 2 of 2\n" in tip
 
 
+def test_nothing_stands_for_what_was_not_scored(show, embedded):
+    # The segments end at 3.36 s; frames were due, but there are two only.
+    whole = planted()
+    page = show(
+        dataclasses.replace(
+            whole,
+            frame_times_s=whole.frame_times_s[:2],
+            boxes=whole.boxes[:4],
+            region_times_s=whole.region_times_s[:4],
+            region_scores=whole.region_scores[:4],
+            segment_times_s=whole.segment_times_s[:6],
+            segment_scores=whole.segment_scores[:6],
+        ),
+        embedded,
+    )
+    wait(page, "video.readyState >= 2")
+    choose(page, 1)  # Its first segment scores highest.
+    assert colour(page, "segment-track", 3.3 / 6) == [0, 0, 0, 255]
+    assert colour(page, "segment-track", 3.4 / 6)[3] == 0
+    assert colour(page, "region-track", 1.9 / 6)[3] == 255
+    assert colour(page, "region-track", 2.1 / 6)[3] == 0
+    click_at(page, "segment-track", 0.8)
+    assert element(page, "tooltip").text == "no segment: not heard"
+    assert element(page, "segment-score").text == "at the cursor nothing heard"
+    x_fraction = click_at(page, "region-track", 0.7)
+    assert ask(page, "state.timeS") == pytest.approx(6 * x_fraction, abs=0.05)
+    assert element(page, "tooltip").text == "no frame: not seen"
+    assert boxes_shown(page) == [3, 2]  # Those of the last frame stay.
+
+
 def test_events_are_drawn_and_lead_there(page):
     lane_left, _, lane_width, _ = rect_of(page, "#event-lane")
     left, _, width, _ = rect_of(page, "#event-lane span")

@@ -3,7 +3,7 @@
     python -m benchmarks.training_steps
 
 Batches are made up, so that neither disk nor decoding counts: 100 regions and
-20 segments a clip, 17 classes. Prints seconds a step (the median), the ratio
+20 segments a clip, 17 classes. Prints milliseconds a step (the median), the ratio
 to row (a) in the same run, and hours for the flagfile's steps.
 """
 
@@ -27,7 +27,7 @@ _NUM_STEPS = 7
 
 def main() -> None:
     """Times all rows that are trained."""
-    print("row  system                      s/step  to (a)    hours")
+    print("row  system                      ms/step  to (a)    hours")
     reference_s = None
     for path in sorted((_ROOT / "configs").glob("[a-g]_*.flags")):
         values = dict(re.findall(r"^--(\w+)=(\S+)$", path.read_text(), re.M))
@@ -37,8 +37,8 @@ def main() -> None:
         reference_s = reference_s or step_s
         hours = step_s * int(values["steps"]) / 3600
         print(
-            f"({path.name[0]})  {values['system']:26}{step_s:8.2f}"
-            f"{step_s / reference_s:8.2f}{hours:9.1f}",
+            f"({path.name[0]})  {values['system']:26}{1000 * step_s:9.1f}"
+            f"{step_s / reference_s:8.3f}{hours:9.1f}",
             flush=True,
         )
 

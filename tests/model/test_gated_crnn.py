@@ -201,7 +201,11 @@ def test_constant_scores_are_their_own_mean():
 
 
 @pytest.mark.parametrize(
-    "name", ["cvssp_gated_crnn", "cvssp_gated_crnn_attention"]
+    "name",
+    [
+        "cvssp_gated_crnn",
+        pytest.param("cvssp_gated_crnn_attention", marks=pytest.mark.slow),
+    ],
 )
 def test_saved_and_loaded_it_scores_the_same(name, tmp_path):
     config = systems.SystemConfig(

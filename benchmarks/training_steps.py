@@ -3,8 +3,8 @@
     python -m benchmarks.training_steps
 
 Batches are made up, so that neither disk nor decoding counts: 100 regions and
-20 segments a clip, 17 classes. Prints milliseconds a step (the median), the ratio
-to row (a) in the same run, and hours for the flagfile's steps.
+20 segments a clip, 17 classes. Prints milliseconds a step (the median), the
+ratio to row (a) in the same run, and hours for the flagfile's steps.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def run(
     job = _Job(make_extract_clip, progress)
     started = job.run_pool(tasks, num_workers)
     while started is not None:
-        for task in started:
+        # Without a clip under way, a task alone tells why processes die.
+        for task in started or tasks[:1]:
             job.run_alone(task)
         tasks = [task for task in tasks if not task.writer().is_complete()]
         started = job.run_pool(tasks, num_workers)

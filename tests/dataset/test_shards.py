@@ -105,6 +105,21 @@ def test_other_parameters_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.slow
+def die_at_the_start():
+    os._exit(1)
+
+
+@pytest.mark.slow
+def test_processes_that_die_before_their_first_clip_end_the_job(tmp_path):
+    tasks = shards.plan(make_rows({"train": 4}), str(tmp_path), 2)
+    shards.open_features_dir(str(tmp_path), {}, CLASS_NAMES, tasks, 2)
+    with (
+        Progress(4, "clip") as progress,
+        pytest.raises(RuntimeError, match="to reach its first clip"),
+    ):
+        run(tasks, die_at_the_start, 2, progress)
+
+
 def test_a_clip_that_kills_its_process_does_not_stop_the_job(tmp_path):
     directory = str(tmp_path)
     tasks = shards.plan(make_rows({"train": 10, "val": 2}), directory, 5)

@@ -170,14 +170,15 @@ def test_a_run_that_the_truth_leaves_out_is_told(
 ):
     labels = "val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t1\tbus\n"
     truth_path = write(tmp_path / "strong.csv", labels)
+    weights = {"checkpoint": "last", "step": 1}
     run = types.SimpleNamespace(
-        system=build(name), val=stores[0], test=stores[1]
+        system=build(name), val=stores[0], test=stores[1], weights=weights
     )
     monkeypatch.setattr(run_scores, "load", lambda *_: run)
     path = str(tmp_path)
     identity = {"system": name, "settings": ""}
     localisation_evaluation.evaluate_run(
-        path, [truth_path], "last", "", identity
+        path, [truth_path], weights, "", identity
     )
     told = f"{path} is not in Table 3: the truth names nothing"
     assert (told in capsys.readouterr().out) == said

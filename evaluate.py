@@ -62,7 +62,7 @@ def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
         for name, value in (("metrics", metrics), ("comparison", comparison)):
             path = files.join(config.output_dir, f"{name}.json")
             files.write_json(path, value)
-        _write_tables(config.output_dir, evaluated)
+        _write_tables(config.output_dir, rows, _localised(evaluated), shown)
     ansi = sys.stdout.isatty()
     print("\n" + "\n".join(t.to_text(ansi=ansi) for t in shown), end="")
     _write_dcase(config, evaluated[0])
@@ -159,7 +159,8 @@ def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
     files.write_json(files.join(path, "metrics.json"), exports.to_dict(result))
     localised = _localise(path, config, scores.weights, identity)
     evaluated = _Evaluated(result, localised)
-    _write_tables(path, [evaluated])
+    rows, found = aggregation.rows([result]), _localised([evaluated])
+    _write_tables(path, rows, found, _tables(rows, found))
     return evaluated
 
 
@@ -238,10 +239,13 @@ def _detection(run: _Evaluated) -> str:
     return dcase_submission.detection_submission(run.localised.events)
 
 
-def _write_tables(directory: str, evaluated: Sequence[_Evaluated]) -> None:
-    results = [run.result for run in evaluated]
-    rows, localised = aggregation.rows(results), _localised(evaluated)
-    shown = _tables(rows, localised)
+def _write_tables(
+    directory: str,
+    rows: Sequence[aggregation.Row],
+    localised: Sequence[LocalisationResult],
+    shown: Sequence[rendering.Table],
+) -> None:
+    results = [result for row in rows for result in row.results]
     contents = {
         "tables.md": "\n".join(table.to_markdown() for table in shown),
         "tables.tex": latex.to_latex(shown),

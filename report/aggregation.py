@@ -115,10 +115,9 @@ def rows(results: Sequence[Result]) -> list[Row]:
         groups.setdefault((result.system, result.settings), []).append(result)
     for group in groups.values():
         _check_seeds(group)
-    places = {system: place for place, system in enumerate(paper.SYSTEMS)}
     return sorted(
         (Row(tuple(group)) for group in groups.values()),
-        key=lambda row: places.get(row.system, len(places)),
+        key=lambda row: paper.place(row.system),
     )
 
 

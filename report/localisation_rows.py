@@ -64,8 +64,7 @@ def in_paper_order(
             "Expected results on one test split with one truth, received "
             f"{received or 'none'}."
         )
-    places = {system: place for place, system in enumerate(paper.SYSTEMS)}
-    return sorted(results, key=lambda r: places.get(r.system, len(places)))
+    return sorted(results, key=lambda r: paper.place(r.system))
 
 
 class Row(NamedTuple):

@@ -138,3 +138,9 @@ def class_f1(system: str, class_names: Collection[str]) -> Mapping[str, float]:
     if system not in SYSTEMS or not is_dcase(class_names):
         return {}
     return SYSTEMS[system].class_f1
+
+
+def place(system: str) -> int:
+    """Place of a system in Table 1's order; systems that it lacks are last."""
+    names = list(SYSTEMS)
+    return names.index(system) if system in SYSTEMS else len(names)

@@ -2,7 +2,7 @@
 
     python demo.py
 
-Draws and synthesises clips, then runs the same commands that a user runs on
+Draws and synthesizes clips, then runs the same commands that a user runs on
 videos of one's own, printing each. All base networks are untrained, since
 nothing is downloaded; the numbers show that the system learns, not how well
 it does on real videos.
@@ -17,18 +17,19 @@ import subprocess
 import sys
 import time
 
-import entry
 import flags
-from dataset.manifest import read as read_manifest
-from dataset.progress import Progress
-from dataset.sample_clips import (
+from avmil.clips.manifest import read as read_manifest
+from avmil.clips.sample_clips import (
     SampleClipsConfig,
     SampleClipsError,
     write_sample_clips,
 )
+from avmil.common import command_line
+from avmil.common.errors import ConfigError
+from avmil.common.progress import Progress
 
 _ROOT = pathlib.Path(__file__).resolve().parent
-# Test clips that are localised and get a page.
+# Test clips that are localized and get a page.
 _NUM_PAGES = 4
 
 
@@ -58,7 +59,7 @@ def _draw_clips(directory: pathlib.Path) -> pathlib.Path:
         with Progress(total, "clip") as progress:
             return write_sample_clips(directory, config, progress)
     except SampleClipsError as error:
-        raise flags.ConfigError(f"--demo_dir: {error}") from error
+        raise ConfigError(f"--demo_dir: {error}") from error
 
 
 def _commands(
@@ -102,4 +103,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    entry.run(main, flags.DemoConfig)
+    command_line.run(main, flags.DemoConfig)

@@ -17,15 +17,18 @@ import dataclasses
 import io
 import os
 
-import entry  # isort: skip  # Before what imports TensorFlow.
+from avmil.common.errors import ConfigError, ManifestError
+
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-from dataset import clip_lists, files, locking, manifest
-from dataset.download_journal import JOURNAL_NAME, Journal, video_id
-from dataset.downloading import Downloader
-from dataset.manifest import ManifestError, ManifestRow
-from dataset.progress import Progress
-from dataset.rate_limit import RateLimit
-from dataset.video_site import SiteOptions
+from avmil.clips import clip_lists, manifest
+from avmil.clips.download_journal import JOURNAL_NAME, Journal, video_id
+from avmil.clips.downloading import Downloader
+from avmil.clips.manifest import ManifestEntry
+from avmil.clips.rate_limit import RateLimit
+from avmil.clips.video_site import SiteOptions
+from avmil.common import files, locking
+from avmil.common.progress import Progress
 
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -61,23 +64,23 @@ def download(config: flags.DownloadConfig) -> int:
 
 def _check(config: flags.DownloadConfig) -> None:
     if files.is_remote(config.clips_dir):
-        raise flags.ConfigError(
+        raise ConfigError(
             f"Expected a local --clips_dir, received {config.clips_dir}."
         )
     manifest_dir = os.path.dirname(config.manifest)
     if os.path.realpath(config.clips_dir) == os.path.realpath(manifest_dir):
-        raise flags.ConfigError(
+        raise ConfigError(
             "Expected a --clips_dir of its own, received the manifest's "
             f"folder {config.clips_dir}: its manifest would be replaced."
         )
     is_http = config.source_url.startswith(("http://", "https://"))
     if not is_http or "{id}" not in config.source_url:
-        raise flags.ConfigError(
+        raise ConfigError(
             "Expected --source_url with http:// or https:// and {id}, "
             f"received {config.source_url}."
         )
     if config.cookies and not os.path.isfile(config.cookies):
-        raise flags.ConfigError(
+        raise ConfigError(
             f"Expected a file in --cookies, received {config.cookies}: there "
             "is none."
         )
@@ -86,13 +89,13 @@ def _check(config: flags.DownloadConfig) -> None:
 def _refuse_other_manifest(clips_dir: str) -> None:
     mine = files.exists(files.join(clips_dir, JOURNAL_NAME))
     if files.exists(files.join(clips_dir, "manifest.csv")) and not mine:
-        raise flags.ConfigError(
+        raise ConfigError(
             f"Expected a --clips_dir of its own, received {clips_dir} with a "
             "manifest.csv that is not a download's. Name another folder."
         )
 
 
-def _read_clips(path: str) -> tuple[tuple[str, ...], list[ManifestRow]]:
+def _read_clips(path: str) -> tuple[tuple[str, ...], list[ManifestEntry]]:
     files.enable_remote(path)
     class_names, rows = manifest.read(path)
     problems = [
@@ -125,11 +128,11 @@ def _downloader(
             config.retries,
         )
     except ValueError as error:
-        raise flags.ConfigError(f"--cookies: {error}") from error
+        raise ConfigError(f"--cookies: {error}") from error
 
 
 def _run(
-    downloader: Downloader, rows: list[ManifestRow], journal: Journal
+    downloader: Downloader, rows: list[ManifestEntry], journal: Journal
 ) -> None:
     open_rows = [row for row in rows if row.clip_id not in journal.outcomes]
     num_done = len(rows) - len(open_rows)
@@ -140,7 +143,7 @@ def _run(
 def _write_lists(
     clips_dir: str,
     class_names: tuple[str, ...],
-    rows: list[ManifestRow],
+    rows: list[ManifestEntry],
     journal: Journal,
 ) -> None:
     """Writes the clips' manifest, class list and list of missing clips."""
@@ -165,8 +168,8 @@ def _write_lists(
 
 
 def _fetched_row(
-    row: ManifestRow, journal: Journal, clips_dir: str
-) -> ManifestRow:
+    row: ManifestEntry, journal: Journal, clips_dir: str
+) -> ManifestEntry:
     outcome = journal.outcomes.get(row.clip_id)
     if outcome is None or not outcome.file:
         missing_path = files.join(clips_dir, f"{row.clip_id}.mp4")
@@ -179,7 +182,9 @@ def _fetched_row(
     )
 
 
-def _summary(rows: list[ManifestRow], journal: Journal, clips_dir: str) -> str:
+def _summary(
+    rows: list[ManifestEntry], journal: Journal, clips_dir: str
+) -> str:
     """The counts in the paper's form (section 4.1), and the reasons."""
     wanted = collections.Counter(row.split for row in rows)
     outcomes = journal.outcomes
@@ -214,7 +219,7 @@ def main() -> int:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.DownloadConfig)
+    command_line.run(main, flags.DownloadConfig)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ only, applies them to test, prints both tables and writes `scores-*.npz`,
 the paper's order: runs that differ in their seed only are one row, and the
 best row's leads are compared with chance. A fusion averages the probabilities
 of runs or of their checkpoints; its directory is evaluated like a run's. With
-a truth, Table 3 says where and when the systems localise.
+a truth, Table 3 says where and when the systems localize.
 """
 
 from __future__ import annotations
@@ -22,28 +22,27 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import entry  # isort: skip  # Before what imports TensorFlow.
+from avmil.common.errors import ConfigError
+
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-import localisation_evaluation
-import run_fusion
-import run_scores
-from dataset import files
-from model import systems
-from report import (
-    aggregation,
+from avmil.common import files
+from avmil.evaluation import aggregation, evaluation
+from avmil.evaluation.localization import LocalizationResult
+from avmil.report import (
     dcase_submission,
-    evaluation,
     exports,
     latex,
     leads,
-    localisation_exports,
+    localization_exports,
     rendering,
     report_page,
     table_3,
     tables,
 )
-from report.localisation import LocalisationResult
-from run_directory import RunDirectory
+from avmil.runs import localization_evaluation, run_fusion, run_scores
+from avmil.runs.run_directory import RunDirectory
+from model import systems
 
 
 def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
@@ -52,9 +51,9 @@ def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
     results = [run.result for run in evaluated]
     try:
         rows = aggregation.rows(results)
-        shown = _tables(rows, _localised(evaluated))
+        shown = _tables(rows, _localized(evaluated))
     except ValueError as error:
-        raise flags.ConfigError(f"--runs: {error}") from error
+        raise ConfigError(f"--runs: {error}") from error
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
         metrics = [exports.to_dict(result) for result in results]
@@ -62,7 +61,7 @@ def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
         for name, value in (("metrics", metrics), ("comparison", comparison)):
             path = files.join(config.output_dir, f"{name}.json")
             files.write_json(path, value)
-        _write_tables(config.output_dir, rows, _localised(evaluated), shown)
+        _write_tables(config.output_dir, rows, _localized(evaluated), shown)
     ansi = sys.stdout.isatty()
     print("\n" + "\n".join(t.to_text(ansi=ansi) for t in shown), end="")
     _write_dcase(config, evaluated[0])
@@ -74,7 +73,7 @@ def _directories(config: flags.EvaluationConfig) -> list[str]:
     _check(config)
     for path in filter(None, config.truth.split(",")):
         if not files.exists(path):
-            raise flags.ConfigError(
+            raise ConfigError(
                 f"--truth: Expected a file, received {path}: there is none."
             )
     if config.runs:
@@ -92,17 +91,17 @@ def _check(config: flags.EvaluationConfig) -> None:
     given = [n for n in ("run_dir", "runs", "fuse") if getattr(config, n)]
     if len(given) != 1:
         received = " and ".join(f"--{name}" for name in given)
-        raise flags.ConfigError(
+        raise ConfigError(
             "Expected --fuse or either --run_dir or --runs, received "
             f"{received or 'neither'}."
         )
     if config.fuse and not config.output_dir:
-        raise flags.ConfigError(
+        raise ConfigError(
             "Expected --output_dir, where the fusion goes, received none."
         )
     for name in ("dcase_output", "dcase_events_output"):
         if config.runs and getattr(config, name):
-            raise flags.ConfigError(
+            raise ConfigError(
                 f"Expected --{name} with a single run, received --runs: the "
                 "file holds what one run predicts."
             )
@@ -112,18 +111,18 @@ def _check(config: flags.EvaluationConfig) -> None:
 
 def _check_events(config: flags.EvaluationConfig) -> None:
     if not (config.truth and config.run_dir):
-        raise flags.ConfigError(
+        raise ConfigError(
             "Expected --run_dir and --truth with --dcase_events_output, "
             "received it without: thresholds of events are tuned on the truth."
         )
     if run_scores.is_fusion(config.run_dir):
-        raise flags.ConfigError(
+        raise ConfigError(
             "--dcase_events_output: Expected a run, received the fusion "
             f"{config.run_dir}, which says nothing of times."
         )
     train_config, _ = RunDirectory(config.run_dir).read()
     if not systems.hears(train_config.system):
-        raise flags.ConfigError(
+        raise ConfigError(
             "--dcase_events_output: Expected a system that hears, received "
             f"{config.run_dir} of {train_config.system}."
         )
@@ -131,10 +130,10 @@ def _check_events(config: flags.EvaluationConfig) -> None:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Evaluated:
-    """What a run gets; a fusion, or any without a truth, is not localised."""
+    """What a run gets; a fusion, or any without a truth, is not localized."""
 
     result: evaluation.Result
-    localised: LocalisationResult | None
+    localized: LocalizationResult | None
 
 
 def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
@@ -153,34 +152,34 @@ def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
             **identity,
         )
     except ValueError as error:
-        raise flags.ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {error}") from error
     named = zip(result.class_names, result.thresholds.tolist(), strict=True)
     files.write_json(files.join(path, "thresholds.json"), dict(named))
     files.write_json(files.join(path, "metrics.json"), exports.to_dict(result))
-    localised = _localise(path, config, scores.weights, identity)
-    evaluated = _Evaluated(result, localised)
-    rows, found = aggregation.rows([result]), _localised([evaluated])
+    localized = _localize(path, config, scores.weights, identity)
+    evaluated = _Evaluated(result, localized)
+    rows, found = aggregation.rows([result]), _localized([evaluated])
     _write_tables(path, rows, found, _tables(rows, found))
     return evaluated
 
 
-def _localise(
+def _localize(
     path: str,
     config: flags.EvaluationConfig,
     weights: dict[str, Any],
     identity: dict[str, Any],
-) -> LocalisationResult | None:
+) -> LocalizationResult | None:
     if not config.truth:
         return None
     if run_scores.is_fusion(path):
         print(f"{path} is a fusion of whole clips' scores: not in Table 3.")
         return None
     if not weights:
-        raise flags.ConfigError(
+        raise ConfigError(
             f"Expected scores of known weights in {path}, received some "
             "without scores.json. Evaluate without --use_saved_scores."
         )
-    return localisation_evaluation.evaluate_run(
+    return localization_evaluation.evaluate_run(
         path,
         config.truth.split(","),
         weights,
@@ -189,8 +188,8 @@ def _localise(
     )
 
 
-def _localised(evaluated: Sequence[_Evaluated]) -> list[LocalisationResult]:
-    return [run.localised for run in evaluated if run.localised]
+def _localized(evaluated: Sequence[_Evaluated]) -> list[LocalizationResult]:
+    return [run.localized for run in evaluated if run.localized]
 
 
 def _scores(path: str, config: flags.EvaluationConfig) -> run_scores.RunScores:
@@ -226,7 +225,7 @@ def _write_dcase(config: flags.EvaluationConfig, run: _Evaluated) -> None:
             try:
                 files.write_text(path, write(run))
             except ValueError as error:
-                raise flags.ConfigError(f"--{name}: {error}") from error
+                raise ConfigError(f"--{name}: {error}") from error
 
 
 def _tagging(run: _Evaluated) -> str:
@@ -236,13 +235,13 @@ def _tagging(run: _Evaluated) -> str:
 
 
 def _detection(run: _Evaluated) -> str:
-    return dcase_submission.detection_submission(run.localised.events)
+    return dcase_submission.detection_submission(run.localized.events)
 
 
 def _write_tables(
     directory: str,
     rows: Sequence[aggregation.Row],
-    localised: Sequence[LocalisationResult],
+    localized: Sequence[LocalizationResult],
     shown: Sequence[rendering.Table],
 ) -> None:
     results = [result for row in rows for result in row.results]
@@ -253,8 +252,8 @@ def _write_tables(
         "table2.csv": exports.table_2_csv(rows),
         "report.html": report_page.render(results, shown),
     }
-    if localised:
-        contents["table3.csv"] = localisation_exports.table_3_csv(localised)
+    if localized:
+        contents["table3.csv"] = localization_exports.table_3_csv(localized)
     if len(rows) > 1:
         contents["leads.csv"] = exports.leads_csv(rows)
     for name, content in contents.items():
@@ -262,12 +261,12 @@ def _write_tables(
 
 
 def _tables(
-    rows: Sequence[aggregation.Row], localised: Sequence[LocalisationResult]
+    rows: Sequence[aggregation.Row], localized: Sequence[LocalizationResult]
 ) -> list[rendering.Table]:
     shown = [tables.table_1(rows), tables.table_2(rows)]
     if len(rows) > 1:
         shown.append(leads.leads(rows))
-    return [*shown, *(table_3.table_3(localised) if localised else ())]
+    return [*shown, *(table_3.table_3(localized) if localized else ())]
 
 
 def main() -> None:
@@ -288,7 +287,7 @@ def main() -> None:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.EvaluationConfig)
+    command_line.run(main, flags.EvaluationConfig)
 
 
 if __name__ == "__main__":

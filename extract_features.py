@@ -17,11 +17,12 @@ import functools
 import io
 import os
 
-import entry  # isort: skip  # Before what imports TensorFlow.
-import clip_extraction
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-from dataset import files, locking, manifest, shards, workers
-from dataset.progress import Progress
+from avmil.clips import manifest
+from avmil.common import files, locking
+from avmil.common.progress import Progress
+from avmil.features import extractor, shards, workers
 
 
 def extract(
@@ -33,7 +34,7 @@ def extract(
         config.manifest, config.classes, config.allow_outside_paths
     )
     tasks = shards.plan(rows, config.features_dir, config.shard_size)
-    recipe = clip_extraction.recipe(recipe_config)
+    recipe = extractor.recipe(recipe_config)
     files.make_directory(config.features_dir)
     with locking.exclusive(config.features_dir):
         shards.open_features_dir(
@@ -62,7 +63,7 @@ def _run(
     num_cores = _num_cores()
     num_workers = min(config.workers or num_cores, len(open_tasks))
     make_extractor = functools.partial(
-        clip_extraction.ClipExtractor,
+        extractor.ClipExtractor,
         recipe_config,
         max(1, num_cores // num_workers),
     )
@@ -131,7 +132,7 @@ def main() -> int:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.ExtractionConfig, flags.RecipeConfig)
+    command_line.run(main, flags.ExtractionConfig, flags.RecipeConfig)
 
 
 if __name__ == "__main__":

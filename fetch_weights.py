@@ -6,7 +6,7 @@ r"""Fetches published weights of the base networks, and checks them.
     python fetch_weights.py --list
 
 Started again it goes on with broken downloads and checks the files that are
-there. `weight_sources.py` lists sources, licences and hashes.
+there. `weight_sources.py` lists sources, licenses and hashes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-import entry  # isort: skip  # Before what imports TensorFlow.
-import alexnet_conversion
-import downloads
+from avmil.common.errors import ConfigError
+
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-import weight_sources
-from dataset import files, locking
-from weight_sources import FetchError, SdistMember, WeightFile
-from weights_lock import WeightsLock, is_published
+from avmil.common import files, locking
+from avmil.features import alexnet_conversion, downloads, weight_sources
+from avmil.features.weight_sources import FetchError, SdistMember, WeightFile
+from avmil.features.weights_lock import WeightsLock, is_published
 
 _FAILED = "FAILED, see above"
 
@@ -40,7 +40,7 @@ def fetch_all(config: flags.FetchConfig, names: Sequence[str]) -> int:
         try:
             lock = WeightsLock(directory)
         except FetchError as error:
-            raise flags.ConfigError(str(error)) from error
+            raise ConfigError(str(error)) from error
         for weights in wanted:
             statuses.append(_try_fetch(config, weights, lock))
     print(_table(wanted, statuses, directory))
@@ -136,16 +136,16 @@ def _wanted(
     try:
         wanted = weight_sources.named(names)
     except ValueError as error:
-        raise flags.ConfigError(str(error)) from error
+        raise ConfigError(str(error)) from error
     if not config.from_file:
         return wanted
     if not os.path.isfile(config.from_file):
-        raise flags.ConfigError(
+        raise ConfigError(
             f"--from_file: Expected a file, received {config.from_file}: "
             "there is none."
         )
     if len({weights.name for weights in wanted}) > 1:
-        raise flags.ConfigError(
+        raise ConfigError(
             f"--from_file: Expected one name, received {', '.join(names)}."
         )
     if len(wanted) == 1:
@@ -160,7 +160,7 @@ def _recognized(path: str, candidates: list[WeightFile]) -> WeightFile:
     expected = " or ".join(
         f"{weights.file_name} ({weights.digest})" for weights in candidates
     )
-    raise flags.ConfigError(
+    raise ConfigError(
         f"--from_file: Expected {expected}, received {path}: another file, or "
         "half of one."
     )
@@ -168,7 +168,7 @@ def _recognized(path: str, candidates: list[WeightFile]) -> WeightFile:
 
 def _make_directory(weights_dir: str) -> pathlib.Path:
     if files.is_remote(weights_dir):
-        raise flags.ConfigError(
+        raise ConfigError(
             f"--weights_dir: Expected a local folder, received {weights_dir}."
         )
     problem = ""
@@ -179,7 +179,7 @@ def _make_directory(weights_dir: str) -> pathlib.Path:
     if not problem and not os.access(weights_dir, os.W_OK | os.X_OK):
         problem = os.strerror(errno.EACCES)
     if problem:
-        raise flags.ConfigError(
+        raise ConfigError(
             "--weights_dir: Expected a folder that can be written to, "
             f"received {weights_dir}: {problem}."
         )
@@ -210,7 +210,7 @@ def _table(
     statuses: Sequence[str],
     directory: pathlib.Path,
 ) -> str:
-    rows = [("name", "file", "MB", "flag", "licence", "status")]
+    rows = [("name", "file", "MB", "flag", "license", "status")]
     for weights, status in zip(listed, statuses, strict=True):
         size = "?" if weights.size_mb is None else f"{weights.size_mb:g}"
         path = directory / weights.file_name
@@ -220,7 +220,7 @@ def _table(
                 str(path),
                 size,
                 weights.flags or "-",
-                weights.licence,
+                weights.license,
                 status,
             )
         )
@@ -257,7 +257,7 @@ def main(*names: str) -> int:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.FetchConfig, positional=True)
+    command_line.run(main, flags.FetchConfig, positional=True)
 
 
 if __name__ == "__main__":

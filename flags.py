@@ -15,10 +15,6 @@ from absl import flags
 Config = TypeVar("Config")
 
 
-class ConfigError(ValueError):
-    """Flags that contradict each other or the files that they name."""
-
-
 def _flag(default: Any, help_text: str, **options: Any) -> Any:
     """A field that is a flag; options go to absl's definition."""
     metadata = {"help": help_text, **options}
@@ -181,7 +177,7 @@ class TrainConfig:
     )
 
 
-# Fields of TrainConfig that change nothing of what is learnt.
+# Fields of TrainConfig that change nothing of what is learned.
 BOOKKEEPING = (
     "features_dir",
     "run_dir",
@@ -234,7 +230,7 @@ class EvaluationConfig:
         "",
         "Truth files that name validation and test clips, joined by commas: "
         "truth.json or DCASE's strong labels. Adds Table 3, where and when "
-        "the systems localise.",
+        "the systems localize.",
     )
     dcase_output: str = _flag(
         "",
@@ -349,7 +345,7 @@ class DownloadConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LocalizeConfig:
-    """Which run localises in which part of the videos, and what is written.
+    """Which run localizes in which part of the videos, and what is written.
 
     The recipe of the features comes from the run; only the files of its base
     networks have to be found.
@@ -368,7 +364,7 @@ class LocalizeConfig:
         "predicted, or the best one.",
     )
     start_s: float = _flag(
-        0.0, "Where the section to localise in starts.", lower_bound=0.0
+        0.0, "Where the section to localize in starts.", lower_bound=0.0
     )
     end_s: float = _flag(
         0.0,

@@ -3,7 +3,7 @@ r"""Says what videos show, where it is seen and when it is heard.
     python localize.py VIDEO_OR_FOLDER... --run_dir=runs/a --output_dir=found
 
 Each video gets a folder with the paper's Fig. 3 and Fig. 4 for each predicted
-class, an annotated video, a page to look through it, localisation.json and
+class, an annotated video, a page to look through it, localization.json and
 segments.csv; `index.html` lists all videos. The base networks' weights are
 those of the run, looked for in --weights_dir unless they are named. Videos
 that cannot be used are listed in `failed.csv`; the status is then 1.
@@ -17,29 +17,33 @@ import os
 import sys
 from collections.abc import Sequence
 
-import entry  # isort: skip  # Before what imports TensorFlow.
+from avmil.common.errors import ClipError, ConfigError
+
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-import run_recipe
-import trained_run
-import video_list
-import video_outputs
-from clip_extraction import stage
-from dataset import files
-from dataset.manifest import ManifestRow
-from dataset.progress import Progress
-from dataset.shards import ClipError
-from report import index_page, timeline
-from report.index_page import IndexEntry
-from trained_run import TrainedRun
-from video_localisation import LocalisedVideo, VideoLocaliser
+from avmil.clips.manifest import ManifestEntry
+from avmil.common import files
+from avmil.common.progress import Progress
+from avmil.evaluation import timeline
+from avmil.features.extractor import stage
+from avmil.localization import (
+    run_recipe,
+    trained_run,
+    video_list,
+    video_outputs,
+)
+from avmil.localization.trained_run import TrainedRun
+from avmil.localization.video_localization import LocalizedVideo, VideoLocalizer
+from avmil.report import index_page
+from avmil.report.index_page import IndexEntry
 
 _MOST_LISTED = 3
 _LEAST_UNHEARD_S = 1.0
 _ALL = "all"
 
 
-def localise(config: flags.LocalizeConfig, arguments: Sequence[str]) -> int:
-    """Localises in all videos; returns 1 if one of them failed."""
+def localize(config: flags.LocalizeConfig, arguments: Sequence[str]) -> int:
+    """Localizes in all videos; returns 1 if one of them failed."""
     files.enable_remote(config.run_dir, config.output_dir, *arguments)
     rows = video_list.rows(arguments, config.start_s, config.end_s)
     run = trained_run.load(config.run_dir, config.checkpoint)
@@ -49,14 +53,14 @@ def localise(config: flags.LocalizeConfig, arguments: Sequence[str]) -> int:
         run.recipe, run.system.input, named, config.weights_dir
     )
     _warn_of_thresholds(config.run_dir, run)
-    localiser = VideoLocaliser(run, recipe)
+    localizer = VideoLocalizer(run, recipe)
     files.make_directory(config.output_dir)
     entries, failures = [], []
     with Progress(len(rows), "video") as progress:
         for row in rows:
             try:
                 entries.append(
-                    _localise(row, localiser, run, classes_shown, config)
+                    _localize(row, localizer, run, classes_shown, config)
                 )
             except ClipError as error:
                 failures.append((row, error))
@@ -66,7 +70,7 @@ def localise(config: flags.LocalizeConfig, arguments: Sequence[str]) -> int:
     _write_failed(config.output_dir, failures)
     if len(rows) > 1:
         _write_index(config.output_dir, entries)
-    print(f"{len(rows) - len(failures)} of {len(rows)} videos localised.")
+    print(f"{len(rows) - len(failures)} of {len(rows)} videos localized.")
     return int(bool(failures))
 
 
@@ -80,7 +84,7 @@ def _classes_shown(
         return class_names
     names = tuple(name.strip() for name in asked.split(";") if name.strip())
     if unknown := [name for name in names if name not in class_names]:
-        raise flags.ConfigError(
+        raise ConfigError(
             f"--classes_shown: Expected classes of {'; '.join(class_names)}, "
             f"received {'; '.join(unknown)}."
         )
@@ -103,17 +107,17 @@ def _warn_of_thresholds(run_dir: str, run: TrainedRun) -> None:
         )
 
 
-def _localise(
-    row: ManifestRow,
-    localiser: VideoLocaliser,
+def _localize(
+    row: ManifestEntry,
+    localizer: VideoLocalizer,
     run: TrainedRun,
     classes_shown: tuple[str, ...] | None,
     config: flags.LocalizeConfig,
 ) -> IndexEntry:
-    """Localises in one video, writes its files and prints its labels."""
+    """Localizes in one video, writes its files and prints its labels."""
     directory = files.join(config.output_dir, row.clip_id)
     with video_list.local_row(row) as local:
-        video = localiser(local)
+        video = localizer(local)
         shown = _shown(video, classes_shown)
         with stage("draw"):
             page = video_outputs.write(directory, video, run, shown)
@@ -129,7 +133,7 @@ def _localise(
 
 
 def _shown(
-    video: LocalisedVideo, classes_shown: tuple[str, ...] | None
+    video: LocalizedVideo, classes_shown: tuple[str, ...] | None
 ) -> list[str]:
     """The classes to draw, the best one first."""
     wanted = classes_shown or video.predicted or video.ranked_classes[:1]
@@ -137,13 +141,13 @@ def _shown(
 
 
 def _labels_text(
-    row: ManifestRow,
-    video: LocalisedVideo,
+    row: ManifestEntry,
+    video: LocalizedVideo,
     run: TrainedRun,
     shown: Sequence[str],
 ) -> str:
     """The predicted classes and the best others, with their scores."""
-    clip = video.localisation
+    clip = video.localization
     others = [n for n in video.ranked_classes if n not in video.predicted]
     num_others = max(_MOST_LISTED - len(video.predicted), 0)
     lines = [f"{row.path} ({clip.duration_s:.1f} s) -> {row.clip_id}"]
@@ -162,12 +166,12 @@ def _labels_text(
     return "\n".join(lines)
 
 
-def _failed_entry(row: ManifestRow, error: ClipError) -> IndexEntry:
+def _failed_entry(row: ManifestEntry, error: ClipError) -> IndexEntry:
     return IndexEntry(os.path.basename(row.path), "", (), None, str(error))
 
 
 def _write_failed(
-    output_dir: str, failures: Sequence[tuple[ManifestRow, ClipError]]
+    output_dir: str, failures: Sequence[tuple[ManifestEntry, ClipError]]
 ) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -184,13 +188,13 @@ def _write_index(output_dir: str, entries: Sequence[IndexEntry]) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Reads the flags and localises."""
-    return localise(flags.read(flags.LocalizeConfig), arguments)
+    """Reads the flags and localizes."""
+    return localize(flags.read(flags.LocalizeConfig), arguments)
 
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.LocalizeConfig, positional=True, resumes=False)
+    command_line.run(main, flags.LocalizeConfig, positional=True, resumes=False)
 
 
 if __name__ == "__main__":

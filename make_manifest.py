@@ -14,10 +14,13 @@ import dataclasses
 import os
 import sys
 
-import entry  # isort: skip  # Before what imports TensorFlow.
+from avmil.common.errors import ConfigError
+
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-from dataset import audioset, dcase2017, files, manifest
-from dataset.manifest import SPLITS, ManifestRow
+from avmil.clips import audioset, dcase2017, manifest
+from avmil.clips.manifest import SPLITS, ManifestEntry
+from avmil.common import files
 
 
 def make(config: flags.ManifestConfig) -> None:
@@ -44,19 +47,19 @@ def make(config: flags.ManifestConfig) -> None:
 
 def _refuse_existing(config: flags.ManifestConfig, class_list: str) -> None:
     if not config.output.endswith(".csv"):
-        raise flags.ConfigError(
+        raise ConfigError(
             f"--output: Expected a .csv file, received {config.output}."
         )
     existing = [p for p in (config.output, class_list) if files.exists(p)]
     if existing and not config.overwrite:
-        raise flags.ConfigError(
+        raise ConfigError(
             f"--output: Expected new files, received {' and '.join(existing)}, "
             "which exist. Name another folder, or add --overwrite."
         )
 
 
 def _warnings(
-    class_names: tuple[str, ...], rows: list[ManifestRow]
+    class_names: tuple[str, ...], rows: list[ManifestEntry]
 ) -> list[str]:
     """What makes the manifest unfit for an experiment."""
     found = {row.split for row in rows}
@@ -79,19 +82,19 @@ def _warnings(
 
 def _read(
     config: flags.ManifestConfig,
-) -> tuple[tuple[str, ...], list[ManifestRow]]:
+) -> tuple[tuple[str, ...], list[ManifestEntry]]:
     if config.dataset == "audioset":
         wanted = filter(None, map(str.strip, config.wanted_classes.split(";")))
         return audioset.read(config.lists_dir, wanted, config.val_percent)
     if config.wanted_classes or config.val_percent:
-        raise flags.ConfigError(
+        raise ConfigError(
             "Expected --wanted_classes and --val_percent with "
             f"--dataset=audioset only, received {config.dataset}."
         )
     return dcase2017.read(config.lists_dir)
 
 
-def _counts(class_names: tuple[str, ...], rows: list[ManifestRow]) -> str:
+def _counts(class_names: tuple[str, ...], rows: list[ManifestEntry]) -> str:
     num_clips = collections.Counter(row.split for row in rows)
     num_labels = collections.Counter(
         (label, row.split) for row in rows for label in row.labels
@@ -119,7 +122,7 @@ def main() -> None:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.ManifestConfig)
+    command_line.run(main, flags.ManifestConfig)
 
 
 if __name__ == "__main__":

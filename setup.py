@@ -8,7 +8,7 @@ setuptools.setup(
     name="avmil",
     version="0.1.0",
     description=(
-        "Weakly supervised learning of unsynchronised audio-visual events: "
+        "Weakly supervised learning of unsynchronized audio-visual events: "
         "which event a video shows, where it is seen and when it is heard"
     ),
     long_description=pathlib.Path("README.md").read_text("utf-8"),
@@ -16,35 +16,24 @@ setuptools.setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
-    packages=["dataset", "vggish", "fast_rcnn_features", "model", "report"],
-    package_data={"report": ["templates/*"]},
+    packages=setuptools.find_packages(
+        include=[
+            name + suffix
+            for name in ("avmil", "vggish", "fast_rcnn_features", "model")
+            for suffix in ("", ".*")
+        ]
+    ),
+    package_data={"avmil.report": ["templates/*"]},
     py_modules=[
         "flags",
-        "entry",
-        "clip_extraction",
-        "run_directory",
-        "scoring",
-        "run_scores",
-        "run_fusion",
-        "run_recipe",
-        "trained_run",
-        "training_log",
-        "localisation_evaluation",
-        "video_list",
-        "video_localisation",
-        "video_outputs",
+        "fetch_weights",
+        "make_manifest",
+        "download_clips",
         "extract_features",
         "train",
         "evaluate",
         "localize",
         "demo",
-        "make_manifest",
-        "download_clips",
-        "fetch_weights",
-        "weight_sources",
-        "weights_lock",
-        "downloads",
-        "alexnet_conversion",
     ],
     install_requires=[
         # tensorflow-io has working native operations up to TensorFlow 2.17.

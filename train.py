@@ -17,26 +17,28 @@ import os
 import time
 from collections.abc import Callable
 
-import entry  # isort: skip  # Before what imports TensorFlow.
+from avmil.common.errors import ConfigError, FeaturesError
+
+from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import keras
 import numpy as np
 
 import flags
-import scoring
-from dataset import files, locking
-from dataset.balanced import BalancedSampler
-from dataset.batches import Batch, read_ahead
-from dataset.progress import Progress
-from dataset.records import FeaturesError, FeatureStore
-from dataset.standardisation import fit_bins
+from avmil.common import files, locking
+from avmil.common.progress import Progress
+from avmil.evaluation import metrics, thresholds
+from avmil.features.balanced import BalancedSampler
+from avmil.features.batches import Batch, read_ahead
+from avmil.features.standardization import fit_bins
+from avmil.features.store import FeatureStore
+from avmil.runs import scoring
+from avmil.runs.run_directory import RunDirectory, TrainState
+from avmil.runs.training_log import TrainingLog
 from fast_rcnn_features.weights import load_fc_weights
 from model import systems
-from report import metrics, thresholds
-from run_directory import RunDirectory, TrainState
-from training_log import TrainingLog
 
 # Validation clips whose heat maps TensorBoard shows.
-_LOCALISED_CLIPS = 3
+_LOCALIZED_CLIPS = 3
 
 
 class Trainer:
@@ -70,7 +72,7 @@ class Trainer:
         """
         self._log.config(self._state.step, self._config)
         try:
-            with entry.postponed_interrupt() as interrupted:
+            with command_line.postponed_interrupt() as interrupted:
                 self._train(interrupted)
         finally:
             self._log.close()
@@ -81,7 +83,7 @@ class Trainer:
             config.system, len(self._store.class_names), self._system_config()
         )
         if config.fc_weights:
-            _initialise_fc(system, config.fc_weights)
+            _initialize_fc(system, config.fc_weights)
         system.compile(
             keras.optimizers.Adam(
                 config.learning_rate, epsilon=config.adam_epsilon
@@ -94,8 +96,8 @@ class Trainer:
     def _system_config(self) -> systems.SystemConfig:
         config = self._config
         statistics = {}
-        if systems.needs_standardisation(config.system):
-            print("Fitting the standardisation of the mel bands.")
+        if systems.needs_standardization(config.system):
+            print("Fitting the standardization of the mel bands.")
             with Progress(len(self._store), "clip") as progress:
                 means, stds = fit_bins(self._store, progress.update)
             statistics = {"bin_means": means, "bin_stds": stds}
@@ -118,7 +120,7 @@ class Trainer:
         for variable, value in seeds:
             variable.assign(value)
         if state.step > self._config.steps:
-            raise flags.ConfigError(
+            raise ConfigError(
                 f"--steps: Expected at least the {state.step} steps that "
                 f"{self._config.run_dir} has, received {self._config.steps}."
             )
@@ -167,7 +169,7 @@ class Trainer:
         self._state.step += 1
         loss = float(logs["loss"])
         if not math.isfinite(loss):
-            raise flags.ConfigError(
+            raise ConfigError(
                 f"Expected a finite loss, received {loss} at step "
                 f"{self._state.step}. Try a lower --learning_rate."
             )
@@ -216,23 +218,23 @@ class Trainer:
                 **{f"validation_f1/{name}": f1 for name, f1 in named},
             },
         )
-        self._localise()
+        self._localize()
         if micro.f1 > self._state.best_micro_f1:
             self._state.best_micro_f1 = float(micro.f1)
             self._state.best_step = self._state.step
             self._directory.save("best", self._system, self._state)
 
-    def _localise(self) -> None:
+    def _localize(self) -> None:
         """Shows where and when a few validation clips' first class is found."""
-        labelled = np.flatnonzero(self._validation.labels.any(axis=1))
+        labeled = np.flatnonzero(self._validation.labels.any(axis=1))
         class_names = self._validation.class_names
-        for index in labelled[:_LOCALISED_CLIPS]:
-            localised = scoring.localise(
+        for index in labeled[:_LOCALIZED_CLIPS]:
+            localized = scoring.localize(
                 self._system, self._validation[index], class_names
             )
             label = self._validation.labels[index].argmax()
-            self._log.localisation(
-                self._state.step, localised, class_names[label]
+            self._log.localization(
+                self._state.step, localized, class_names[label]
             )
 
 
@@ -246,15 +248,15 @@ def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
     for split, store in (("train", train), ("val", validation)):
         if not store.labels.any():
             raise FeaturesError(
-                f"Expected labelled clips in {split!r}, received none."
+                f"Expected labeled clips in {split!r}, received none."
             )
     if len(train.class_names) < 2:
         raise FeaturesError(
             "Expected two classes or more: the scores of a clip are divided "
             "by their norm, which leaves 1 or -1 of a single one."
         )
-    if unlabelled := int((train.labels.sum(axis=1) == 0).sum()):
-        print(f"{unlabelled} training clips have no label and are not drawn.")
+    if unlabeled := int((train.labels.sum(axis=1) == 0).sum()):
+        print(f"{unlabeled} training clips have no label and are not drawn.")
 
 
 def _check_inputs(system: keras.Model, store: FeatureStore) -> None:
@@ -272,11 +274,11 @@ def _check_inputs(system: keras.Model, store: FeatureStore) -> None:
             )
 
 
-def _initialise_fc(system: keras.Model, path: str) -> None:
+def _initialize_fc(system: keras.Model, path: str) -> None:
     try:
         systems.set_fc_weights(system, load_fc_weights(path))
     except (ValueError, OSError) as error:
-        raise flags.ConfigError(f"--fc_weights: {error}") from error
+        raise ConfigError(f"--fc_weights: {error}") from error
 
 
 def _dropout_seeds(system: keras.Model) -> list[keras.Variable]:
@@ -299,7 +301,7 @@ def main() -> None:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    entry.run(main, flags.TrainConfig)
+    command_line.run(main, flags.TrainConfig)
 
 
 if __name__ == "__main__":

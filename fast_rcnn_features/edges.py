@@ -41,7 +41,7 @@ def gradient_edges(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Takes the smoothed image gradient as edges; needs no model file.
 
     The magnitude is the alternative given in edgeBoxesImg.m (triangle filter of
-    radius 4, strongest colour channel, divided by its maximum). It replaces
+    radius 4, strongest color channel, divided by its maximum). It replaces
     the structured forest where none is at hand and finds fewer objects.
 
     Args:

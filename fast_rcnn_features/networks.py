@@ -1,8 +1,8 @@
 """The five convolution layers that turn a frame into a feature map.
 
-Both networks have Fast R-CNN's padding (5 around conv1, 1 around the pools), so
-that cell i of the feature map is centred on pixel 16 i of the input: 600 pixels
-give 39 cells, 800 give 51 and 1000 give 64. Sources: Fast R-CNN,
+Both networks have Fast R-CNN's padding (5 around conv1, 1 around the pools),
+so that cell i of the feature map is centered on pixel 16 i of the input: 600
+pixels give 39 cells, 800 give 51 and 1000 give 64. Sources: Fast R-CNN,
 models/CaffeNet/test.prototxt; torchvision, models/alexnet.py.
 """
 
@@ -61,7 +61,7 @@ NAMES = tuple(_LAYERS)
 
 
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides by the energy of the neighbouring channels, as CaffeNet does.
+    """Divides by the energy of the neighboring channels, as CaffeNet does.
 
     x / (1 + 1e-4 / 5 * sum of x**2 over 5 channels) ** 0.75.
 
@@ -74,10 +74,10 @@ class LocalResponseNormalization(keras.layers.Layer):
     def build(self, input_shape) -> None:  # noqa: ANN001, D102
         channel = np.arange(input_shape[-1])
         distance = np.abs(channel[:, None] - channel)
-        self._is_neighbour = (distance <= _LRN_DEPTH_RADIUS).astype("float32")
+        self._is_neighbor = (distance <= _LRN_DEPTH_RADIUS).astype("float32")
 
     def call(self, inputs):  # noqa: ANN001, ANN201, D102
-        energy = ops.matmul(ops.square(inputs), self._is_neighbour)
+        energy = ops.matmul(ops.square(inputs), self._is_neighbor)
         root = ops.rsqrt(_LRN_BIAS + _LRN_ALPHA * energy)
         # s ** -0.75, seven times as fast as ops.power.
         return inputs * root * ops.sqrt(root)

@@ -22,12 +22,12 @@ def prepare_image(
     short_side_px: int = 600,
     long_side_px: int = 1000,
 ) -> tuple[np.ndarray, float]:
-    """Normalises and then resizes a frame as the network was trained.
+    """Normalizes and then resizes a frame as the network was trained.
 
     Args:
         image_rgb: uint8 [H, W, 3].
         network: `"caffenet"` (BGR, mean subtracted) or `"alexnet"` (RGB,
-            standardised).
+            standardized).
         short_side_px: Wanted length of the shorter side.
         long_side_px: Limit of the longer side, which goes first.
 

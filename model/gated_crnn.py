@@ -145,7 +145,7 @@ def build(name: str, num_classes: int, config: GatedCrnnConfig) -> keras.Model:
         `step_scores` [B, N, C], probabilities; N is 30, or 240 with attention.
     """
     log_mel = keras.Input((NUM_FRAMES, NUM_MEL_BINS), name="cvssp_log_mel")
-    steps = _convolutions(_standardised(log_mel, config), config)  # [B, N, 256]
+    steps = _convolutions(_standardized(log_mel, config), config)  # [B, N, 256]
     step_scores = keras.layers.Dense(
         num_classes,
         activation="sigmoid",
@@ -169,18 +169,18 @@ def build(name: str, num_classes: int, config: GatedCrnnConfig) -> keras.Model:
     )
 
 
-def _standardised(
+def _standardized(
     log_mel: keras.KerasTensor, config: GatedCrnnConfig
 ) -> keras.KerasTensor:
     """[B, 240, 64] -> [B, 240, 64, 1]."""
-    standardised = keras.layers.Normalization(
+    standardized = keras.layers.Normalization(
         axis=-1,
         mean=list(config.bin_means),
         variance=[std**2 for std in config.bin_stds],
         dtype="float32",
         name="standardization",
     )(log_mel)
-    return keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardised)
+    return keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardized)
 
 
 def _convolutions(

@@ -86,7 +86,7 @@ class _Scoring(_MaskedLayer):
 
 @keras.saving.register_keras_serializable(package="avmil")
 class TwoStreamScoring(_Scoring):
-    """Classification stream weighted by a localisation stream (section 3.2).
+    """Classification stream weighted by a localization stream (section 3.2).
 
     D = A * softmax over proposals of B; the bag's score is the sum of D over
     proposals. The classification stream has no softmax, since a proposal may
@@ -101,12 +101,12 @@ class TwoStreamScoring(_Scoring):
 
     def __init__(self, num_classes: int, seed: int = 0, **kwargs) -> None:
         super().__init__(num_classes, seed, **kwargs)
-        self.localisation = self._stream("localisation", seed + 1)
+        self.localization = self._stream("localization", seed + 1)
         self.proposal_softmax = ProposalSoftmax(dtype=self.dtype_policy)
 
     def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
         super().build(proposals_shape)
-        self.localisation.build(proposals_shape)
+        self.localization.build(proposals_shape)
 
     def class_scores(self, proposals):  # noqa: ANN001, ANN201
         """Classification stream's output A, `[B, P, C]`."""
@@ -114,7 +114,7 @@ class TwoStreamScoring(_Scoring):
 
     def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
         weights = self.proposal_softmax(
-            self.localisation(proposals), mask=mask
+            self.localization(proposals), mask=mask
         )  # [B, P, C]
         proposal_scores = self.class_scores(proposals) * weights  # [B, P, C]
         return ops.sum(proposal_scores, axis=1), proposal_scores

@@ -18,12 +18,12 @@ class SystemConfig:
 
     Attributes:
         fc_units: Neurons of fc6 and of fc7.
-        audio_units: Neurons of the audio layer that is learnt from scratch.
+        audio_units: Neurons of the audio layer that is learned from scratch.
         dropout: Share of fc6's and fc7's outputs dropped in training.
         seed: Seed of the initial weights and of dropout.
         segment_size: Size D of a segment's embedding.
         bin_means: Mean of each mel band on the training split, for the
-            CVSSP systems; nothing is standardised without it.
+            CVSSP systems; nothing is standardized without it.
         bin_stds: Standard deviation of each mel band there.
     """
 
@@ -52,13 +52,13 @@ class _Composition:
     Attributes:
         visual: Scoring of the bag of regions; None without pictures.
         audio: Scoring of the bag of segments; None without sound.
-        normalised: Whether each modality's scores are l2-normalised.
+        normalized: Whether each modality's scores are l2-normalized.
         loss: Loss over the scores of a clip.
     """
 
     visual: type[keras.layers.Layer] | None = None
     audio: type[keras.layers.Layer] | None = None
-    normalised: bool = True
+    normalized: bool = True
     loss: type[keras.losses.Loss] = keras.losses.Hinge  # Eq. 2
 
 
@@ -72,10 +72,10 @@ _SYSTEMS = {
     # (d): its scores lie in [0, 1], hence the binary log-loss.
     "visual_wsddn": _Composition(
         visual=layers.WsddnScoring,
-        normalised=False,
+        normalized=False,
         loss=keras.losses.BinaryCrossentropy,
     ),
-    # (e): log-sum-exp instead of localisation and sum.
+    # (e): log-sum-exp instead of localization and sum.
     "av_one_stream": _Composition(
         visual=layers.OneStreamScoring, audio=layers.OneStreamScoring
     ),
@@ -111,7 +111,7 @@ def hears(name: str) -> bool:
     return name in _GATED_CRNNS or _SYSTEMS[name].audio is not None
 
 
-def needs_standardisation(name: str) -> bool:
+def needs_standardization(name: str) -> bool:
     """Whether `build` wants the training split's `bin_means`, `bin_stds`."""
     return name in _GATED_CRNNS
 
@@ -171,7 +171,7 @@ def _compose(
             mask=bag["region_mask"],
         )
         inputs |= bag
-        scores.append(_normalised(visual, "visual", parts))
+        scores.append(_normalized(visual, "visual", parts))
     if parts.audio:
         bag = _segment_bag(config)
         scoring = parts.audio(
@@ -182,15 +182,15 @@ def _compose(
             mask=bag["segment_mask"],
         )
         inputs |= bag
-        scores.append(_normalised(audio, "audio", parts))
+        scores.append(_normalized(audio, "audio", parts))
     outputs["scores"] = _added(scores)  # [B, C]
     return keras.Model(inputs, outputs, name=name)
 
 
-def _normalised(
+def _normalized(
     scores: keras.KerasTensor, modality: str, parts: _Composition
 ) -> keras.KerasTensor:
-    if not parts.normalised:
+    if not parts.normalized:
         return scores
     return layers.ScoreNormalization(
         dtype="float32", name=f"{modality}_normalization"
@@ -243,7 +243,7 @@ def _visual_representation(
 def _audio_representation(
     segments: keras.KerasTensor, config: SystemConfig
 ) -> keras.KerasTensor:
-    """The layer learnt from scratch: [B, T, D] -> [B, T, audio_units]."""
+    """The layer learned from scratch: [B, T, D] -> [B, T, audio_units]."""
     return keras.layers.Dense(
         config.audio_units,
         activation="relu",
@@ -257,7 +257,7 @@ def _audio_representation(
 def set_fc_weights(
     model: keras.Model, weights: dict[str, keras.KerasTensor]
 ) -> None:
-    """Initialises fc6 and fc7, for example from CaffeNet.
+    """Initializes fc6 and fc7, for example from CaffeNet.
 
     Args:
         model: A system with a visual module.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataset import shards
-from dataset.clip_features import ClipFeatures
-from dataset.manifest import ManifestRow
-from dataset.shards import ClipError
+from avmil.clips.manifest import ManifestEntry
+from avmil.common.errors import ClipError
+from avmil.features import shards
+from avmil.features.clip_features import ClipFeatures
 
 CLASS_NAMES = ("bus", "siren, loud", "train")
 
@@ -46,10 +46,12 @@ def make_clip(
     )
 
 
-def make_rows(counts: dict[str, int], num_labels: int = 1) -> list[ManifestRow]:
+def make_rows(
+    counts: dict[str, int], num_labels: int = 1
+) -> list[ManifestEntry]:
     """Manifest rows whose labels go round the classes."""
     return [
-        ManifestRow(
+        ManifestEntry(
             clip_id=f"{split}{i:03d}",
             path=f"{split}{i:03d}.mp4",
             labels=tuple(
@@ -69,7 +71,7 @@ def write_features(
     missing: tuple[str, ...] = (),
     shard_size: int = 4,
     segment_size: int = 128,
-) -> list[ManifestRow]:
+) -> list[ManifestEntry]:
     """Writes a complete features directory and returns its rows."""
     rows = make_rows(counts)
     tasks = shards.plan(rows, directory, shard_size)
@@ -77,7 +79,7 @@ def write_features(
         directory, {"made": "up"}, CLASS_NAMES, tasks, shard_size
     )
 
-    def extract_clip(row: ManifestRow) -> ClipFeatures:
+    def extract_clip(row: ManifestEntry) -> ClipFeatures:
         if row.clip_id in missing:
             raise ClipError("decode", "made to fail")
         return make_clip(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from report import chance, evaluation, metrics, paper
-from report.scores import ScoreSet
+from avmil.evaluation import chance, evaluation, metrics, paper
+from avmil.evaluation.scores import ScoreSet
 
 CHANCE = chance.Chance(
     random_mean=metrics.Scores(0.125, 0.0704, 0.5),

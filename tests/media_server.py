@@ -14,14 +14,14 @@ MEDIA_TYPES = {"mp4": "video/mp4", "mpd": "application/dash+xml"}
 
 
 class MediaServer:
-    """Serves bytes under names, by ranges, each as its behaviours tell.
+    """Serves bytes under names, by ranges, each as its behaviors tell.
 
     Attributes:
         contents: Name to bytes.
-        behaviours: Name to what happens at its next requests, one each:
+        behaviors: Name to what happens at its next requests, one each:
             a status, "break" (half of what was promised), "silent" (no
             answer), "slow" (after 0.3 s) or "ok"; afterwards it serves.
-        always: Name to a behaviour for all of its requests.
+        always: Name to a behavior for all of its requests.
         requests: (name, range or "", seconds, headers) of each request.
         base: Address of the server.
         url: Address of an MP4, with {id} in place of its name's stem.
@@ -29,7 +29,7 @@ class MediaServer:
 
     def __init__(self):
         self.contents: dict[str, bytes] = {}
-        self.behaviours = collections.defaultdict(list)
+        self.behaviors = collections.defaultdict(list)
         self.always: dict[str, object] = {}
         self.requests: list[tuple] = []
         self._released = threading.Event()
@@ -64,29 +64,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.media.requests.append(
             (name, wanted, time.monotonic(), dict(self.headers))
         )
-        waiting = self.media.behaviours[name]
-        behaviour = self.media.always.get(name, "ok")
+        waiting = self.media.behaviors[name]
+        behavior = self.media.always.get(name, "ok")
         if waiting:
-            behaviour = waiting.pop(0)
+            behavior = waiting.pop(0)
         if name not in self.media.contents:
-            behaviour = 404
-        if behaviour == "silent":
+            behavior = 404
+        if behavior == "silent":
             self.media._released.wait(20)
             return
-        if behaviour == "slow":
+        if behavior == "slow":
             time.sleep(0.3)
-        if isinstance(behaviour, int):
-            self.send_response(behaviour)
+        if isinstance(behavior, int):
+            self.send_response(behavior)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self._send(name, wanted, behaviour)
+        self._send(name, wanted, behavior)
 
-    def _send(self, name, wanted, behaviour):
+    def _send(self, name, wanted, behavior):
         content = self.media.contents[name]
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
         first, last = 0, len(content) - 1
-        if match and behaviour != "no ranges":
+        if match and behavior != "no ranges":
             first = int(match[1])
             last = min(int(match[2] or last), last)
             self.send_response(206)
@@ -99,11 +99,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(part)))
         self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
-        if behaviour == "break":
+        if behavior == "break":
             part = part[: len(part) // 2]
         with contextlib.suppress(OSError):
             self.wfile.write(part)
-        if behaviour == "break":
+        if behavior == "break":
             with contextlib.suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
 

@@ -29,7 +29,7 @@ def cvssp_log_mel(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     """Log-mel spectrogram of 240 frames, 41.5 ms apart: 10 s.
 
     As in the original, shorter clips are filled up with zeros after the
-    logarithm, far above silence (-18.4), and before any standardisation. The
+    logarithm, far above silence (-18.4), and before any standardization. The
     original stops at a clip under one window (64 ms); here its frames are all
     padding.
 

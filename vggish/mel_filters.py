@@ -115,7 +115,7 @@ def _triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
     Returns:
         [num_bins, num_bands], at most 1, zero outside a triangle.
     """
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    rising = (bins[:, None] - lower) / (centre - lower)
-    falling = (upper - bins[:, None]) / (upper - centre)
+    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - lower) / (center - lower)
+    falling = (upper - bins[:, None]) / (upper - center)
     return np.maximum(0.0, np.minimum(rising, falling))

@@ -32,7 +32,7 @@ def build_vggish(
 
     The random weights are He-normal, which keeps the scale of the signal from
     layer to layer, so that even an untrained network gives embeddings that
-    differ between sounds. The published initialiser (deviation 0.01) would
+    differ between sounds. The published initializer (deviation 0.01) would
     shrink them to almost nothing within nine layers.
 
     Args:

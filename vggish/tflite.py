@@ -35,7 +35,7 @@ def read_constants(content: bytes) -> dict[str, np.ndarray]:
         content: A `.tflite` file.
 
     Returns:
-        float32 arrays; those of int8 are dequantised.
+        float32 arrays; those of int8 are dequantized.
 
     Raises:
         ValueError: if it cannot be read.
@@ -45,7 +45,7 @@ def read_constants(content: bytes) -> dict[str, np.ndarray]:
             raise ValueError("it is no TensorFlow Lite model")
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         return {
-            tensor.name.decode(): _dequantise(tensor, data)
+            tensor.name.decode(): _dequantize(tensor, data)
             for tensor in model.subgraphs[0].tensors
             for data in [model.buffers[tensor.buffer].data]
             if data is not None and tensor.type in _DTYPES
@@ -54,15 +54,15 @@ def read_constants(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"damaged TensorFlow Lite model, {error}") from error
 
 
-def _dequantise(tensor: schema.TensorT, data: np.ndarray) -> np.ndarray:
+def _dequantize(tensor: schema.TensorT, data: np.ndarray) -> np.ndarray:
     """(stored - zero point) * scale, both per tensor or along one axis."""
     stored = data.view(_DTYPES[tensor.type]).reshape(tensor.shape)
-    quantisation = tensor.quantization
+    quantization = tensor.quantization
     values = stored.astype(np.float32)
-    if quantisation is None or quantisation.scale is None:
+    if quantization is None or quantization.scale is None:
         return values
     along_axis = np.ones(values.ndim, int)
-    along_axis[quantisation.quantizedDimension] = -1
-    values -= quantisation.zeroPoint.reshape(along_axis)
-    values *= quantisation.scale.reshape(along_axis)
+    along_axis[quantization.quantizedDimension] = -1
+    values -= quantization.zeroPoint.reshape(along_axis)
+    values *= quantization.scale.reshape(along_axis)
     return values

@@ -88,7 +88,7 @@ def _apply_block(
         convolution = _convolution(
             f"{name}.conv", block.filters, block.kernel, block.stride, seeds
         )
-        return _normalised_relu(convolution, inputs)
+        return _normalized_relu(convolution, inputs)
     depthwise = keras.layers.DepthwiseConv2D(
         block.kernel,
         block.stride,
@@ -105,7 +105,7 @@ def _apply_block(
     pointwise = _convolution(
         f"{name}.pointwise_conv", block.filters, 1, 1, seeds
     )
-    return _normalised_relu(pointwise, _normalised_relu(depthwise, inputs))
+    return _normalized_relu(pointwise, _normalized_relu(depthwise, inputs))
 
 
 def _convolution(
@@ -124,14 +124,14 @@ def _convolution(
     )
 
 
-def _normalised_relu(
+def _normalized_relu(
     convolution: keras.Layer, inputs: keras.KerasTensor
 ) -> keras.KerasTensor:
-    normalisation = keras.layers.BatchNormalization(
+    normalization = keras.layers.BatchNormalization(
         axis=-1,
         epsilon=BATCH_NORM_EPSILON,
         scale=False,
         name=f"{convolution.name}.bn",
     )
     relu = keras.layers.ReLU(name=f"{convolution.name}.relu")
-    return relu(normalisation(convolution(inputs)))
+    return relu(normalization(convolution(inputs)))

@@ -44,8 +44,8 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
     Args:
         model: Network of `vggish.yamnet.build_yamnet`.
         path: `.h5` as the official code saves it, or the `.tflite` file of
-            the same network. The int8 weights of the latter are dequantised;
-            its convolutions contain the batch normalisation, so that the
+            the same network. The int8 weights of the latter are dequantized;
+            its convolutions contain the batch normalization, so that the
             model's becomes an addition.
 
     Raises:
@@ -137,7 +137,7 @@ def _tflite_weight(layer: str, rank: int) -> str:
 
 
 def _folded_statistics(shapes: _Shapes) -> _Values:
-    """Statistics with which batch normalisation only adds beta."""
+    """Statistics with which batch normalization only adds beta."""
     folded = {"moving_mean": 0.0, "moving_variance": 1.0 - BATCH_NORM_EPSILON}
     return {
         name: np.full(shape, folded[statistic], np.float32)

@@ -16,11 +16,12 @@ import pytest
 import download_clips
 import flags
 import make_manifest
-from dataset import downloading
-from dataset.download_failures import DownloadError
-from dataset.manifest import ManifestError, read_class_names, read_manifest
-from dataset.media import decode_clip
-from dataset.video_site import check_is_video
+from avmil.clips import downloading
+from avmil.clips.download_failures import DownloadError
+from avmil.clips.manifest import read_class_names, read_manifest
+from avmil.clips.media import decode_clip
+from avmil.clips.video_site import check_is_video
+from avmil.common.errors import ConfigError, ManifestError
 from tests.command_line import flag_list, run, start
 from tests.media_files import noise, numbered_image, write_clip
 from tests.media_server import MediaServer, allow_only_this_machine
@@ -164,9 +165,9 @@ def test_every_missing_clip_has_its_reason_and_stays_in_the_manifest(
 
 def test_failures_that_pass_are_tried_again_at_once(lists, server, videos):
     page, media = "ok", "ok"
-    server.behaviours[f"{IDS[0]}.mp4"] = [429, 503, page, media]
-    server.behaviours[f"{IDS[1]}.mp4"] = [page, "break", "break", media]
-    server.behaviours[f"{IDS[2]}.mp4"] = [page, 403, page, "slow"]
+    server.behaviors[f"{IDS[0]}.mp4"] = [429, 503, page, media]
+    server.behaviors[f"{IDS[1]}.mp4"] = [page, "break", "break", media]
+    server.behaviors[f"{IDS[2]}.mp4"] = [page, 403, page, "slow"]
     download(lists, server)
     assert missing(lists) == {}
     for row in fetched_rows(lists)[:3]:
@@ -297,20 +298,20 @@ def test_picture_and_sound_behind_two_addresses(lists, server, videos):
     ],
 )
 def test_flags_that_cannot_be_are_refused(lists, server, changes, part):
-    with pytest.raises(flags.ConfigError, match=part):
+    with pytest.raises(ConfigError, match=part):
         download_clips.download(config(lists, server, **changes))
 
 
 def test_cookies_in_another_format_are_refused(lists, server, tmp_path):
     (tmp_path / "cookies.txt").write_text('{"session": "abc"}')
-    with pytest.raises(flags.ConfigError, match="--cookies"):
+    with pytest.raises(ConfigError, match="--cookies"):
         download_clips.download(
             config(lists, server, cookies=str(tmp_path / "cookies.txt"))
         )
 
 
 def test_the_manifests_own_folder_is_refused(lists, server):
-    with pytest.raises(flags.ConfigError, match="would be replaced"):
+    with pytest.raises(ConfigError, match="would be replaced"):
         download_clips.download(
             config(lists, server, clips_dir=f"{lists}/../lists")
         )
@@ -411,9 +412,9 @@ def test_make_manifest_writes_what_the_download_reads(server, tmp_path, capsys):
         output=str(lists / "manifest.csv"),
     )
     before = (lists / "manifest.csv").read_text()
-    with pytest.raises(flags.ConfigError, match="--overwrite"):
+    with pytest.raises(ConfigError, match="--overwrite"):
         make_manifest.make(settings)
-    with pytest.raises(flags.ConfigError, match=r"\.csv file"):
+    with pytest.raises(ConfigError, match=r"\.csv file"):
         make_manifest.make(dataclasses.replace(settings, output=str(lists)))
     assert (lists / "manifest.csv").read_text() == before
     make_manifest.make(dataclasses.replace(settings, overwrite=True))
@@ -424,7 +425,7 @@ def test_make_manifest_writes_what_the_download_reads(server, tmp_path, capsys):
 
 def test_folders_of_others_are_refused(lists, server, tmp_path):
     (tmp_path / "manifest.csv").write_text("mine")
-    with pytest.raises(flags.ConfigError, match="not a download's"):
+    with pytest.raises(ConfigError, match="not a download's"):
         download(lists, server, clips_dir=str(tmp_path))
     assert (tmp_path / "manifest.csv").read_text() == "mine"
 
@@ -486,5 +487,5 @@ def test_bad_lists_leave_nothing_behind(tmp_path):
     with pytest.raises(ManifestError, match=r"testing_set\.csv, line 1"):
         make_manifest.make(settings)
     assert not (tmp_path / "lists").exists()
-    with pytest.raises(flags.ConfigError, match="audioset only"):
+    with pytest.raises(ConfigError, match="audioset only"):
         make_manifest.make(dataclasses.replace(settings, wanted_classes="Car"))

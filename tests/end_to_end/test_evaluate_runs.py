@@ -12,12 +12,13 @@ import pytest
 
 import evaluate
 import flags
-import run_scores
 import train
-from dataset.records import FeatureStore
+from avmil.common.errors import ConfigError
+from avmil.evaluation.scores import ScoreSet
+from avmil.features.store import FeatureStore
+from avmil.runs import run_scores
+from avmil.runs.run_directory import RunDirectory, TrainState
 from model import systems
-from report.scores import ScoreSet
-from run_directory import RunDirectory, TrainState
 from tests.command_line import run
 from tests.feature_files import CLASS_NAMES, write_features
 
@@ -162,7 +163,7 @@ def test_what_makes_no_table_is_refused(runs, name, message):
     make_run(runs / "copy")
     make_run(runs / "broken")
     (runs / "broken" / "scores-val.npz").write_bytes(b"PK")
-    with pytest.raises(flags.ConfigError, match="Expected") as caught:
+    with pytest.raises(ConfigError, match="Expected") as caught:
         evaluate_saved(runs=name.format(runs=runs))
     assert message in str(caught.value)
 
@@ -249,7 +250,7 @@ def test_fusions_of_other_trainings_are_rows_of_their_own(gated):
 def test_the_same_fusion_twice_is_refused(gated):
     for name in ("f0", "f1"):
         evaluate_saved(fuse=f"{gated}/g*", output_dir=f"{gated}/{name}")
-    with pytest.raises(flags.ConfigError, match="both of seed 0\\+1"):
+    with pytest.raises(ConfigError, match="both of seed 0\\+1"):
         evaluate_saved(runs=f"{gated}/f0,{gated}/f1")
 
 
@@ -273,7 +274,7 @@ def test_what_cannot_be_fused_is_refused(gated, values, message):
     make_run(gated / "e", prefix="elsewhere")
     values = {"output_dir": "{runs}/f"} | values
     values = {k: v.format(runs=gated) for k, v in values.items()}
-    with pytest.raises(flags.ConfigError, match="Expected") as caught:
+    with pytest.raises(ConfigError, match="Expected") as caught:
         evaluate_saved(**values)
     assert message in str(caught.value)
     assert not (gated / "f").exists()
@@ -283,12 +284,12 @@ def test_damaged_fusion_is_refused(gated):
     evaluate_saved(fuse=f"{gated}/g*", output_dir=f"{gated}/f")
     for content in ("{}", "[]", "{", '{"system": "x", "members": [1]}'):
         (gated / "f" / "fusion.json").write_text(content)
-        with pytest.raises(flags.ConfigError, match="Expected a fusion that"):
+        with pytest.raises(ConfigError, match="Expected a fusion that"):
             evaluate_saved(run_dir=f"{gated}/f")
 
 
 def test_dcase_file_needs_dcase_clips(runs):
-    with pytest.raises(flags.ConfigError, match="--dcase_output: Expected"):
+    with pytest.raises(ConfigError, match="--dcase_output: Expected"):
         evaluate_saved(run_dir=f"{runs}/d", dcase_output=f"{runs}/out.csv")
 
 
@@ -356,7 +357,7 @@ def test_checkpoint_that_was_not_kept_is_named(kept_run, tmp_path):
     config = flags.EvaluationConfig(
         fuse=f"{kept_run}@10,{kept_run}@15", output_dir=str(tmp_path)
     )
-    with pytest.raises(flags.ConfigError, match="a kept checkpoint of step 15"):
+    with pytest.raises(ConfigError, match="a kept checkpoint of step 15"):
         evaluate.evaluate(config)
 
 

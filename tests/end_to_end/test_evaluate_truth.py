@@ -10,9 +10,10 @@ import pytest
 
 import evaluate
 import flags
-import trained_run
+from avmil.common.errors import ConfigError
+from avmil.localization import trained_run
+from avmil.runs.run_directory import RunDirectory, TrainState
 from model import systems
-from run_directory import RunDirectory, TrainState
 from tests.command_line import run
 from tests.feature_files import CLASS_NAMES, write_features
 
@@ -94,7 +95,7 @@ def test_table_3_from_the_command_line(make_run, truth):
     assert "Table 3a" in (path / "report.html").read_text()
 
 
-def test_saved_scores_are_localised_with_their_own_weights(make_run, truth):
+def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
     path = make_run("a")
     best = RunDirectory(str(path))
     system, state = best.load("last", "av_two_stream")
@@ -107,7 +108,7 @@ def test_saved_scores_are_localised_with_their_own_weights(make_run, truth):
     evaluate.evaluate(config)
     tuned = json.loads((path / "event_thresholds.json").read_text())
     assert tuned["weights"] == {"checkpoint": "best", "step": 7}
-    with pytest.raises(flags.ConfigError, match="those of the best weights, s"):
+    with pytest.raises(ConfigError, match="those of the best weights, s"):
         trained_run.load(str(path), "last")
     run = trained_run.load(str(path), "best")
     assert run.event_thresholds == tuned["thresholds"]
@@ -148,9 +149,7 @@ def test_clips_of_other_data_sets_have_no_dcase_file(make_run, truth, tmp_path):
         truth=truth,
         dcase_events_output=str(tmp_path / "events.txt"),
     )
-    with pytest.raises(
-        flags.ConfigError, match="--dcase_events_output: Expected"
-    ):
+    with pytest.raises(ConfigError, match="--dcase_events_output: Expected"):
         evaluate.evaluate(config)
     assert not (tmp_path / "events.txt").exists()
 
@@ -161,7 +160,7 @@ def test_events_need_a_system_that_hears(make_run, truth, tmp_path):
         truth=truth,
         dcase_events_output=str(tmp_path / "events.txt"),
     )
-    with pytest.raises(flags.ConfigError, match="a system that hears"):
+    with pytest.raises(ConfigError, match="a system that hears"):
         evaluate.evaluate(config)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dataset.records import FeatureStore
+from avmil.features.store import FeatureStore
 from tests.command_line import flag_list, run, start
 from tests.media_files import noise, write_clip
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def drawn_frames(seed):
-    """Boxes of random places and colours on grey: EdgeBoxes finds them."""
+    """Boxes of random places and colors on gray: EdgeBoxes finds them."""
     generator = np.random.default_rng(seed)
     image = np.full((96, 128, 3), 90, np.uint8)
     for _ in range(4):

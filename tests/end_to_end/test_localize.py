@@ -14,12 +14,12 @@ import keras
 import numpy as np
 import pytest
 
-import clip_extraction
 import localize
-import video_outputs
+from avmil.features import extractor
+from avmil.localization import video_outputs
+from avmil.runs.run_directory import RunDirectory, TrainState
 from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
-from run_directory import RunDirectory, TrainState
 from tests.command_line import flag_list, run
 from tests.media_files import noise, write_clip
 
@@ -43,9 +43,7 @@ def make_run(directory, system="av_two_stream", **recipe):
     built.compile(keras.optimizers.Adam(), systems.loss(system))
     files = RunDirectory(str(directory))
     features = {
-        "recipe": clip_extraction.recipe(
-            RecipeConfig(**{**UNTRAINED, **recipe})
-        ),
+        "recipe": extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
         "class_names": list(CLASS_NAMES),
     }
     files.open(TrainConfig(system=system, run_dir=str(directory)), features)
@@ -55,7 +53,7 @@ def make_run(directory, system="av_two_stream", **recipe):
 
 
 def drawn_frames(count, height=96, width=128):
-    """Boxes of random places and colours on grey: EdgeBoxes finds them."""
+    """Boxes of random places and colors on gray: EdgeBoxes finds them."""
     generator = np.random.default_rng(0)
     image = np.full((height, width, 3), 90, np.uint8)
     for _ in range(4):
@@ -82,7 +80,7 @@ def run_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def localised(videos, run_dir, tmp_path_factory):
+def localized(videos, run_dir, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("found")
     output = run(
         "localize.py",
@@ -100,8 +98,8 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_bad_videos_are_listed_with_stage_and_reason(localised, videos):
-    output_dir, output = localised
+def test_bad_videos_are_listed_with_stage_and_reason(localized, videos):
+    output_dir, output = localized
     rows = rows_of(output_dir / "failed.csv")
     assert [(r["clip_id"], r["stage"], r["reason"]) for r in rows] == [
         (
@@ -115,11 +113,11 @@ def test_bad_videos_are_listed_with_stage_and_reason(localised, videos):
     ]
     assert rows[3]["path"] == str(videos / "missing.mp4")
     assert "missing.mp4: decode: missing file" in output
-    assert "2 of 6 videos localised." in output
+    assert "2 of 6 videos localized." in output
 
 
-def test_videos_of_the_same_name_have_folders_of_their_own(localised):
-    output_dir, _ = localised
+def test_videos_of_the_same_name_have_folders_of_their_own(localized):
+    output_dir, _ = localized
     names = sorted(p.name for p in output_dir.iterdir() if p.is_dir())
     assert names == ["good_one", "good_one-2"]
     index = (output_dir / "index.html").read_text()
@@ -127,22 +125,22 @@ def test_videos_of_the_same_name_have_folders_of_their_own(localised):
         assert f"{name}/page.html" in index
 
 
-def test_labels_are_printed_with_scores_and_thresholds(localised):
-    _, output = localised
+def test_labels_are_printed_with_scores_and_thresholds(localized):
+    _, output = localized
     (line,) = {x for x in output.splitlines() if x.startswith("  * bus")}
     assert line.endswith("threshold -100.000")
     assert any(x.startswith("    siren, loud") for x in output.splitlines())
 
 
-def test_files_of_a_video(localised):
-    output_dir, _ = localised
+def test_files_of_a_video(localized):
+    output_dir, _ = localized
     folder = output_dir / "good_one"
     stems = [f"{f}-{c}" for f in ("fig3", "fig4") for c in ("_train_1", "bus")]
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [f"{s}.{x}" for s in stems for x in ("png", "svg")]
-        + ["annotated.mp4", "localisation.json", "page.html", "segments.csv"]
+        + ["annotated.mp4", "localization.json", "page.html", "segments.csv"]
     )
-    content = json.loads((folder / "localisation.json").read_text())
+    content = json.loads((folder / "localization.json").read_text())
     assert content["clip_id"] == "good_one"
     assert content["video"] == "good one.mp4"
     assert content["duration_s"] == pytest.approx(2.0, abs=0.01)
@@ -161,8 +159,8 @@ def test_files_of_a_video(localised):
     assert all(0.5 <= float(row["score"]) <= 1 for row in events)
 
 
-def test_annotated_video_has_every_frame_and_the_sound(localised):
-    output_dir, _ = localised
+def test_annotated_video_has_every_frame_and_the_sound(localized):
+    output_dir, _ = localized
     path = output_dir / "good_one" / "annotated.mp4"
     with av.open(str(path)) as container:
         video, audio = container.streams
@@ -194,7 +192,7 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
     folder = tmp_path / "found" / "good_one"
     assert (folder / "fig4-siren_loud.png").exists()
     assert not (folder / "fig4-bus.png").exists()
-    content = json.loads((folder / "localisation.json").read_text())
+    content = json.loads((folder / "localization.json").read_text())
     assert content["start_s"] == 0.5
     assert content["duration_s"] == pytest.approx(1.0)
     assert content["thresholds"] is None
@@ -233,7 +231,7 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert localize.localise(config, arguments) == 0
+    assert localize.localize(config, arguments) == 0
     with av.open(str(tmp_path / "found/narrow/annotated.mp4")) as container:
         video = container.streams.video[0]
         assert video.width == 480
@@ -258,7 +256,7 @@ def test_what_cannot_be_drawn_ends_no_batch(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
     good = str(videos / "good one.mp4")
-    assert localize.localise(config, [good, good]) == 1
+    assert localize.localize(config, [good, good]) == 1
     (row,) = rows_of(tmp_path / "found" / "failed.csv")
     assert (row["stage"], row["reason"]) == ("draw", "index 3 is out of bounds")
     assert "good_one-2/page.html" in (
@@ -272,11 +270,11 @@ def test_sound_behind_what_a_system_hears_is_noted(tmp_path, capsys):
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert localize.localise(config, [str(long)]) == 0
+    assert localize.localize(config, [str(long)]) == 0
     note = "note: only the first 10.0 s were heard"
     assert capsys.readouterr().out.count(note) == 1
     short = dataclasses.replace(config, end_s=10.5)
-    assert localize.localise(short, [str(long)]) == 0
+    assert localize.localize(short, [str(long)]) == 0
     assert "heard" not in capsys.readouterr().out
 
 

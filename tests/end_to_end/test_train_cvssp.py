@@ -1,4 +1,4 @@
-"""CVSSP's gated CRNN from the command line: standardised, kept, resumed."""
+"""CVSSP's gated CRNN from the command line: standardized, kept, resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import model.systems  # noqa: F401  # Registers the layers for loading.
-from dataset.records import FeatureStore
+from avmil.features.store import FeatureStore
 from tests.checkpoint_files import assert_same_weights, read_weights
 from tests.command_line import flag_list, run
 from tests.feature_files import write_features
@@ -58,7 +58,7 @@ def test_the_last_checkpoints_are_kept(finished_run):
     assert any((first[name] != second[name]).any() for name in first)
 
 
-def test_standardisation_of_the_training_split_is_stored(
+def test_standardization_of_the_training_split_is_stored(
     finished_run, features_dir
 ):
     path = finished_run / "checkpoints" / "last-00000006" / "model.keras"
@@ -66,8 +66,8 @@ def test_standardisation_of_the_training_split_is_stored(
     store = FeatureStore(features_dir, "train")
     frames = np.concatenate([store[i].cvssp_log_mel for i in range(len(store))])
     expected = (frames - frames.mean(axis=0)) / frames.std(axis=0)
-    standardised = np.asarray(layer(frames[np.newaxis]))[0]
-    np.testing.assert_allclose(standardised, expected, atol=1e-4)
+    standardized = np.asarray(layer(frames[np.newaxis]))[0]
+    np.testing.assert_allclose(standardized, expected, atol=1e-4)
 
 
 def test_resumed_training_ends_with_the_same_bits(
@@ -76,7 +76,7 @@ def test_resumed_training_ends_with_the_same_bits(
     run("train.py", *train_flags(features_dir, tmp_path / "g", steps=4))
     output = run("train.py", *train_flags(features_dir, tmp_path / "g"))
     assert "Going on after step 4" in output
-    assert "standardisation" not in output
+    assert "standardization" not in output
     name = "checkpoints/last-00000006"
     assert_same_weights(finished_run / name, tmp_path / "g" / name)
 

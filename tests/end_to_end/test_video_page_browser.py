@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from report import video_page
-from report.clip_localisation import ClipLocalisation
-from report.events import Event
+from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.events import Event
+from avmil.report import video_page
 from tests.browser import chromium
 from tests.media_files import noise, numbered_image, write_clip
 
@@ -35,7 +35,7 @@ def planted():
     siren = np.where(first[:, 0], 0.4 + 0.1 * frames, 0.0)
     dog = np.where(first[:, 0], 0.0, 1.0 - 0.1 * frames)
     ramp = np.linspace(0, 1, 12)
-    return ClipLocalisation(
+    return ClipLocalization(
         clip_id="clip",
         class_names=("dog", "siren"),
         scores=np.array([0.7, 0.6]),
@@ -74,14 +74,14 @@ def show(browser, tmp_path):
     """Opens a page; afterwards, nothing may be in the browser's console."""
 
     def open_page(
-        localisation,
+        localization,
         source,
         events=EVENTS,
         thresholds=THRESHOLDS,
         name="clip.mp4",
     ):
         path = tmp_path / "page.html"
-        page = video_page.render(localisation, thresholds, events, name, source)
+        page = video_page.render(localization, thresholds, events, name, source)
         path.write_text(page, "utf-8")
         browser.get(path.as_uri())
         return browser
@@ -156,7 +156,7 @@ def rect_of(driver, selector):
     return np.array([rect[k] for k in ("left", "top", "width", "height")])
 
 
-def colour(driver, track, x_fraction, y_fraction=0.5):
+def color(driver, track, x_fraction, y_fraction=0.5):
     """Reads a pixel of a track, from a copy as the browser advises."""
     return driver.execute_script(
         "const canvas = document.querySelector(`#${arguments[0]} canvas`);"
@@ -213,16 +213,16 @@ def test_drag_over_the_segments_follows(page):
 def test_heat_maps_are_hot_and_follow_the_class(page):
     # "dog" rises over the segments, "siren" falls.
     black, white = [0, 0, 0, 255], [255, 255, 255, 255]
-    assert colour(page, "segment-track", 0.01) == black
-    assert colour(page, "segment-track", 0.99) == white
+    assert color(page, "segment-track", 0.01) == black
+    assert color(page, "segment-track", 0.99) == white
     # Of "dog", the whole frame (the lower row) scores 1 in the first frame.
-    assert colour(page, "region-track", 0.08, 0.25) == black
-    assert colour(page, "region-track", 0.08, 0.75) == white
+    assert color(page, "region-track", 0.08, 0.25) == black
+    assert color(page, "region-track", 0.08, 0.75) == white
     choose(page, 1)
-    assert colour(page, "segment-track", 0.01) == white
-    assert colour(page, "segment-track", 0.99) == black
-    assert colour(page, "region-track", 0.92, 0.25) == white
-    assert colour(page, "region-track", 0.92, 0.75) == black
+    assert color(page, "segment-track", 0.01) == white
+    assert color(page, "segment-track", 0.99) == black
+    assert color(page, "region-track", 0.92, 0.25) == white
+    assert color(page, "region-track", 0.92, 0.75) == black
 
 
 def test_boxes_follow_the_class(page):
@@ -326,10 +326,10 @@ def test_nothing_stands_for_what_was_not_scored(show, embedded):
     )
     wait(page, "video.readyState >= 2")
     choose(page, 1)  # Its first segment scores highest.
-    assert colour(page, "segment-track", 3.3 / 6) == [0, 0, 0, 255]
-    assert colour(page, "segment-track", 3.4 / 6)[3] == 0
-    assert colour(page, "region-track", 1.9 / 6)[3] == 255
-    assert colour(page, "region-track", 2.1 / 6)[3] == 0
+    assert color(page, "segment-track", 3.3 / 6) == [0, 0, 0, 255]
+    assert color(page, "segment-track", 3.4 / 6)[3] == 0
+    assert color(page, "region-track", 1.9 / 6)[3] == 255
+    assert color(page, "region-track", 2.1 / 6)[3] == 0
     click_at(page, "segment-track", 0.8)
     assert element(page, "tooltip").text == "no segment: not heard"
     assert element(page, "segment-score").text == "at the cursor nothing heard"
@@ -399,7 +399,7 @@ def test_page_fits_a_narrow_window(page):
     wait(page, "document.documentElement.scrollWidth <= 420")
     wait(page, "byId('ruler').children.length < 8")
     choose(page, 1)
-    assert colour(page, "segment-track", 0.01) == [255, 255, 255, 255]
+    assert color(page, "segment-track", 0.01) == [255, 255, 255, 255]
 
 
 def test_nothing_is_requested_and_nothing_may_be(page, browser):
@@ -502,7 +502,7 @@ def test_sound_without_any_picture(show, tmp_path):
 
 
 def test_nothing_at_all_is_still_a_page(show, tmp_path):
-    nothing = ClipLocalisation(
+    nothing = ClipLocalization(
         clip_id="clip",
         class_names=("dog", "siren"),
         scores=np.zeros(2),
@@ -545,7 +545,7 @@ def test_long_video_with_many_classes_stays_quick(show, embedded):
     onsets_s = 0.48 * np.arange(625)
     frames_s = np.arange(300) + 0.5
     names = tuple(f"class {index}" for index in range(17))
-    long = ClipLocalisation(
+    long = ClipLocalization(
         clip_id="clip",
         class_names=names,
         scores=rng.normal(size=17),

@@ -54,7 +54,7 @@ def test_caffenet_pixels_are_blue_green_red_less_mean():
     )
 
 
-def test_alexnet_pixels_are_standardised_red_green_blue():
+def test_alexnet_pixels_are_standardized_red_green_blue():
     frame = np.zeros((2, 2, 3), np.uint8)
     frame[:] = [255, 102, 0]
     image, _ = prepare_image(frame, "alexnet", 2, 2)

@@ -101,7 +101,7 @@ def clip_scores(scores, model, config):
     return (scores * weights).sum(axis=0) / weights.sum(axis=0)
 
 
-def randomised(model, seed=0):
+def randomized(model, seed=0):
     """Gives every weight a value that matters."""
     generator = np.random.default_rng(seed)
     for variable in model.variables:
@@ -123,7 +123,7 @@ def test_forward_pass_against_numpy(attention):
         tuple(generator.uniform(1, 3, 64)),
         seed=3,
     )
-    model = randomised(gated_crnn.build("g", 5, config))
+    model = randomized(gated_crnn.build("g", 5, config))
     log_mel = generator.normal(-5, 3, (1, 240, 64)).astype(np.float32)
 
     outputs = model({"cvssp_log_mel": log_mel})
@@ -211,7 +211,7 @@ def test_saved_and_loaded_it_scores_the_same(name, tmp_path):
     config = systems.SystemConfig(
         bin_means=tuple(range(64)), bin_stds=tuple(range(1, 65))
     )
-    model = randomised(systems.build(name, 4, config))
+    model = randomized(systems.build(name, 4, config))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     log_mel = np.random.default_rng(0).normal(0, 9, (2, 240, 64))

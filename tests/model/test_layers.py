@@ -156,7 +156,7 @@ def test_survives_saving_training_and_mixed_precision(kind, dtype, tmp_path):
     )
 
 
-def test_normalisation_by_hand():
+def test_normalization_by_hand():
     scores = np.array([[3.0, -4.0], [0.0, 0.0]], np.float32)
     np.testing.assert_allclose(
         ScoreNormalization()(scores), [[0.6, -0.8], [0, 0]], atol=1e-6
@@ -166,8 +166,8 @@ def test_normalisation_by_hand():
 def test_scoring_starts_at_the_papers_scale():
     layer = TwoStreamScoring(17, seed=3)
     layer(np.zeros((1, 2, 4096), np.float32))
-    for kernel in (layer.classification.kernel, layer.localisation.kernel):
+    for kernel in (layer.classification.kernel, layer.localization.kernel):
         assert np.std(np.array(kernel)) == pytest.approx(0.01, rel=0.02)
     assert not np.array_equal(
-        layer.classification.kernel, layer.localisation.kernel
+        layer.classification.kernel, layer.localization.kernel
     )

@@ -31,13 +31,13 @@ def softmax(logits, axis):
 def two_streams(proposals, layer):
     """Eq. 1 and what follows it, for one bag."""
     a = linear(proposals, layer.classification)
-    weighted = a * softmax(linear(proposals, layer.localisation), 0)
+    weighted = a * softmax(linear(proposals, layer.localization), 0)
     return weighted.sum(axis=0), weighted
 
 
 def wsddn(proposals, layer):
     a = softmax(linear(proposals, layer.classification), 1)
-    weighted = a * softmax(linear(proposals, layer.localisation), 0)
+    weighted = a * softmax(linear(proposals, layer.localization), 0)
     return weighted.sum(axis=0), weighted
 
 

@@ -7,8 +7,9 @@ import collections
 import numpy as np
 import pytest
 
-from report import dcase_submission, metrics, paper
-from report.events import Event
+from avmil.evaluation import metrics, paper
+from avmil.evaluation.events import Event
+from avmil.report import dcase_submission
 
 CLIP_IDS = ("-JMT0mK0Dbg_30.000_40.000", "3ACjUf9QpAQ_30.000_40.000")
 CLASSES = ("Car", "Air horn, truck horn")

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.colors import to_hex
 from sklearn import metrics
 
-from report import evaluation_figures, figure_style, images
-from report.evaluation_figures import RunOnClass
-from report.figure_style import Style
+from avmil.report import evaluation_figures, figure_style, images
+from avmil.report.evaluation_figures import RunOnClass
+from avmil.report.figure_style import Style
 
 A = Style("(a)", "#0072b2", "o", "-")
 B = Style("(b)", "#d55e00", "s", "--")
@@ -29,8 +29,8 @@ def test_bars_are_as_long_as_the_mean_f1():
     patches = bars().patches
     assert [bar.get_width() for bar in patches] == pytest.approx([0.3, 0.75])
     assert [to_hex(bar.get_facecolor()) for bar in patches] == [
-        A.colour,
-        B.colour,
+        A.color,
+        B.color,
     ]
     assert texts(bars()) == ["F1", "30.0", "75.0"]
     labels = [label.get_text() for label in bars().get_yticklabels()]
@@ -81,7 +81,7 @@ def test_curves_are_those_of_scikit_learn_with_the_tuned_threshold():
         np.testing.assert_array_equal(line.get_xdata(), recall)
         np.testing.assert_array_equal(line.get_ydata(), precision)
         assert line.get_drawstyle() == "steps-post"
-        assert line.get_color() == run.style.colour
+        assert line.get_color() == run.style.color
     points = [(m.get_xdata()[0], m.get_ydata()[0]) for m in lines[2:4]]
     assert points == [(0.3, 0.5), (0.3, 0.6)]
     assert [marker.get_marker() for marker in lines[2:4]] == ["o", "s"]
@@ -94,14 +94,12 @@ def test_chance_is_the_share_of_clips_with_the_class():
     assert line.is_dashed()
 
 
-def test_several_runs_of_a_system_have_thinner_lines_of_one_colour():
+def test_several_runs_of_a_system_have_thinner_lines_of_one_color():
     runs = runs_of(A, A, B)
     lines = evaluation_figures.precision_recall_curves(runs).axes[0].lines[:3]
     widths = [line.get_linewidth() for line in lines]
     assert widths[0] == widths[1] < widths[2]
-    assert [line.get_color() for line in lines] == [
-        r.style.colour for r in runs
-    ]
+    assert [line.get_color() for line in lines] == [r.style.color for r in runs]
 
 
 def test_class_that_no_test_clip_holds_says_so():
@@ -124,7 +122,7 @@ def test_strips_show_clips_with_the_class_above_those_without():
     negatives, positives = strips().lines
     assert sorted(negatives.get_xdata()) == [1, 2]
     assert sorted(positives.get_xdata()) == [3, 5]
-    assert positives.get_color() == A.colour
+    assert positives.get_color() == A.color
     above = dict(zip(positives.get_xdata(), positives.get_ydata(), strict=True))
     below = dict(zip(negatives.get_xdata(), negatives.get_ydata(), strict=True))
     assert 2 > above[3] > below[2] > 1 > above[5] > below[1] > 0
@@ -145,7 +143,7 @@ def test_long_names_of_classes_are_cut():
     assert texts(strips(("x" * 99, "bus"))) == ["x" * 55 + "…", "bus"]
 
 
-def test_legend_key_shows_colour_and_marker():
+def test_legend_key_shows_color_and_marker():
     line, marker = figure_style.legend_key(B).axes[0].lines
-    assert line.get_color() == marker.get_color() == B.colour
+    assert line.get_color() == marker.get_color() == B.color
     assert marker.get_marker() == "s"

@@ -10,9 +10,10 @@ import json
 import numpy as np
 import pytest
 
-from report import aggregation, evaluation, exports
-from report.paper import CLASS_NAMES
-from report.scores import ScoreSet
+from avmil.evaluation import aggregation, evaluation
+from avmil.evaluation.paper import CLASS_NAMES
+from avmil.evaluation.scores import ScoreSet
+from avmil.report import exports
 
 CLASSES = CLASS_NAMES[::-1]
 

@@ -11,13 +11,13 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from report import figures, images
-from report.clip_localisation import ClipLocalisation
+from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.report import figures, images
 
 NAMES = ("bus", "train")
 
 
-def localised(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
+def localized(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
     """Region r of frame f scores 2 f + r for `train`, segment t scores -t."""
     count = num_frames * num_regions
     x1 = np.arange(count) % 5
@@ -27,7 +27,7 @@ def localised(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
     scores[:, 1] = np.arange(count)
     segment_scores = np.zeros((num_segments, 2))
     segment_scores[:, 1] = -np.arange(num_segments)
-    return ClipLocalisation(
+    return ClipLocalization(
         clip_id="clip",
         class_names=NAMES,
         scores=np.array([-0.5, 0.25]),
@@ -59,7 +59,7 @@ def picture_axes(figure):
 
 
 def map_axes(figure):
-    """Axes of the heat maps; the colour bar, the last axes, is none."""
+    """Axes of the heat maps; the color bar, the last axes, is none."""
     return [
         axes
         for axes in figure.axes[:-1]
@@ -81,7 +81,7 @@ def texts(figure):
 
 
 def test_figure_3_shows_scaled_regions_and_segments():
-    figure = figures.figure_3((), localised(), "train")
+    figure = figures.figure_3((), localized(), "train")
     regions, segments = map_axes(figure)
     assert mesh(regions).get_array().tolist() == [[0, 0.2, 0.4, 0.6, 0.8, 1]]
     np.testing.assert_allclose(
@@ -91,13 +91,13 @@ def test_figure_3_shows_scaled_regions_and_segments():
         assert mesh(axes).get_cmap().name == "hot"
         assert mesh(axes).get_clim() == (0, 1)
     # Fig. 3: "black is 0 and white 1".
-    colours = mesh(regions).get_cmap()([0.0, 1.0])
-    assert colours[1].tolist() == [1, 1, 1, 1]
-    assert (colours[0, :3] < 0.05).all()
+    colors = mesh(regions).get_cmap()([0.0, 1.0])
+    assert colors[1].tolist() == [1, 1, 1, 1]
+    assert (colors[0, :3] < 0.05).all()
 
 
 def test_figure_3_marks_time_below_both_maps():
-    regions, segments = map_axes(figures.figure_3((), localised(), "train"))
+    regions, segments = map_axes(figures.figure_3((), localized(), "train"))
     assert regions.get_xlim() == (0, 6)
     labels = [label.get_text() for label in regions.get_xticklabels()]
     assert labels == ["0.5", "1.5", "2.5"]
@@ -107,7 +107,7 @@ def test_figure_3_marks_time_below_both_maps():
 
 
 def test_figure_3_draws_the_best_box_of_the_best_frames_in_green():
-    clip = localised()
+    clip = localized()
     figure = figures.figure_3(frames(clip), clip, "train", max_frames=2)
     pictures = picture_axes(figure)
     assert [axes.images[0].get_array()[0, 0, 0] for axes in pictures] == [1, 2]
@@ -124,15 +124,15 @@ def test_figure_3_draws_the_best_box_of_the_best_frames_in_green():
 
 
 def test_figure_4_box_opacity_is_the_scaled_score():
-    pictures = picture_axes(draw_4(localised()))
+    pictures = picture_axes(draw_4(localized()))
     opacities = [[box.get_alpha() for box in boxes(a)] for a in pictures]
     assert opacities == [[0, 0.2], [0.4, 0.6], [0.8, 1]]
-    colour = boxes(pictures[0])[0].get_edgecolor()
-    assert to_rgb(colour) == (1, 1, 0)
+    color = boxes(pictures[0])[0].get_edgecolor()
+    assert to_rgb(color) == (1, 1, 0)
 
 
 def test_figure_4_leads_frames_to_their_instant():
-    figure = draw_4(localised())
+    figure = draw_4(localized())
     (segments,) = map_axes(figure)
     assert segments.get_xlim() == (0, 3)
     lines = [a for a in figure.artists if isinstance(a, ConnectionPatch)]
@@ -140,7 +140,7 @@ def test_figure_4_leads_frames_to_their_instant():
 
 
 def test_figure_4_shows_the_best_frame_of_each_part():
-    clip = localised(num_frames=60)
+    clip = localized(num_frames=60)
     clip.region_scores[2 * 33, 1] = 1000
     figure = draw_4(clip)
     shown = [a.images[0].get_array()[0, 0, 0] for a in picture_axes(figure)]
@@ -150,7 +150,7 @@ def test_figure_4_shows_the_best_frame_of_each_part():
 
 
 def test_what_was_not_scored_is_hatched():
-    clip = localised(num_segments=2)  # They end at 1.44 s of 3 s.
+    clip = localized(num_segments=2)  # They end at 1.44 s of 3 s.
     (_, segments), (over_time,) = (
         map_axes(figures.figure_3((), clip, "train")),
         map_axes(draw_4(clip)),
@@ -164,7 +164,7 @@ def test_what_was_not_scored_is_hatched():
 
 def test_frames_of_unheard_sound_are_not_its_best_ones():
     # The segments end at 1.44 s, the last one scores highest.
-    clip = localised(num_regions=0, num_segments=2)
+    clip = localized(num_regions=0, num_segments=2)
     clip.segment_scores[:, 1] = [0, 1]
     figure = figures.figure_3(frames(clip), clip, "train")
     shown = [a.images[0].get_array()[0, 0, 0] for a in picture_axes(figure)]
@@ -172,7 +172,7 @@ def test_frames_of_unheard_sound_are_not_its_best_ones():
 
 
 def test_frames_may_be_smaller_than_the_video():
-    clip = localised()
+    clip = localized()
     small = [frame[::2, ::2] for frame in frames(clip)]
     figure = figures.figure_3(small, clip, "train")
     image = picture_axes(figure)[0].images[0]
@@ -180,7 +180,7 @@ def test_frames_may_be_smaller_than_the_video():
 
 
 def test_without_regions_frames_follow_the_segments():
-    clip = localised(num_regions=0)
+    clip = localized(num_regions=0)
     figure = figures.figure_3(frames(clip), clip, "train", max_frames=1)
     (axes,) = picture_axes(figure)
     assert axes.images[0].get_array()[0, 0, 0] == 0  # Segment 0 is the best.
@@ -190,7 +190,7 @@ def test_without_regions_frames_follow_the_segments():
 
 
 def test_without_segments_figure_4_shows_the_regions_over_time():
-    clip = localised(num_segments=0)
+    clip = localized(num_segments=0)
     (axes,) = map_axes(draw_4(clip))
     np.testing.assert_allclose(mesh(axes).get_array(), [[0.2, 0.6, 1]])
     assert axes.get_xlim() == (0, 3)
@@ -198,12 +198,12 @@ def test_without_segments_figure_4_shows_the_regions_over_time():
 
 
 def test_without_anything_the_title_remains():
-    clip = localised(num_regions=0, num_segments=0)
+    clip = localized(num_regions=0, num_segments=0)
     assert texts(figures.heat_maps(clip, "bus"))[0] == "bus"
 
 
 def test_heat_maps_need_no_frames():
-    figure = figures.heat_maps(localised(), "train", 0.5)
+    figure = figures.heat_maps(localized(), "train", 0.5)
     assert len(map_axes(figure)) == 2
     assert not picture_axes(figure)
 
@@ -217,7 +217,7 @@ def test_heat_maps_need_no_frames():
     ],
 )
 def test_title_has_class_and_score(threshold, expected):
-    figure = figures.heat_maps(localised(), "train", threshold)
+    figure = figures.heat_maps(localized(), "train", threshold)
     assert texts(figure) == ["train", expected]
 
 
@@ -225,7 +225,7 @@ def test_title_has_class_and_score(threshold, expected):
     "name", [r"a$b_c^{$\frac", "$x$", "Air horn, truck horn " * 12, "n" * 300]
 )
 def test_any_class_name_is_drawn_as_it_is(name):
-    clip = localised()
+    clip = localized()
     object.__setattr__(clip, "class_names", ("bus", name))
     figure = draw_4(clip, name)
     title = figure.texts[0]
@@ -243,7 +243,7 @@ def test_any_class_name_is_drawn_as_it_is(name):
 def test_frames_lie_inside_beside_each_other_and_above_the_maps(
     num_frames, size_px
 ):
-    clip = localised(num_frames, size_px=size_px)
+    clip = localized(num_frames, size_px=size_px)
     for figure in (
         figures.figure_3(frames(clip), clip, "train"),
         draw_4(clip),
@@ -262,7 +262,7 @@ def test_frames_lie_inside_beside_each_other_and_above_the_maps(
 
 
 def test_too_few_frames_are_refused():
-    clip = localised()
+    clip = localized()
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
         figures.figure_3(frames(clip)[:2], clip, "train")
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
@@ -270,7 +270,7 @@ def test_too_few_frames_are_refused():
 
 
 def test_control_characters_are_drawn():
-    clip = localised()
+    clip = localized()
     name = "bell \x07\x00\x1b[0m"
     object.__setattr__(clip, "class_names", ("bus", name))
     figure = draw_4(clip, name)
@@ -280,7 +280,7 @@ def test_control_characters_are_drawn():
 
 def test_pyplot_is_not_touched():
     with matplotlib.rc_context():
-        images.to_png(draw_4(localised()), 50)
+        images.to_png(draw_4(localized()), 50)
     from matplotlib import _pylab_helpers
 
     assert not _pylab_helpers.Gcf.figs

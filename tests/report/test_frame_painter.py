@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from report.clip_localisation import ClipLocalisation
-from report.frame_painter import COLOURS_RGB, FramePainter, even_size_px
+from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.report.frame_painter import COLORS_RGB, FramePainter, even_size_px
 
-YELLOW, CYAN, _ = COLOURS_RGB
+YELLOW, CYAN, _ = COLORS_RGB
 SIZE_PX = (480, 320)
 
 
-def localised(names=("bus", "train"), num_segments=4):
+def localized(names=("bus", "train"), num_segments=4):
     """Two frames; `train` scores 1 and 0.5 in the first, 0 in the second."""
     onsets_s = 0.48 * np.arange(num_segments)
     region_scores = np.zeros((3, len(names)))
     region_scores[:, 1] = [1, 0.5, 0]
     region_scores[:, 0] = [0, 0, 1]
-    return ClipLocalisation(
+    return ClipLocalization(
         clip_id="clip",
         class_names=tuple(names),
         scores=np.arange(len(names), dtype=float),
@@ -35,9 +35,9 @@ def localised(names=("bus", "train"), num_segments=4):
     )
 
 
-def paint(time_s=0.5, shown=("train",), grey=0, size_px=SIZE_PX, **changes):
-    painter = FramePainter(localised(**changes), shown, size_px)
-    image = np.full((size_px[1], size_px[0], 3), grey, np.uint8)
+def paint(time_s=0.5, shown=("train",), gray=0, size_px=SIZE_PX, **changes):
+    painter = FramePainter(localized(**changes), shown, size_px)
+    image = np.full((size_px[1], size_px[0], 3), gray, np.uint8)
     painted = painter(image, time_s)
     assert painted.shape == (painter.size_px[1], painter.size_px[0], 3)
     assert painted.dtype == np.uint8
@@ -54,14 +54,14 @@ def test_box_of_score_1_is_opaque_on_its_border():
 
 
 def test_opacity_is_the_scaled_score():
-    _, painted = paint(grey=100)
-    # Half yellow, half grey.
+    _, painted = paint(gray=100)
+    # Half yellow, half gray.
     assert painted[250, 300].tolist() == [178, 178, 50]
     assert painted[250, 399].tolist() == [178, 178, 50]
 
 
 def test_corners_are_blended_once():
-    _, painted = paint(grey=100)
+    _, painted = paint(gray=100)
     assert painted[299, 399].tolist() == [178, 178, 50]
 
 
@@ -71,7 +71,7 @@ def test_boxes_are_shown_in_their_second_only():
     assert not painted[200:300, 20:120].any()  # Scores 0: not visible.
 
 
-def test_second_class_has_a_colour_of_its_own():
+def test_second_class_has_a_color_of_its_own():
     _, painted = paint(1.2, shown=("train", "bus"))
     assert painted[250, 20].tolist() == list(CYAN)
 
@@ -82,7 +82,7 @@ def test_of_a_second_class_only_the_best_box_is_shown():
     assert not painted[250, 300].any()
 
 
-def test_best_box_is_labelled_above_it():
+def test_best_box_is_labeled_above_it():
     _, painted = paint()
     label = painted[88:98, 104:120]
     assert (label == YELLOW).all(axis=-1).any()  # Background of the name,
@@ -139,7 +139,7 @@ def test_pictures_have_an_even_size(size_px, expected):
 
 @pytest.mark.parametrize("size_px", [(64, 1600), (1, 1080), (100, 1600)])
 def test_black_lies_beside_narrow_pictures(size_px):
-    painter, painted = paint(size_px=size_px, grey=100)
+    painter, painted = paint(size_px=size_px, gray=100)
     picture_px, height_px = painter.picture_px
     assert picture_px < 200
     assert painter.size_px[0] == 480
@@ -178,8 +178,8 @@ def test_frames_that_change_their_size_are_fitted():
 
 
 def test_without_regions_or_segments_frames_are_painted():
-    clip = localised(num_segments=0)
-    empty = ClipLocalisation(
+    clip = localized(num_segments=0)
+    empty = ClipLocalization(
         **{
             **vars(clip),
             "boxes": np.zeros((0, 4)),
@@ -200,4 +200,4 @@ def test_names_of_any_kind_are_drawn():
 @pytest.mark.parametrize("shown", [(), ("bus",) * 4])
 def test_one_to_three_classes(shown):
     with pytest.raises(ValueError, match="1 to 3 classes"):
-        FramePainter(localised(), shown, SIZE_PX)
+        FramePainter(localized(), shown, SIZE_PX)

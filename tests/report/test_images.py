@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from report import images
+from avmil.report import images
 
 
-def draw(text="text", colour=images.INK):
+def draw(text="text", color=images.INK):
     figure = Figure(figsize=(2, 1))
     axes = figure.add_axes((0.2, 0.2, 0.7, 0.7))
-    axes.plot([0, 0.123456, 1], [1, 0.4, 0], "o-", color=colour)
+    axes.plot([0, 0.123456, 1], [1, 0.4, 0], "o-", color=color)
     axes.set_title(text, parse_math=False)
     return figure
 
@@ -42,17 +42,17 @@ def test_svg_is_an_element_without_style_or_metadata():
 
 
 def test_what_styles_said_is_said_by_attributes():
-    root = ElementTree.fromstring(images.to_svg(draw(colour="#0072b2")))
+    root = ElementTree.fromstring(images.to_svg(draw(color="#0072b2")))
     (line,) = (e for e in root.iter() if e.get("stroke-width") == "1.5")
     assert line.get("stroke") == "#0072b2"
     assert line.get("fill") == "none"
 
 
-def test_ink_takes_the_colour_of_the_page():
+def test_ink_takes_the_color_of_the_page():
     svg = images.to_svg(draw())
     assert images.INK not in svg
     assert 'stroke="currentColor"' in svg
-    assert "currentColor" not in images.to_svg(draw(colour="#0072b2"))
+    assert "currentColor" not in images.to_svg(draw(color="#0072b2"))
 
 
 def test_names_are_unlike_those_of_other_figures_and_all_are_found():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from report import index_page
-from report.index_page import IndexEntry
+from avmil.report import index_page
+from avmil.report.index_page import IndexEntry
 
 GOOD = IndexEntry("street.mp4", "street.html", ("dog", "siren"), b"jpeg", None)
 SILENT = IndexEntry("dull.mp4", "pages/dull #1.html", (), None, None)
@@ -22,7 +22,7 @@ def test_videos_have_thumbnail_labels_and_link():
     ]
     assert page.count("no picture") == 1
     assert page.count("no class") == 1
-    assert "2 localised" in page
+    assert "2 localized" in page
     assert "Failed" not in page
 
 
@@ -35,7 +35,7 @@ def test_failures_come_last_with_their_reason_and_without_link():
 
 
 def test_no_videos_make_a_page_too():
-    assert "0 localised" in index_page.render([])
+    assert "0 localized" in index_page.render([])
 
 
 def test_outside_text_never_becomes_markup():

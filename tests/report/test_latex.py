@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from report import aggregation, latex, paper, tables
-from report.rendering import ColumnGroup, Table
+from avmil.evaluation import aggregation, paper
+from avmil.report import latex, tables
+from avmil.report.rendering import ColumnGroup, Table
 from tests.made_results import result_of
 
 TABLE = Table(

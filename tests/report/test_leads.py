@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from report import aggregation, leads, metrics
+from avmil.evaluation import aggregation, metrics
+from avmil.report import leads
 from tests.made_results import result_of
 
 

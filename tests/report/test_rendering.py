@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from report.rendering import ColumnGroup, Table
+from avmil.report.rendering import ColumnGroup, Table
 
 TABLE = Table(
     "Table 0. Fruit",

@@ -9,10 +9,11 @@ import types
 import numpy as np
 import pytest
 
-from report import evaluation, figure_style, paper, report_page
-from report.aggregation import Row, rows
-from report.rendering import ColumnGroup, Table
-from report.scores import ScoreSet
+from avmil.evaluation import evaluation, paper
+from avmil.evaluation.aggregation import Row, rows
+from avmil.evaluation.scores import ScoreSet
+from avmil.report import figure_style, report_page
+from avmil.report.rendering import ColumnGroup, Table
 
 CLASSES = ("horn", "<script>alert(1)</script>", "a & b")
 TABLE = Table(
@@ -171,7 +172,7 @@ def test_styles_are_distinct_and_name_rows_as_the_paper_does():
     found = figure_style.styles(rows(results))
     assert [style.label for style in found] == ["(a)", "(d)", "(1)", "(2)"]
     many = [types.SimpleNamespace(system=str(index)) for index in range(42)]
-    looks = {(s.colour, s.marker) for s in figure_style.styles(many)}
+    looks = {(s.color, s.marker) for s in figure_style.styles(many)}
     assert len(looks) == 42
 
 

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from report import strips
-from report.class_localisation import ClassLocalisation
-from report.strips import Strips
-from tests.localised_clips import CLASS_NAMES, make_clip
+from avmil.evaluation.class_localization import ClassLocalization
+from avmil.report import strips
+from avmil.report.strips import Strips
+from tests.localized_clips import CLASS_NAMES, make_clip
 
 RED = (255, 0, 0)
 CURSOR = [64, 224, 255]
@@ -20,7 +20,7 @@ def render(width_px, num_classes=1, **changes):
     values = {"segment_scores": [[0, 0], [1, 1], [2, 2], [3, 3]], **changes}
     clip = make_clip(**values)
     names = itertools.islice(itertools.cycle(CLASS_NAMES), num_classes)
-    classes = [ClassLocalisation(clip, name) for name in names]
+    classes = [ClassLocalization(clip, name) for name in names]
     return strips.render(classes, [RED] * num_classes, width_px)
 
 
@@ -42,13 +42,13 @@ def test_image_has_the_size_of_its_canvas(width_px, num_classes):
     assert height_px % 2 == 0
 
 
-def test_what_was_not_heard_is_of_no_colour_of_the_map():
+def test_what_was_not_heard_is_of_no_color_of_the_map():
     below = render(640, duration_s=8.0)  # The segments end at 4 s.
     row = below.image_rgb[below.bottom_px - 8].astype(int)
     middle = below.cursor_px(4.0)
     assert (row[middle - 8 : middle - 3] > 250).all()  # The highest score.
     unheard = row[middle + 3 : round(below.right_px) - 3]
-    assert np.ptp(unheard, axis=1).max() == 0  # Greys.
+    assert np.ptp(unheard, axis=1).max() == 0  # Grays.
     assert unheard.min() > 100
     assert unheard.max() < 230
 

@@ -8,9 +8,13 @@ import json
 import numpy as np
 import pytest
 
-from report import localisation_exports, table_3
-from report.localisation import LocalisationResult
-from report.localisation_measures import AudioScores, Bounds, VisualScores
+from avmil.evaluation.localization import LocalizationResult
+from avmil.evaluation.localization_measures import (
+    AudioScores,
+    Bounds,
+    VisualScores,
+)
+from avmil.report import localization_exports, table_3
 
 # Of the 4 pairs that are seen one is visible in no sampled frame.
 AUDIO_PAIRS = {"all": 5, "only heard": 3}
@@ -54,7 +58,7 @@ def result_of(system="av_two_stream", run_name="a", **changes):
         "visual_by_class": np.array([0.7, 0]),
         "bounds": {"all": Bounds(0.95, 0.85)},
     }
-    return LocalisationResult(**(fields | changes))
+    return LocalizationResult(**(fields | changes))
 
 
 def deaf(**changes):
@@ -229,7 +233,7 @@ def test_clips_left_out_are_told():
 
 
 def test_dictionary_is_json_without_nan():
-    content = localisation_exports.to_dict(result_of())
+    content = localization_exports.to_dict(result_of())
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["audio"]["all"]["f1"] == 0.5
     assert content["proposals"]["all"] == {"corloc": 0.95, "recall": 0.85}
@@ -243,7 +247,7 @@ def test_dictionary_is_json_without_nan():
 
 
 def test_csv_has_a_row_for_each_figure():
-    rows = localisation_exports.table_3_csv([deaf(), result_of()]).splitlines()
+    rows = localization_exports.table_3_csv([deaf(), result_of()]).splitlines()
     assert rows[0] == "system,run_name,field,pairs,figure,value,chance"
     assert rows[1] == "av_two_stream,a,audio,all,f1,0.5000,0.1000"
     assert len(rows) == 1 + 3 + 3 + 4 + 4

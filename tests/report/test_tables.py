@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from report import aggregation, metrics, paper, tables
+from avmil.evaluation import aggregation, metrics, paper
+from avmil.report import tables
 from tests.made_results import CHANCE, result_of
 
 

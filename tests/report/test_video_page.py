@@ -12,15 +12,15 @@ import re
 import numpy as np
 import pytest
 
-from report import video_page
-from report.clip_localisation import ClipLocalisation, scaled
-from report.events import Event
+from avmil.evaluation.clip_localization import ClipLocalization, scaled
+from avmil.evaluation.events import Event
+from avmil.report import video_page
 
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
 HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
 
 
-def localised(
+def localized(
     class_names=("dog", "siren", "train"),
     num_frames=3,
     per_frame=2,
@@ -31,7 +31,7 @@ def localised(
     corners = rng.integers(0, 100, (num_frames * per_frame, 2))
     onsets_s = 0.48 * np.arange(num_segments)
     num_classes = len(class_names)
-    return ClipLocalisation(
+    return ClipLocalization(
         clip_id="clip",
         class_names=tuple(class_names),
         scores=np.linspace(0.1, 0.9, num_classes),
@@ -48,10 +48,10 @@ def localised(
     )
 
 
-def render(localisation, thresholds=None, events=(), **changes):
+def render(localization, thresholds=None, events=(), **changes):
     values = {"video_name": "street.mp4", "video_source": "street.mp4"}
     return video_page.render(
-        localisation, thresholds, events, **(values | changes)
+        localization, thresholds, events, **(values | changes)
     )
 
 
@@ -87,18 +87,18 @@ def policy_of(page):
 
 
 def test_data_gives_the_arrays_back():
-    localisation = localised()
-    data = data_of(render(localisation))
+    localization = localized()
+    data = data_of(render(localization))
     order = [2, 1, 0]  # By score, from high to low.
     for kind in ("region", "segment"):
-        scores = getattr(localisation, f"{kind}_scores")[:, order]
+        scores = getattr(localization, f"{kind}_scores")[:, order]
         steps = np.array(data[f"{kind}s"]["steps"])  # [C, P]
         low, high = np.array(data[f"{kind}s"]["range"]).T
         expected = np.stack([scaled(column) for column in scores.T])
         np.testing.assert_allclose(steps / 1000, expected, atol=5.01e-4)
         back = low[:, None] + steps / 1000 * (high - low)[:, None]
         np.testing.assert_allclose(back.T, scores, atol=5e-6)
-    np.testing.assert_array_equal(data["regions"]["boxes"], localisation.boxes)
+    np.testing.assert_array_equal(data["regions"]["boxes"], localization.boxes)
     assert data["regions"]["frames"] == [0, 0, 1, 1, 2, 2]
     assert data["frames"]["times_s"] == [0.5, 1.5, 2.5]
     assert data["segments"]["times_s"][1] == [0.48, 1.44]
@@ -107,30 +107,30 @@ def test_data_gives_the_arrays_back():
 
 
 def test_each_instant_belongs_to_the_nearest_frame_and_segment():
-    data = data_of(render(localised(num_frames=3, num_segments=3)))
+    data = data_of(render(localized(num_frames=3, num_segments=3)))
     assert data["frames"]["edges_s"] == [0, 1, 2, 3]
     # Middles at 0.48, 0.96 and 1.44 s.
     assert data["segments"]["edges_s"] == [0, 0.72, 1.2, 1.92]
 
 
 def test_segments_behind_the_end_get_no_time():
-    data = data_of(render(localised(num_frames=1, num_segments=4)))
+    data = data_of(render(localized(num_frames=1, num_segments=4)))
     assert data["segments"]["edges_s"] == [0, 0.72, 1, 1, 1]
 
 
 def test_frames_without_regions_keep_their_place():
-    localisation = dataclasses.replace(
-        localised(per_frame=1),
+    localization = dataclasses.replace(
+        localized(per_frame=1),
         region_times_s=np.float32([0.5, 2.5, 2.5]),
     )
-    assert data_of(render(localisation))["regions"]["frames"] == [0, 2, 2]
+    assert data_of(render(localization))["regions"]["frames"] == [0, 2, 2]
 
 
 def test_hop_is_that_of_the_segments():
-    localisation = localised()
-    assert data_of(render(localisation))["hop_s"] == 0.48
+    localization = localized()
+    assert data_of(render(localization))["hop_s"] == 0.48
     halved = dataclasses.replace(
-        localisation, segment_times_s=localisation.segment_times_s / 2
+        localization, segment_times_s=localization.segment_times_s / 2
     )
     assert data_of(render(halved))["hop_s"] == 0.24
 
@@ -148,10 +148,10 @@ def test_hop_is_that_of_the_segments():
     ],
 )
 def test_modalities_may_be_missing(sizes):
-    localisation = localised(**sizes)
-    data = data_of(render(localisation))
-    assert len(data["regions"]["boxes"]) == len(localisation.boxes)
-    num_segments = len(localisation.segment_times_s)
+    localization = localized(**sizes)
+    data = data_of(render(localization))
+    assert len(data["regions"]["boxes"]) == len(localization.boxes)
+    num_segments = len(localization.segment_times_s)
     assert len(data["segments"]["times_s"]) == num_segments
     assert data["hop_s"] == 0.48
 
@@ -159,7 +159,7 @@ def test_modalities_may_be_missing(sizes):
 def test_predicted_classes_come_first_and_are_marked():
     thresholds = {"dog": 0.05, "siren": 0.6, "train": 0.9}
     # Scores 0.1, 0.5 and 0.9: only dog exceeds its threshold.
-    page = render(localised(), thresholds)
+    page = render(localized(), thresholds)
     names = re.findall(r'class="name">([a-z]+)', page)
     assert names == ["dog", "train", "siren"]
     assert page.count('class="mark"') == 1
@@ -169,7 +169,7 @@ def test_predicted_classes_come_first_and_are_marked():
 
 
 def test_without_thresholds_nothing_is_called_predicted():
-    page = render(localised())
+    page = render(localized())
     assert 'class="mark"' not in page
     assert 'class="chip"' not in page
     assert 'class="threshold"' not in page
@@ -182,7 +182,7 @@ def test_events_are_listed_by_onset_with_the_place_of_their_class():
         Event("clip", "dog", 1.44, 2.4),
         Event("clip", "train", 0.48, 1.44),
     ]
-    page = render(localised(), None, events)
+    page = render(localized(), None, events)
     buttons = [
         (button["data-class"], button["data-onset"], button["data-offset"])
         for button in Elements(page).attributes("button")
@@ -194,7 +194,7 @@ def test_events_are_listed_by_onset_with_the_place_of_their_class():
 def test_outside_text_never_becomes_markup():
     names = (HOSTILE_CLASS, "a & b", "c")
     page = render(
-        localised(names),
+        localized(names),
         dict.fromkeys(names, 0.0),
         [Event("clip", HOSTILE_CLASS, 0.0, 1.0)],
         video_name=HOSTILE_NAME,
@@ -209,7 +209,7 @@ def test_outside_text_never_becomes_markup():
 
 
 def test_policy_runs_only_the_pages_own_code():
-    page = render(localised())
+    page = render(localized())
     policy = policy_of(page)
     assert policy["default-src"] == "'none'"
     for directive, tag in (("script-src", "script"), ("style-src", "style")):
@@ -223,22 +223,22 @@ def test_policy_runs_only_the_pages_own_code():
 
 
 def test_policy_allows_the_video_where_it_is():
-    linked = render(localised())
+    linked = render(localized())
     assert policy_of(linked)["media-src"] == "'self' file:"
-    embedded = render(localised(), video_source="data:video/mp4;base64,AAAA")
+    embedded = render(localized(), video_source="data:video/mp4;base64,AAAA")
     assert policy_of(embedded)["media-src"] == "data:"
     (video,) = Elements(embedded).attributes("video")
     assert video["src"] == "data:video/mp4;base64,AAAA"
 
 
 def test_file_names_become_addresses():
-    page = render(localised(), video_source="videos/a b#1?é%.mp4")
+    page = render(localized(), video_source="videos/a b#1?é%.mp4")
     (video,) = Elements(page).attributes("video")
     assert video["src"] == "videos/a%20b%231%3F%C3%A9%25.mp4"
 
 
 def test_poster_is_inside():
-    page = render(localised(), poster_jpeg=b"\xff\xd8picture")
+    page = render(localized(), poster_jpeg=b"\xff\xd8picture")
     (video,) = Elements(page).attributes("video")
     kind, content = video["poster"].split(",")
     assert kind == "data:image/jpeg;base64"
@@ -247,27 +247,27 @@ def test_poster_is_inside():
 
 def test_long_video_stays_small():
     names = [f"class {index}" for index in range(17)]
-    localisation = localised(names, 300, per_frame=10, num_segments=625)
-    assert len(render(localisation)) < 400_000
+    localization = localized(names, 300, per_frame=10, num_segments=625)
+    assert len(render(localization)) < 400_000
 
 
 def test_same_input_gives_the_same_page():
-    assert render(localised()) == render(localised())
+    assert render(localized()) == render(localized())
 
 
 def test_missing_threshold_is_named():
     with pytest.raises(ValueError, match="received none for siren, train"):
-        render(localised(), {"dog": 0.0})
+        render(localized(), {"dog": 0.0})
 
 
 def test_event_of_unknown_class_is_named():
     with pytest.raises(ValueError, match=r"received events of goat\."):
-        render(localised(), None, [Event("clip", "goat", 0.0, 1.0)])
+        render(localized(), None, [Event("clip", "goat", 0.0, 1.0)])
 
 
 @pytest.mark.parametrize("name", ["scores", "region_scores", "segment_scores"])
 def test_scores_must_be_finite(name):
-    localisation = localised()
-    getattr(localisation, name).flat[1] = np.nan
+    localization = localized()
+    getattr(localization, name).flat[1] = np.nan
     with pytest.raises(ValueError, match=f"clip: Expected finite {name}"):
-        render(localisation)
+        render(localization)

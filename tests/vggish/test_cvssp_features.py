@@ -29,13 +29,13 @@ def _slow_slaney_matrix():
         )
     matrix = np.zeros((513, 64))
     for band in range(64):
-        low, centre, high = edges_hz[band : band + 3]
+        low, center, high = edges_hz[band : band + 3]
         for k in range(513):
             hz = k * 16_000 / 1024
-            if low <= hz <= centre:
-                height = (hz - low) / (centre - low)
-            elif centre < hz <= high:
-                height = (high - hz) / (high - centre)
+            if low <= hz <= center:
+                height = (hz - low) / (center - low)
+            elif center < hz <= high:
+                height = (high - hz) / (high - center)
             else:
                 height = 0.0
             matrix[k, band] = height * 2 / (high - low)
@@ -103,7 +103,7 @@ def test_silence_is_far_below_the_padding():
 def test_a_1_khz_tone_peaks_in_its_band(rate_hz):
     """1000 Hz is mel 15; band 21 rises from mel 14.6 and falls to 16.0.
 
-    Neighbouring edges are 45.2456 / 65 = 0.696 mel apart.
+    Neighboring edges are 45.2456 / 65 = 0.696 mel apart.
     """
     times_s = np.arange(2 * rate_hz) / rate_hz
     tone = 0.5 * np.sin(2 * np.pi * 1000 * times_s)

@@ -149,7 +149,7 @@ def test_a_double_hop_takes_every_other_patch():
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100])
 def test_a_1_khz_tone_peaks_in_its_band(rate_hz):
-    """Band 19 rises from 914 Hz over its centre of 972 Hz down to 1033 Hz."""
+    """Band 19 rises from 914 Hz over its center of 972 Hz down to 1033 Hz."""
     patches = log_mel_patches(_tone(2, rate_hz=rate_hz), rate_hz)
     assert patches.shape == (4, 96, 64)
     np.testing.assert_array_equal(patches[:2, 2:].argmax(axis=-1), 19)

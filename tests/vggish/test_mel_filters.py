@@ -76,8 +76,8 @@ def test_htk_matrix_against_plain_loops():
     for k in range(1, 257):
         mel = 1127.0 * math.log(1.0 + k * 16_000 / 512 / 700.0)
         for band in range(64):
-            centre_mel = low_mel + (band + 1) * step_mel
-            distance = abs(mel - centre_mel) / step_mel
+            center_mel = low_mel + (band + 1) * step_mel
+            distance = abs(mel - center_mel) / step_mel
             expected[k, band] = max(0.0, 1.0 - distance)
     np.testing.assert_allclose(matrix, expected, atol=1e-12)
 

@@ -1,4 +1,4 @@
-"""Constants of TensorFlow Lite models, dequantised by hand."""
+"""Constants of TensorFlow Lite models, dequantized by hand."""
 
 from __future__ import annotations
 

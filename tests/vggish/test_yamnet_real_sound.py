@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from dataset import media
+from avmil.clips import media
 from tests.vggish.yamnet_files import pack
 from vggish import yamnet_weights
 from vggish.yamnet import build_yamnet
@@ -67,7 +67,7 @@ def interpret(content, clips):
 
 
 def in_floats(content):
-    """The same model with its int8 weights dequantised and kept as floats.
+    """The same model with its int8 weights dequantized and kept as floats.
 
     What it computes has no rounding of activations to int8, which the
     interpreter applies where weights are int8.
@@ -84,11 +84,11 @@ def in_floats(content):
             stored = buffer.data.view(np.int8).astype(np.float32)
             buffer.data = ((stored - zero_point) * scale).view(np.uint8)
             tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
-    graph.operators = without_dequantisation(model, graph.operators)
+    graph.operators = without_dequantization(model, graph.operators)
     return pack(model)
 
 
-def without_dequantisation(model, operators):
+def without_dequantization(model, operators):
     sources, kept = {}, []
     for operator in operators:
         code = model.operatorCodes[operator.opcodeIndex]

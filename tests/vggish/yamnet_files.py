@@ -25,22 +25,22 @@ SEPARABLE_BLOCKS = [
 def official_shapes():
     """Shapes by the names in `yamnet.h5`, without the repeated layer."""
     shapes = {"layer1/conv/kernel": (3, 3, 1, 32)}
-    add_normalisation(shapes, "layer1/conv", 32)
+    add_normalization(shapes, "layer1/conv", 32)
     depth = 32
     for number, (_, filters) in enumerate(SEPARABLE_BLOCKS, start=2):
         depthwise = f"layer{number}/depthwise_conv"
         shapes[f"{depthwise}/depthwise_kernel"] = (3, 3, depth, 1)
-        add_normalisation(shapes, depthwise, depth)
+        add_normalization(shapes, depthwise, depth)
         pointwise = f"layer{number}/pointwise_conv"
         shapes[f"{pointwise}/kernel"] = (1, 1, depth, filters)
-        add_normalisation(shapes, pointwise, filters)
+        add_normalization(shapes, pointwise, filters)
         depth = filters
     shapes["logits/kernel"] = (1024, 521)
     shapes["logits/bias"] = (521,)
     return shapes
 
 
-def add_normalisation(shapes, convolution, depth):
+def add_normalization(shapes, convolution, depth):
     for name in ("beta", "moving_mean", "moving_variance"):
         shapes[f"{convolution}/bn/{name}"] = (depth,)
 
@@ -64,7 +64,7 @@ def random_values(seed=0):
 def plain_yamnet(patches, values):
     """Embeddings [T, 1024] and scores [T, 521], by tf.nn alone."""
 
-    def normalised_relu(x, name):
+    def normalized_relu(x, name):
         return tf.nn.relu(
             tf.nn.batch_normalization(
                 x,
@@ -79,16 +79,16 @@ def plain_yamnet(patches, values):
     x = tf.nn.conv2d(
         patches[..., None], values["layer1/conv/kernel"], 2, "SAME"
     )
-    x = normalised_relu(x, "layer1/conv")
+    x = normalized_relu(x, "layer1/conv")
     for number, (stride, _) in enumerate(SEPARABLE_BLOCKS, start=2):
         name = f"layer{number}/depthwise_conv"
         kernel = values[f"{name}/depthwise_kernel"]
         strides = [1, stride, stride, 1]
         x = tf.nn.depthwise_conv2d(x, kernel, strides, "SAME")
-        x = normalised_relu(x, name)
+        x = normalized_relu(x, name)
         name = f"layer{number}/pointwise_conv"
         x = tf.nn.conv2d(x, values[f"{name}/kernel"], 1, "SAME")
-        x = normalised_relu(x, name)
+        x = normalized_relu(x, name)
     embeddings = tf.reduce_mean(x, axis=[1, 2])
     logits = embeddings @ values["logits/kernel"] + values["logits/bias"]
     return embeddings.numpy(), tf.sigmoid(logits).numpy()
@@ -104,7 +104,7 @@ def write_h5(path, values):
 
 
 def write_tflite(path, values):
-    """The constants of a converted model, batch normalisation folded in."""
+    """The constants of a converted model, batch normalization folded in."""
     constants = {"other/constant": np.ones(3, np.float32)}
     for name, kernel in values.items():
         layer, _, weight = name.rpartition("/")
@@ -133,24 +133,24 @@ def make_tflite(tensors):
 
     Args:
         tensors: Name, float32 or int8 array, and None or its scales, zero
-            points and quantised axis.
+            points and quantized axis.
     """
     model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.subgraphs = 3, [graph]
     model.buffers, graph.tensors = [schema.BufferT()], []
-    for name, array, quantisation in tensors:
+    for name, array, quantization in tensors:
         tensor, buffer = schema.TensorT(), schema.BufferT()
         tensor.name, tensor.shape = name, list(array.shape)
         tensor.type = {"f": schema.TensorType.FLOAT32}.get(
             array.dtype.kind, schema.TensorType.INT8
         )
-        if quantisation:
+        if quantization:
             tensor.quantization = schema.QuantizationParametersT()
             (
                 tensor.quantization.scale,
                 tensor.quantization.zeroPoint,
                 tensor.quantization.quantizedDimension,
-            ) = quantisation
+            ) = quantization
         tensor.buffer = len(model.buffers)
         buffer.data = np.frombuffer(array.tobytes(), np.uint8)
         model.buffers.append(buffer)

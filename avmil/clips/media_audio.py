@@ -1,0 +1,186 @@
+"""Assembling a mono 16 kHz waveform from decoded audio."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import av
+import av.audio.stream
+import numpy as np
+import resampy
+import soundfile
+
+from avmil.clips.media_section import Section
+from avmil.common.errors import MediaError
+
+SAMPLE_RATE_HZ = 16000
+
+SOUND_FILE_SUFFIXES = (".wav", ".flac", ".ogg")
+
+# Time stamps are rounded (to 1 ms in Matroska and FLV): smaller steps between
+# audio frames are not gaps.
+_GAP_TOLERANCE_S = 0.005
+
+
+class WaveformBuilder:
+    """Places decoded audio on the time line of the wanted section.
+
+    The first sample of the waveform is the start of the section. Audio before
+    it is cut, gaps between time stamps and a late start become silence, and
+    of two overlapping frames the first one stays.
+
+    Args:
+        stream: The audio stream that the frames come from.
+        section: Wanted part of the file.
+
+    Attributes:
+        done: Whether the audio reaches the end of the section.
+    """
+
+    def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
+        self.done = False
+        self._section = section
+        self._time_base = stream.time_base
+        self._mono = MonoConverter()
+        self._rate_hz: int | None = None
+        self._blocks: list[np.ndarray] = []
+        # In samples from the start of the section:
+        self._length = 0  # Of the blocks.
+        self._next: int | None = None  # Where a gapless frame would begin.
+        self._end = -sys.maxsize  # Of what the frames declare to hold.
+        self._stop = sys.maxsize  # End of the section.
+
+    @property
+    def end_s(self) -> float:
+        """End of the last frame, from the file's zero, cut to the section."""
+        if self._rate_hz is None:
+            return 0.0
+        end_s = self._section.start_s + self._end / self._rate_hz
+        return min(end_s, self._section.end_s)
+
+    def add(self, frame: av.AudioFrame, time_s: float) -> None:
+        """Takes the next frame, which begins `time_s` after the file's zero.
+
+        Raises:
+            MediaError: If the sample rate changes within the track.
+        """
+        if self._rate_hz is None:
+            self._set_rate(frame.sample_rate)
+        elif frame.sample_rate != self._rate_hz:
+            raise MediaError(
+                f"audio changes from {self._rate_hz} to {frame.sample_rate} Hz"
+            )
+        first = round((time_s - self._section.start_s) * self._rate_hz)
+        tolerance = _GAP_TOLERANCE_S * self._rate_hz
+        if self._next is not None and abs(first - self._next) <= tolerance:
+            first = self._next
+        samples = self._mono(frame)
+        silence = max(min(first, self._stop) - self._length, 0)
+        self._append(np.zeros(silence, np.float32))
+        self._append(samples[max(self._length - first, 0) :])
+        self._next = first + len(samples)
+        self._end = max(self._end, first + self._declared_length(frame))
+        self.done = self._length == self._stop
+
+    def waveform(self) -> np.ndarray:
+        """Returns the audio so far, float32 [N] at 16 kHz.
+
+        Raises:
+            MediaError: If there is none, or it is not finite.
+        """
+        if self._end <= 0:
+            raise MediaError(f"no audio {self._section}")
+        samples = np.concatenate(self._blocks)[: self._end]
+        return resample(samples, self._rate_hz)
+
+    def _declared_length(self, frame: av.AudioFrame) -> int:
+        # The last frame of a track is filled up to the encoder's block size;
+        # its duration tells what is sound. Rounded durations tell nothing.
+        tick = float(self._time_base * self._rate_hz)
+        declared = round(frame.duration * tick)
+        is_filled_up = 0 < declared < frame.samples - tick
+        return declared if is_filled_up else frame.samples
+
+    def _set_rate(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        if self._section.end_s < float("inf"):
+            length_s = self._section.end_s - self._section.start_s
+            self._stop = round(length_s * rate_hz)
+
+    def _append(self, samples: np.ndarray) -> None:
+        block = samples[: self._stop - self._length]
+        self._blocks.append(block)
+        self._length += len(block)
+
+
+class MonoConverter:
+    """Turns decoded audio of any sample format and channel layout into mono.
+
+    FFmpeg's own conversion to packed floats comes first: PyAV misreads the
+    planes of frames with eight and more channels.
+    """
+
+    def __init__(self):
+        self._packers: dict[tuple[str, str], av.AudioResampler] = {}
+
+    def __call__(self, frame: av.AudioFrame) -> np.ndarray:
+        """Returns the mean of the channels in [-1, 1], float32 [N]."""
+        kind = frame.format.name, frame.layout.name
+        packer = self._packers.setdefault(kind, av.AudioResampler("flt"))
+        (packed,) = packer.resample(frame)
+        samples = packed.to_ndarray()  # [1, N * channels]
+        return samples.reshape(-1, frame.layout.nb_channels).mean(axis=1)
+
+
+def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Resamples to 16 kHz, as VGGish's own code does.
+
+    Args:
+        samples: float32 [N].
+        rate_hz: Their sample rate.
+
+    Returns:
+        float32 [floor(N * 16000 / rate_hz)].
+
+    Raises:
+        MediaError: If nothing is left, or the samples are not finite.
+    """
+    if not np.isfinite(samples).all():
+        raise MediaError("audio has infinite or undefined samples")
+    if len(samples) * SAMPLE_RATE_HZ < rate_hz:
+        raise MediaError("audio is shorter than one sample at 16 kHz")
+    return resampy.resample(samples, rate_hz, SAMPLE_RATE_HZ)
+
+
+def is_sound_file(path: str | os.PathLike[str]) -> bool:
+    """Tells by the suffix whether `read_sound_file` is the reader."""
+    return os.fspath(path).lower().endswith(SOUND_FILE_SUFFIXES)
+
+
+def read_sound_file(
+    path: str | os.PathLike[str], section: Section
+) -> tuple[np.ndarray, float]:
+    """Reads a section of a WAV, FLAC or OGG file with soundfile.
+
+    Returns:
+        The waveform, float32 [N] mono at 16 kHz, and the duration in seconds.
+
+    Raises:
+        MediaError: If the file or the section cannot be read.
+    """
+    try:
+        # As bytes, because soundfile cannot encode names that are not UTF-8.
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
+            rate_hz = sound.samplerate
+            file_end_s = sound.frames / rate_hz
+            section.check_length(file_end_s)
+            duration_s = section.duration_s(file_end_s)
+            sound.seek(round(section.start_s * rate_hz))
+            samples = sound.read(
+                round(duration_s * rate_hz), dtype="float32", always_2d=True
+            )
+    except soundfile.LibsndfileError as error:
+        raise MediaError(f"cannot be opened: {error.error_string}") from error
+    samples = samples.mean(axis=1)  # [N, channels] -> [N]
+    return resample(samples, rate_hz), duration_s

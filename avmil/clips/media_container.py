@@ -1,0 +1,263 @@
+"""Opening an untrusted media file with PyAV and decoding its tracks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+import av
+import av.container
+import av.stream
+
+from avmil.clips.media_section import Section
+from avmil.common.errors import MediaError
+
+# Container formats that hold one file's own pictures and sound. Playlists and
+# scripts (hls, dash, concat, sdp, image2, lavfi, ...) name other files or
+# addresses and are left out on purpose.
+_DEMUXERS = "mov,matroska,avi,flv,mpeg,mpegts,asf,ogg,mp3,aac,ac3,wav,aiff,flac"
+
+# After a seek, decoders need some packets before their output is right (AAC
+# and Opus overlap blocks, MP3 refers back to its bit reservoir).
+_WARM_UP_S = 0.2
+
+# One broken packet is what a file that was cut off ends with.
+_MAX_BROKEN_PACKETS = 1
+_MAX_BROKEN_SHARE = 0.1
+
+
+# How far before a section reading begins: the first is enough for files with
+# an index; in others a seek may land behind the keyframe that is needed.
+_PREROLLS_S = (1.0, 4.0, 16.0)
+
+_Result = TypeVar("_Result")
+
+
+class SeekMissedError(Exception):
+    """Reading after a seek began too late to cover the wanted section."""
+
+
+def read_from_before(
+    start_s: float, read: Callable[[float | None], _Result]
+) -> _Result:
+    """Reads from ever further before a section, in the end from the start.
+
+    Args:
+        start_s: Start of the section.
+        read: Reads from the time that it gets, None for the file's start;
+            raises SeekMissedError if that was too late.
+    """
+    for preroll_s in _PREROLLS_S:
+        if start_s > preroll_s:
+            with contextlib.suppress(SeekMissedError):
+                return read(start_s - preroll_s)
+    return read(None)
+
+
+class Sink(Protocol):
+    """Takes the frames of one track in the order of decoding."""
+
+    done: bool  # No later frame can change the result.
+
+    def add(self, frame: av.VideoFrame | av.AudioFrame, time_s: float) -> None:
+        """Takes a frame that begins `time_s` after the file's zero."""
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Refuses what is no file with something in it.
+
+    Raises:
+        MediaError: If it is missing, empty, a folder, a pipe or a device.
+    """
+    if not os.path.exists(path):
+        raise MediaError("missing file")
+    if not os.path.isfile(path):
+        raise MediaError("not a regular file")
+    if os.path.getsize(path) == 0:
+        raise MediaError("empty file")
+
+
+def open_container(
+    path: str | os.PathLike[str],
+) -> av.container.InputContainer:
+    """Opens a media file without letting it reach for anything else.
+
+    Raises:
+        MediaError: If it is not a media file.
+    """
+    try:
+        return av.open(
+            # The prefix keeps "rtp:1.mp4", "-.mp4" or "%d.mp4" a plain name.
+            f"file:{os.fspath(path)}",
+            container_options={
+                "protocol_whitelist": "file",
+                "format_whitelist": _DEMUXERS,
+            },
+            metadata_errors="replace",
+        )
+    except av.FFmpegError as error:
+        raise MediaError(f"cannot be opened: {error.strerror}") from error
+
+
+def first_stream(
+    container: av.container.InputContainer, kind: str
+) -> av.stream.Stream | None:
+    """Finds the first "video" or "audio" stream; cover art is no video.
+
+    Raises:
+        MediaError: If there is no decoder for it.
+    """
+    for stream in getattr(container.streams, kind):
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        if stream.codec_context is None:
+            raise MediaError(f"no decoder for the {kind} track")
+        # Clips are decoded side by side; more threads for one gain nothing.
+        stream.codec_context.thread_count = 1
+        return stream
+    return None
+
+
+def decode_streams(
+    container: av.container.InputContainer,
+    sinks: dict[av.stream.Stream, Sink],
+    section: Section,
+    seek_s: float | None,
+) -> None:
+    """Decodes streams into their sinks until all are done or the file ends.
+
+    Args:
+        container: The open file.
+        sinks: Where the frames of each wanted stream go.
+        section: Wanted part of the file.
+        seek_s: Where to begin, from the file's zero: the keyframe before it
+            is looked for. None to begin with the file.
+
+    Raises:
+        SeekMissedError: If decoding from there does not cover the section.
+        MediaError: If a stream cannot be decoded.
+    """
+    origin_s = (container.start_time or 0) / av.time_base
+    if seek_s is not None:
+        _seek(container, origin_s + seek_s)
+    tracks = {
+        stream.index: _Track(
+            stream, sink, section, origin_s, seeked=seek_s is not None
+        )
+        for stream, sink in sinks.items()
+    }
+    for packet in _packets(container, list(sinks)):
+        tracks[packet.stream_index].feed(packet)
+        if all(sink.done for sink in sinks.values()):
+            break
+    for track in tracks.values():
+        track.feed(None)
+        track.check()
+
+
+def _seek(container: av.container.InputContainer, time_s: float) -> None:
+    try:
+        container.seek(int(time_s * av.time_base))
+    except av.FFmpegError as error:
+        raise SeekMissedError from error
+
+
+def _packets(
+    container: av.container.InputContainer, streams: list[av.stream.Stream]
+) -> Iterator[av.Packet]:
+    try:
+        for packet in container.demux(streams):
+            # PyAV ends with empty packets; `decode_streams` flushes by itself,
+            # also after a file that ends in an error.
+            if packet.size:
+                yield packet
+    except av.FFmpegError:
+        return
+    except IndexError:
+        # PyAV's flushing trips over streams that first appeared on the way.
+        return
+
+
+class _Track:
+    """Decodes one stream into a sink; broken packets are skipped.
+
+    Args:
+        stream: Audio or video stream of an open container.
+        sink: Receives the frames.
+        section: Wanted part of the file.
+        origin_s: The file's zero in the stream's own time.
+        seeked: Whether decoding begins after a seek.
+    """
+
+    def __init__(
+        self,
+        stream: av.stream.Stream,
+        sink: Sink,
+        section: Section,
+        origin_s: float,
+        seeked: bool,
+    ):
+        self._stream = stream
+        self._sink = sink
+        self._section = section
+        self._origin_s = origin_s
+        self._seeked = seeked
+        self._packet_count = 0
+        self._broken_count = 0
+        self._started = False
+        self._next_s = 0.0
+
+    def feed(self, packet: av.Packet | None) -> None:
+        """Decodes a packet; None takes out the last frames.
+
+        Raises:
+            SeekMissedError: If the first frame after a seek is too late.
+            MediaError: If the clip is too long.
+        """
+        if self._sink.done:
+            return
+        self._packet_count += self._started
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            self._broken_count += self._started
+            return
+        for frame in frames:
+            self._deliver(frame)
+
+    def check(self) -> None:
+        """Judges the track after its last packet.
+
+        Raises:
+            SeekMissedError: If the seek went where nothing can be decoded.
+            MediaError: If nothing, or too little, could be decoded.
+        """
+        if not self._started:
+            if self._seeked:
+                raise SeekMissedError
+            raise MediaError(f"no {self._stream.type} frame can be decoded")
+        if self._broken_count > max(
+            _MAX_BROKEN_PACKETS, _MAX_BROKEN_SHARE * self._packet_count
+        ):
+            raise MediaError(
+                f"{self._broken_count} of {self._packet_count} "
+                f"{self._stream.type} packets are broken"
+            )
+
+    def _deliver(self, frame: av.VideoFrame | av.AudioFrame) -> None:
+        time_s = self._time_s(frame)
+        latest_s = self._section.start_s - _WARM_UP_S
+        if self._seeked and not self._started and time_s > latest_s:
+            raise SeekMissedError
+        self._section.check_length(time_s)
+        self._started = True
+        self._sink.add(frame, time_s)
+
+    def _time_s(self, frame: av.VideoFrame | av.AudioFrame) -> float:
+        pts = frame.dts if frame.pts is None else frame.pts
+        # Frames without any time stamp all take the last known time.
+        if pts is not None:
+            self._next_s = float(pts * self._stream.time_base) - self._origin_s
+        return self._next_s

@@ -1,0 +1,108 @@
+"""What every entry script shares: its start, its end and its errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from avmil.common.errors import ConfigError, FeaturesError, ManifestError
+
+# Before TensorFlow is imported: most of its notes are not for users.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+from absl import app
+
+import flags
+
+# The user's own mistakes, and disks: one message, without a traceback.
+_USER_ERRORS = (
+    ConfigError,
+    ManifestError,
+    FeaturesError,
+    OSError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+)
+_USAGE_STATUS = 2
+_INTERRUPTED_STATUS = 130
+
+
+def run(
+    main: Callable[..., int | None],
+    *configs: type,
+    positional: bool = False,
+    resumes: bool = True,
+) -> None:
+    """Defines the flags, parses the command line and runs `main`.
+
+    The process ends with main's status, 2 for a mistake in flags or files,
+    and 130 where it was interrupted.
+
+    Args:
+        main: The script's work; returns an exit status or None.
+        *configs: Configurations of `flags` whose flags the script takes.
+        positional: Whether the script takes arguments that are not flags;
+            `main` is called with them.
+        resumes: Whether the script goes on where it was interrupted.
+    """
+    flags.define(*configs)
+    # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app.run(lambda argv: _end(_run_main(main, argv[1:], positional, resumes)))
+
+
+@contextlib.contextmanager
+def postponed_interrupt() -> Iterator[Callable[[], bool]]:
+    """Lets work reach a point at which it can be interrupted.
+
+    Yields:
+        A function that says whether an interrupt is waiting.
+    """
+    waiting: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [
+        signal.signal(number, lambda received, _: waiting.append(received))
+        for number in numbers
+    ]
+    try:
+        yield lambda: bool(waiting)
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def _run_main(
+    main: Callable[..., int | None],
+    arguments: Sequence[str],
+    positional: bool,
+    resumes: bool,
+) -> int:
+    if arguments and not positional:
+        raise app.UsageError(f"Expected flags only, received {arguments}.")
+    try:
+        return main(*arguments) or 0
+    except _USER_ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _USAGE_STATUS
+    except KeyboardInterrupt:
+        again = "goes on" if resumes else "starts again"
+        print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
+        return _INTERRUPTED_STATUS
+
+
+def _end(status: int) -> None:
+    """Ends the process without the interpreter's shut-down.
+
+    All work is done by then, and the shut-down can crash: tensorflow-io
+    aborts in it after an access to s3://, and threads of tf.data may still be
+    calling Python.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

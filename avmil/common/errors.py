@@ -1,0 +1,57 @@
+"""Every error that avmil raises for its users, under one base.
+
+The command line prints an `AvmilError` as one message, without a traceback:
+its text says what was expected, what was received and what to do.
+"""
+
+from __future__ import annotations
+
+
+class AvmilError(Exception):
+    """Something that the user can mend: a flag, a file, a clip."""
+
+
+class ConfigError(AvmilError, ValueError):
+    """Flags that contradict each other or the files that they name."""
+
+
+class ManifestError(AvmilError, ValueError):
+    """A manifest or class list with problems, all of them listed."""
+
+    def __init__(self, path: str, problems: list[str]) -> None:
+        shown = "\n  ".join(problems[:50])
+        more = f"\n  ... {len(problems) - 50} more" * (len(problems) > 50)
+        super().__init__(f"{path}: {len(problems)} problem(s)\n  {shown}{more}")
+        self.problems = tuple(problems)
+
+
+class FeaturesError(AvmilError, ValueError):
+    """A features directory that cannot be used as asked."""
+
+
+class UnusableFeaturesError(AvmilError, ValueError):
+    """Features of a wrong shape, or with a NaN or an infinity."""
+
+
+class TruthError(AvmilError, ValueError):
+    """A truth file that cannot be used; the message names file and place."""
+
+
+class MediaError(AvmilError):
+    """A media file that cannot be used; the message is a short reason.
+
+    The message does not repeat the path: in `failed.csv` it stands beside the
+    clip's id.
+    """
+
+
+class ClipError(AvmilError):
+    """A clip that cannot be extracted: in which stage, and why."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"{stage}: {reason}")
+        self.stage = stage
+        self.reason = reason
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.stage, self.reason)

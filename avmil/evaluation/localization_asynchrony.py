@@ -1,0 +1,81 @@
+"""Which pairs of clip and class are seen while they are heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from avmil.evaluation.truth import Interval, Truth
+
+MIN_OVERLAP = 0.5
+IN_SYNC = "in sync"
+PARTLY = "partly in sync"
+APART = "apart"
+ONLY_HEARD = "only heard"
+ONLY_SEEN = "only seen"
+GROUPS = (IN_SYNC, PARTLY, APART, ONLY_HEARD, ONLY_SEEN)
+
+
+def pair_groups(
+    clip_ids: Sequence[str], truth: Truth, class_names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Divides the pairs of clip and class by how sight and sound coincide.
+
+    All times at which a class is heard in a clip are taken together, and so
+    are those at which it is seen. With the temporal IoU of the two,
+
+    - `in sync` has an IoU of 0.5 or more,
+    - `partly in sync` a smaller one above 0,
+    - `apart` one of 0: both happen, at different times,
+    - `only heard` and `only seen` have just one of the two.
+
+    A pair whose class is not in the clip, or whose times nobody knows, is in
+    no group.
+
+    Args:
+        clip_ids: N clips of the truth.
+        truth: Their events.
+        class_names: C classes.
+
+    Returns:
+        Group -> its pairs, bool [N, C].
+    """
+    size = (len(clip_ids), len(class_names))
+    groups = {name: np.zeros(size, bool) for name in GROUPS}
+    for row, clip_id in enumerate(clip_ids):
+        events = truth[clip_id]
+        for name in {event.class_name for event in events}:
+            own = [event for event in events if event.class_name == name]
+            sounds = [event.sound for event in own if event.sound]
+            sights = [event.sight.interval for event in own if event.sight]
+            if sounds or sights:
+                column = class_names.index(name)
+                groups[_group(sounds, sights)][row, column] = True
+    return groups
+
+
+def _group(sounds: Sequence[Interval], sights: Sequence[Interval]) -> str:
+    if not sights:
+        return ONLY_HEARD
+    if not sounds:
+        return ONLY_SEEN
+    overlap = temporal_iou(sounds, sights)
+    if overlap >= MIN_OVERLAP:
+        return IN_SYNC
+    return PARTLY if overlap > 0 else APART
+
+
+def temporal_iou(
+    first: Sequence[Interval], second: Sequence[Interval]
+) -> float:
+    """Intersection over union of two sets of intervals, in time."""
+    edges_s = np.unique([*first, *second])
+    middles_s = (edges_s[:-1] + edges_s[1:]) / 2
+    in_first, in_second = (
+        np.any([(s <= middles_s) & (middles_s < e) for s, e in part], axis=0)
+        for part in (first, second)
+    )
+    lengths_s = np.diff(edges_s)
+    union_s = lengths_s[in_first | in_second].sum()
+    return float(lengths_s[in_first & in_second].sum() / union_s)

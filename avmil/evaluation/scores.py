@@ -1,0 +1,173 @@
+"""The scores of one split: what a system says of each clip."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from avmil.evaluation import checks
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoreSet:
+    """Labels and scores of one split, the content of `scores-{split}.npz`.
+
+    A clip without features keeps its labels and scores -inf for every class:
+    no threshold lets it pass, so that each of its labels is missed.
+
+    Attributes:
+        clip_ids: N unique names.
+        class_names: C unique names, in the order of the columns.
+        labels: {0, 1} of shape [N, C], kept as int8.
+        scores: [N, C], kept as float32; a row is finite, or -inf as a whole.
+
+    Raises:
+        ValueError: if shapes disagree, a name occurs twice, or a score is NaN
+            or infinite; names the clips.
+    """
+
+    clip_ids: Sequence[str]
+    class_names: Sequence[str]
+    labels: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        values = {
+            "clip_ids": tuple(map(str, self.clip_ids)),
+            "class_names": tuple(map(str, self.class_names)),
+            "labels": checks.indicator_matrix(self.labels, "labels"),
+            "scores": np.asarray(self.scores, np.float32),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self._check_names()
+        checks.same_shape(self.labels, self.scores, "labels and scores")
+        self._check_scores()
+
+    @property
+    def missing_clip_ids(self) -> tuple[str, ...]:
+        """The clips without features."""
+        return self._names_of(np.isneginf(self.scores).all(axis=1))
+
+    def with_missing(
+        self, clip_ids: Sequence[str], labels: npt.ArrayLike
+    ) -> ScoreSet:
+        """Adds clips that have labels and no features.
+
+        Args:
+            clip_ids: K names.
+            labels: {0, 1} of shape [K, C].
+
+        Returns:
+            A set of N + K clips.
+        """
+        if not len(clip_ids):
+            return self
+        labels = checks.indicator_matrix(labels, "labels of missing clips")
+        scores = np.full(labels.shape, -np.inf, np.float32)
+        return ScoreSet(
+            (*self.clip_ids, *clip_ids),
+            self.class_names,
+            np.concatenate([self.labels, labels]),
+            np.concatenate([self.scores, scores]),
+        )
+
+    def difference(self, other: ScoreSet) -> str:
+        """Says in what the clips, classes or labels differ; "" if in nothing.
+
+        The same clips in another order differ.
+        """
+        if self.class_names != other.class_names:
+            mine, others = len(self.class_names), len(other.class_names)
+            return f"other classes, {mine} and {others}"
+        if self.clip_ids != other.clip_ids:
+            mine, others = len(self.clip_ids), len(other.clip_ids)
+            return f"other clips or another order, {mine} and {others}"
+        if not np.array_equal(self.labels, other.labels):
+            return "other labels of the same clips"
+        return ""
+
+    def to_bytes(self) -> bytes:
+        """The content of an .npz file, free of pickled objects."""
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            clip_ids=np.array(self.clip_ids, np.str_),
+            class_names=np.array(self.class_names, np.str_),
+            labels=self.labels,
+            scores=self.scores,
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: str = "bytes") -> ScoreSet:
+        """Reads what `to_bytes` wrote.
+
+        Args:
+            content: The content of an .npz file.
+            path: What errors call it.
+
+        Raises:
+            ValueError: if it is damaged, holds pickled objects, lacks an
+                array or holds arrays that do not fit together.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return cls(*(arrays[name] for name in names))
+        except (
+            AttributeError,  # A single array (.npy) is no archive.
+            EOFError,
+            KeyError,
+            RuntimeError,  # An encrypted archive or another zip version.
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise ValueError(
+                f"Expected an .npz file with {', '.join(names)}, received "
+                f"{path}: {error} Write it again with evaluate.py."
+            ) from error
+
+    def _check_names(self) -> None:
+        sizes = {"clip_ids": "N", "class_names": "C"}
+        for axis, (field, symbol) in enumerate(sizes.items()):
+            names = getattr(self, field)
+            expected = self.labels.shape[axis]
+            if len(names) != expected:
+                raise ValueError(
+                    f"Expected {field} of length {symbol} = {expected}, the "
+                    f"shape of labels, received {len(names)}."
+                )
+            counts = collections.Counter(names)
+            repeated = [name for name, count in counts.items() if count > 1]
+            if repeated:
+                raise ValueError(
+                    f"Expected unique {field}, received "
+                    f"{_shortened(repeated)} more than once."
+                )
+
+    def _check_scores(self) -> None:
+        finite = np.isfinite(self.scores)
+        missing = np.isneginf(self.scores).all(axis=1)
+        wrong = ~finite.all(axis=1) & ~missing
+        if wrong.any():
+            raise ValueError(
+                "Expected the scores of a clip to be finite (or all -inf, "
+                "without features), received others for "
+                f"{_shortened(self._names_of(wrong))}."
+            )
+
+    def _names_of(self, mask: np.ndarray) -> tuple[str, ...]:
+        return tuple(self.clip_ids[row] for row in np.flatnonzero(mask))
+
+
+def _shortened(names: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" * (len(names) > limit)
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,134 @@
+"""Per-class thresholds, tuned on validation.
+
+The paper says only that thresholds are tuned on the validation set (section
+4); the candidates and the rule for ties are this project's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from avmil.evaluation import checks
+
+# The outermost candidates are midpoints as well, towards an imagined score this
+# far beyond the lowest or highest.
+_MARGIN = 1.0
+
+
+def tune(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
+    """Finds the threshold of each class that maximizes its F1.
+
+    Candidates are the midpoints between consecutive distinct scores of the
+    class, one threshold below all scores and one above all. Of candidates
+    with the same F1 the highest wins; a class that none of the scored clips
+    holds thus gets the one above all scores.
+
+    Args:
+        labels: {0, 1} of shape [N, C].
+        scores: [N, C], -inf for clips without features. Their labels count
+            as missed at every threshold.
+
+    Returns:
+        Finite thresholds, float64 [C], to be exceeded: score > threshold.
+
+    Raises:
+        ValueError: if the input is malformed or a class has no finite score.
+    """
+    labels, scores = _checked(labels, scores)
+    order = np.argsort(-scores, axis=0)
+    ranked_labels = np.take_along_axis(labels, order, axis=0)
+    edges = _with_margins(np.take_along_axis(scores, order, axis=0))
+    upper, lower = edges[:-1], edges[1:]  # [N + 1, C]
+
+    # Row k of what follows predicts the k clips with the highest scores.
+    hits = np.zeros(upper.shape, np.int64)
+    hits[1:] = np.cumsum(ranked_labels, axis=0, dtype=np.int64)
+    num_predicted = np.arange(len(upper))[:, np.newaxis]
+    num_positive = labels.sum(axis=0, dtype=np.int64)
+    f1 = 2 * hits / np.maximum(num_predicted + num_positive, 1)
+    f1[upper <= lower] = -1  # No threshold parts equal scores.
+
+    best = f1.argmax(axis=0)[np.newaxis]  # The first is the highest threshold.
+    lower, upper = (
+        np.take_along_axis(edge, best, axis=0)[0] for edge in (lower, upper)
+    )
+    # Between two neighboring numbers the midpoint may round to the upper one.
+    return np.minimum((lower + upper) / 2, np.nextafter(upper, -np.inf))
+
+
+def classes_without_positives(
+    labels: npt.ArrayLike, scores: npt.ArrayLike
+) -> np.ndarray:
+    """Finds the classes that cannot be tuned, for the caller to warn of.
+
+    Args:
+        labels: {0, 1} of shape [N, C].
+        scores: [N, C], -inf for clips without features.
+
+    Returns:
+        Indices of the classes that none of the scored clips holds, int64.
+    """
+    labels, scores = _checked(labels, scores)
+    scored = np.isfinite(scores)
+    return np.flatnonzero(~(labels.astype(bool) & scored).any(axis=0))
+
+
+def apply(
+    scores: npt.ArrayLike,
+    thresholds: npt.ArrayLike,
+    fallback_argmax: bool = False,
+) -> np.ndarray:
+    """Predicts the classes whose score exceeds their threshold.
+
+    Args:
+        scores: [N, C], -inf for clips without features.
+        thresholds: [C].
+        fallback_argmax: Gives a clip in which no class passes the class with
+            the highest score, as the CVSSP system does. Clips without
+            features never get one.
+
+    Returns:
+        Predictions, {0, 1} int8 of shape [N, C].
+
+    Raises:
+        ValueError: if the shapes do not fit or a score is NaN.
+    """
+    scores = checks.score_matrix(scores)
+    thresholds = np.asarray(thresholds, np.float64)
+    if thresholds.shape != scores.shape[1:] or np.isnan(thresholds).any():
+        raise ValueError(
+            f"Expected {scores.shape[1]} thresholds, one for each class, "
+            f"received {thresholds}."
+        )
+    predictions = scores > thresholds
+    if fallback_argmax:
+        silent = ~predictions.any(axis=1) & np.isfinite(scores).any(axis=1)
+        rows = np.flatnonzero(silent)
+        predictions[rows, scores[rows].argmax(axis=1)] = True
+    return predictions.astype(np.int8)
+
+
+def _checked(
+    labels: npt.ArrayLike, scores: npt.ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    labels = checks.indicator_matrix(labels, "labels")
+    scores = checks.score_matrix(scores).astype(np.float64)
+    checks.same_shape(labels, scores, "labels and scores")
+    return labels, scores
+
+
+def _with_margins(ranked: np.ndarray) -> np.ndarray:
+    """Puts an edge above and one below descending scores, [N + 2, C].
+
+    Scores of -inf join the lowest edge: no candidate lies below it.
+    """
+    finite = np.isfinite(ranked)
+    if not finite[0].all():
+        raise ValueError(
+            "Expected scores of at least one clip to tune on, received only "
+            "clips without features."
+        )
+    lowest = np.where(finite, ranked, np.inf).min(axis=0) - _MARGIN
+    highest = ranked[0] + _MARGIN
+    return np.vstack([highest, np.where(finite, ranked, lowest), lowest])

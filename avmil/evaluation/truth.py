@@ -1,0 +1,215 @@
+"""True events of clips: when they are heard, when and where they are seen.
+
+Two forms are read: `truth.json`, as beside the sample clips (docs/formats.md),
+and DCASE 2017's strong labels, which know of sound only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from avmil.common.errors import TruthError
+
+_BOX_LISTS = ("boxes", "boxes_half", "track")
+_AUDIO_SUFFIX = ".wav"
+
+
+class Interval(NamedTuple):
+    """A stretch of a clip, in seconds; its end is outside."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sight:
+    """When and where an object is seen.
+
+    Attributes:
+        interval: It is visible on frames from its start until before its end.
+        positions: t, x1, y1, x2, y2 in ascending t, [K, 5]; in pixels, and
+            x2 - x1 is the width. The motion between two of them is linear.
+    """
+
+    interval: Interval
+    positions: np.ndarray
+
+    def is_visible(self, times_s: npt.ArrayLike) -> np.ndarray:
+        """Says whether it is visible at instants, [F] -> bool [F]."""
+        times_s = np.asarray(times_s, np.float64)
+        start_s, end_s = self.interval
+        return (times_s >= start_s) & (times_s < end_s)
+
+    def boxes(self, times_s: npt.ArrayLike) -> np.ndarray:
+        """Returns where it is at instants, [F] -> [F, 4]."""
+        known_s, *sides = self.positions.T
+        moved = [np.interp(times_s, known_s, side) for side in sides]
+        return np.stack(moved, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrueEvent:
+    """An event of a clip; without sound and sight, when is not known."""
+
+    class_name: str
+    sound: Interval | None = None
+    sight: Sight | None = None
+
+
+Truth = Mapping[str, tuple[TrueEvent, ...]]
+
+
+def parse(
+    content: bytes,
+    path: str,
+    class_names: Sequence[str],
+    clip_ids: Collection[str],
+) -> dict[str, tuple[TrueEvent, ...]]:
+    """Reads a truth file: `truth.json`, or strong labels under another name.
+
+    Args:
+        content: The file's content.
+        path: Its name, for its form and for errors.
+        class_names: The classes that events may have.
+        clip_ids: The wanted clips; others are not looked at.
+
+    Returns:
+        Wanted clip -> its events. A clip that the file does not name is not in
+        it; a clip without events has an empty tuple.
+
+    Raises:
+        TruthError: names the file, the clip and what is wrong.
+    """
+    read = _from_json if path.endswith(".json") else _from_strong_labels
+    try:
+        events = read(content.decode("utf-8-sig"), set(clip_ids))
+        for clip_id, clip_events in events.items():
+            _check_classes(clip_id, clip_events, class_names)
+    except (ValueError, RecursionError) as error:
+        raise TruthError(f"{path}: {error}") from error
+    return events
+
+
+def _check_classes(
+    clip_id: str, events: Sequence[TrueEvent], class_names: Sequence[str]
+) -> None:
+    unknown = {event.class_name for event in events} - set(class_names)
+    if unknown:
+        raise ValueError(
+            f"clip {clip_id}: Expected classes of the features "
+            f"({'; '.join(class_names)}), received "
+            f"{'; '.join(sorted(unknown))}."
+        )
+
+
+def _from_json(text: str, wanted: set[str]) -> dict[str, tuple[TrueEvent, ...]]:
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(
+            "Expected an object of clips and their events, received "
+            f"{_shown(content)}."
+        )
+    events = {}
+    for clip_id, entries in content.items():
+        if clip_id not in wanted:
+            continue
+        try:
+            _expect(isinstance(entries, list), "a list of events", entries)
+            events[clip_id] = tuple(map(_event, entries))
+        except ValueError as error:
+            raise ValueError(f"clip {clip_id}: {error}") from error
+    return events
+
+
+def _event(entry: Any) -> TrueEvent:
+    named = isinstance(entry, dict) and isinstance(entry.get("class"), str)
+    _expect(named, "an event with a class", entry)
+    sound, sight = entry.get("sound"), entry.get("sight")
+    return TrueEvent(
+        entry["class"],
+        None if sound is None else _interval(sound, "sound"),
+        None if sight is None else _sight(sight),
+    )
+
+
+def _interval(value: Any, name: str) -> Interval:
+    start_s, end_s = _numbers(value, 2, name)
+    _expect(0 <= start_s < end_s, f"{name} from a start to an end", value)
+    return Interval(start_s, end_s)
+
+
+def _sight(entry: Any) -> Sight:
+    _expect(isinstance(entry, dict), "sight with t0, t1 and boxes", entry)
+    interval = _interval([entry.get("t0"), entry.get("t1")], "t0 and t1")
+    listed = [entry.get(name, []) for name in _BOX_LISTS]
+    for name, boxes in zip(_BOX_LISTS, listed, strict=True):
+        _expect(isinstance(boxes, list), f"{name} as a list", boxes)
+    boxes = [_box(box) for boxes in listed for box in boxes]
+    _expect(bool(boxes), f"one box or more in {', '.join(_BOX_LISTS)}", entry)
+    # An instant that several lists name counts once.
+    positions = sorted({position[0]: position for position in boxes}.items())
+    return Sight(interval, np.array([position for _, position in positions]))
+
+
+def _box(value: Any) -> list[float]:
+    numbers = _numbers(value, 5, "a box t, x1, y1, x2, y2")
+    _, x1, y1, x2, y2 = numbers
+    _expect(x1 < x2 and y1 < y2, "a box with x1 < x2 and y1 < y2", value)
+    return numbers
+
+
+def _numbers(value: Any, count: int, name: str) -> list[float]:
+    fits = isinstance(value, list) and len(value) == count
+    # The comparison is false for NaN, too.
+    fits = fits and all(
+        type(number) in (int, float) and abs(number) < 1e9 for number in value
+    )
+    _expect(fits, f"{name} as {count} numbers", value)
+    return [float(number) for number in value]
+
+
+def _expect(condition: bool, what: str, received: Any) -> None:
+    if not condition:
+        raise ValueError(f"Expected {what}, received {_shown(received)}.")
+
+
+def _shown(value: Any, limit: int = 80) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _from_strong_labels(
+    text: str, wanted: set[str]
+) -> dict[str, tuple[TrueEvent, ...]]:
+    """Reads rows of file, onset, offset and class, separated by tabs.
+
+    Times of 0 and 0 mark an event that nobody timed.
+    """
+    events: dict[str, tuple[TrueEvent, ...]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.split("\t")
+        if len(fields) != 4:
+            raise ValueError(
+                f"line {number}: Expected file, onset, offset and class "
+                f"separated by tabs, received {len(fields)} field(s)."
+            )
+        file_name, *times, class_name = fields
+        clip_id = file_name.removesuffix(_AUDIO_SUFFIX)
+        if clip_id in wanted:
+            try:
+                event = TrueEvent(class_name, _timed(times))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+            events[clip_id] = (*events.get(clip_id, ()), event)
+    return events
+
+
+def _timed(fields: Sequence[str]) -> Interval | None:
+    times_s = [float(field) for field in fields]
+    return None if times_s == [0, 0] else _interval(times_s, "sound")

@@ -1,0 +1,267 @@
+"""From one media file to the features of its bags.
+
+The one place where decoding, EdgeBoxes and the base networks meet; used by
+extract_features.py and by whatever else starts from a video.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from avmil.clips import media
+from avmil.clips.manifest import ManifestEntry
+from avmil.common import files
+from avmil.common.errors import ClipError, ConfigError, MediaError
+from avmil.features.clip_features import ClipFeatures
+from fast_rcnn_features.edge_boxes import EdgeBoxes
+from fast_rcnn_features.features import RegionFeatures
+from flags import RecipeConfig
+from vggish import mel_features
+from vggish.cvssp_features import cvssp_log_mel
+from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
+from vggish.params import VggishParams
+
+_RATE_HZ = 16_000
+_RANDOM = "random"
+_WITHOUT_FILE = {
+    "edge_forest": "--edges=gradient does without, but is not the paper's.",
+    "region_weights": "`random` leaves the network untrained.",
+    "audio_weights": "`random` leaves the network untrained.",
+}
+# Everything that a bad clip can make the stages raise.
+_CLIP_ERRORS = (
+    MediaError,
+    OSError,
+    ValueError,
+    MemoryError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    cv2.error,
+    tf.errors.OpError,
+)
+
+
+def recipe(config: RecipeConfig) -> dict:
+    """The recipe that is kept beside the features.
+
+    Files are named by the SHA-256 of their content, so that the recipe does
+    not depend on where they lie, and those that it does not use not at all.
+
+    Raises:
+        ConfigError: if a value cannot be, or a file that the recipe needs is
+            not named or missing.
+    """
+    with _named("--segment_hop_s"):
+        VggishParams(patch_hop_s=config.segment_hop_s)
+    values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
+    for name in file_flags(config):
+        path = getattr(config, name)
+        if not path:
+            raise ConfigError(
+                f"Expected a file in --{name}, received none. "
+                f"{_WITHOUT_FILE[name]}"
+            )
+        trained = path != _RANDOM or name == "edge_forest"
+        values[name] = f"sha256:{_digest(name, path)}" if trained else path
+    return values
+
+
+def file_flags(config: RecipeConfig) -> list[str]:
+    """The flags that name the files of the recipe's base networks."""
+    names = []
+    if config.modalities != "audio":
+        names.append("region_weights")
+        if config.edges == "structured_forest":
+            names.append("edge_forest")
+    if config.modalities != "visual":
+        names.append("audio_weights")
+    return names
+
+
+def _digest(name: str, path: str) -> str:
+    try:
+        return files.sha256(path)
+    except tf.errors.OpError as error:
+        # A V2 checkpoint is a prefix of several files.
+        index = f"{path}.index"
+        if name == "audio_weights" and files.exists(index):
+            return files.sha256(index)
+        raise ConfigError(
+            f"Expected a file in --{name}, received {path}: it cannot be read."
+        ) from error
+
+
+class ClipExtractor:
+    """Extracts clips by one recipe.
+
+    Args:
+        config: The recipe.
+        num_threads: Threads for arithmetic, 0 for the libraries' choice.
+
+    Raises:
+        ConfigError: if a weights file does not fit its network.
+    """
+
+    def __init__(self, config: RecipeConfig, num_threads: int = 0) -> None:
+        if num_threads:
+            cv2.setNumThreads(num_threads)
+            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Several workers share one device.
+            tf.config.experimental.set_memory_growth(gpu, True)
+        self._config = config
+        self._visual = config.modalities != "audio"
+        self._audio = config.modalities != "visual"
+        if self._visual:
+            self._edge_boxes, self._region_features = _visual_stages(config)
+        if self._audio:
+            self._segment_embeddings = _audio_stage(config)
+
+    def __call__(self, row: ManifestEntry) -> ClipFeatures:
+        """Decodes one clip and extracts its features.
+
+        Raises:
+            ClipError: with the stage that failed and the reason.
+        """
+        with stage("decode"), files.local_copy(row.path) as path:
+            clip = media.decode_clip(
+                path,
+                row.start_s,
+                row.end_s,
+                self._config.frame_rate_hz,
+                video=self._visual,
+                audio=self._audio,
+            )
+        return self.features(row, clip)
+
+    def features(self, row: ManifestEntry, clip: media.Clip) -> ClipFeatures:
+        """Extracts the features of a decoded clip.
+
+        What the recipe leaves out is left out, also where it was decoded.
+
+        Raises:
+            ClipError: with the stage that failed and the reason.
+        """
+        if not self._visual:
+            nothing = np.empty(0, np.float32)
+            clip = dataclasses.replace(
+                clip, frames_rgb=[], frame_times_s=nothing
+            )
+        if not self._audio:
+            clip = dataclasses.replace(clip, waveform=None)
+        with stage("regions"):
+            visual = self._visual_features(clip)
+        with stage("segments"):
+            audio = self._audio_features(clip)
+        return ClipFeatures(row.clip_id, row.labels, **visual, **audio)
+
+    def _visual_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
+        proposals = [self._edge_boxes(frame) for frame in clip.frames_rgb]
+        boxes = [boxes for boxes, _ in proposals]
+        counts = [len(frame_boxes) for frame_boxes in boxes]
+        regions = [
+            self._region_features(frame, frame_boxes)
+            for frame, frame_boxes in zip(clip.frames_rgb, boxes, strict=True)
+        ]
+        size = clip.frames_rgb[0].shape[1::-1] if clip.frames_rgb else (0, 0)
+        with np.errstate(over="ignore"):  # An infinity is refused later.
+            stored = _concatenate(regions, (0, 9216)).astype(np.float16)
+        return {
+            "regions": stored,
+            "boxes": _concatenate(boxes, (0, 4)),
+            "objectness": _concatenate([s for _, s in proposals], (0,)),
+            "region_times_s": np.repeat(clip.frame_times_s, counts),
+            "frame_times_s": clip.frame_times_s,
+            "frame_size_px": np.array(size, np.int32),
+        }
+
+    def _audio_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
+        waveform, hop_s = clip.waveform, self._config.segment_hop_s
+        if self._audio and waveform is None:
+            if self._config.missing_audio == "fail":
+                raise ValueError("no sound track")
+            waveform = np.zeros(round(clip.duration_s * _RATE_HZ), np.float32)
+        if waveform is None:
+            return _no_segments(EMBEDDING_SIZES[self._config.audio_network])
+        log_mel = mel_features.log_mel_patches(
+            waveform, _RATE_HZ, hop_s, self._segment_embeddings.log_offset
+        )
+        return {
+            "log_mel": log_mel,
+            "segments": self._segment_embeddings(log_mel),
+            "segment_times_s": mel_features.segment_times_s(
+                len(log_mel), hop_s
+            ),
+            "cvssp_log_mel": cvssp_log_mel(waveform, _RATE_HZ),
+        }
+
+
+def _visual_stages(config: RecipeConfig) -> tuple[EdgeBoxes, RegionFeatures]:
+    with _named("--edge_forest"):
+        forest = config.edges == "structured_forest" and config.edge_forest
+        edge_boxes = EdgeBoxes(config.edges, config.max_boxes, forest or None)
+    with _named("--region_weights"):
+        region_features = RegionFeatures(
+            config.region_network,
+            _path_or_none(config.region_weights),
+            config.short_side_px,
+            config.long_side_px,
+            config.network_seed,
+        )
+    return edge_boxes, region_features
+
+
+def _audio_stage(config: RecipeConfig) -> SegmentEmbeddings:
+    activation = config.embedding_activation
+    with _named("--audio_weights"):
+        return SegmentEmbeddings(
+            config.audio_network,
+            _path_or_none(config.audio_weights),
+            None if activation == "none" else activation,
+            config.network_seed,
+        )
+
+
+def _path_or_none(weights: str) -> str | None:
+    return None if weights == _RANDOM else weights
+
+
+@contextlib.contextmanager
+def _named(flag: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{flag}: {error}") from error
+
+
+@contextlib.contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Turns what goes wrong within into a ClipError of this stage."""
+    try:
+        yield
+    except _CLIP_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ClipError(name, reason) from error
+
+
+def _concatenate(
+    arrays: list[np.ndarray], empty_shape: tuple[int, ...]
+) -> np.ndarray:
+    return np.concatenate([np.empty(empty_shape, np.float32), *arrays])
+
+
+def _no_segments(segment_size: int) -> dict[str, np.ndarray]:
+    return {
+        "log_mel": np.empty((0, 96, 64), np.float32),
+        "segments": np.empty((0, segment_size), np.float32),
+        "segment_times_s": np.empty((0, 2), np.float32),
+        "cvssp_log_mel": np.empty((0, 64), np.float32),
+    }

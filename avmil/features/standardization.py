@@ -1,0 +1,42 @@
+"""Mean and standard deviation of each mel band of the CVSSP systems' input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sklearn.preprocessing import StandardScaler
+
+from avmil.common.errors import FeaturesError
+from avmil.features.store import FeatureStore
+
+
+def fit_bins(
+    store: FeatureStore, on_clips: Callable[[int], None] = lambda count: None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Fits the standardization on all frames of a split.
+
+    As in CVSSP's code the frames that pad short clips count too, and a band
+    that never changes is divided by 1.
+
+    Args:
+        store: The training split.
+        on_clips: Called with the number of clips that were read.
+
+    Returns:
+        Means and standard deviations of the 64 bands.
+
+    Raises:
+        FeaturesError: if no clip has sound.
+    """
+    if not store.max_segments:
+        raise FeaturesError(
+            "Expected clips with sound to standardize, received none: were "
+            "they extracted with --modalities=visual?"
+        )
+    scaler = StandardScaler()
+    for index in range(len(store)):
+        log_mel = store[index].cvssp_log_mel  # [240, 64]
+        if len(log_mel):
+            scaler.partial_fit(log_mel)
+        on_clips(1)
+    return tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())

@@ -1,0 +1,5 @@
+"""Any video and a trained run to what it shows, where and when.
+
+In: a media file and a run. Out: a `VideoLocalization`, and its page, figures,
+video and tables. It stands on all other rooms.
+"""

@@ -1,0 +1,107 @@
+"""Files for the official scorers of DCASE 2017 task 4.
+
+Format and quirks: the folders `evaluation` (subtask A, audio tagging) and
+`TaskB_evaluation` (subtask B, sound event detection) of the task's repository,
+ankitshah009/Task-4-Large-scale-weakly-supervised-sound-event-detection-for-
+smart-cars. Rows are the file, start, end and class name, separated by tabs,
+without a header. Files bear the names of the published labels,
+`{YouTube id}_{start}_{end}.wav`; the audio archives put a `Y` before them,
+which neither scorer would recognize.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from avmil.evaluation import checks
+from avmil.evaluation.events import Event
+
+_CLIP_ID = re.compile(r"[\w-]{11}_(\d+\.\d{3})_(\d+\.\d{3})", re.ASCII)
+_CLASS_NAME = re.compile(r"\S([^\t\r\n]*\S)?")
+
+
+def tagging_submission(
+    clip_ids: Sequence[str],
+    class_names: Sequence[str],
+    predictions: npt.ArrayLike,
+) -> str:
+    """Rows of subtask A: the clip's place in its video and a predicted class.
+
+    A clip without a prediction gets a row of its file's name alone, as in the
+    task's own example `prediction_missing.csv`. The scorer takes its clips
+    from this file: it would forget the misses of a clip that has no row.
+
+    Args:
+        clip_ids: N names, `{YouTube id}_{start}_{end}`.
+        class_names: C names, as DCASE writes them.
+        predictions: {0, 1} of shape [N, C].
+
+    Raises:
+        ValueError: if a clip has another name, a class name would break a
+            row, or the shape is another.
+    """
+    predictions = checks.indicator_matrix(predictions, "predictions")
+    if predictions.shape != (len(clip_ids), len(class_names)):
+        raise ValueError(
+            f"Expected predictions of {len(clip_ids)} clips and "
+            f"{len(class_names)} classes, received shape {predictions.shape}."
+        )
+    rows: list[str] = []
+    for clip_id, predicted in zip(clip_ids, predictions, strict=True):
+        start, end = _place(clip_id)
+        names = [class_names[index] for index in np.flatnonzero(predicted)]
+        rows += (_row(clip_id, start, end, name) for name in names)
+        if not names:
+            rows.append(f"{clip_id}.wav\n")
+    return "".join(rows)
+
+
+def detection_submission(events: Iterable[Event]) -> str:
+    """Rows of subtask B: an event's onset and offset in the clip.
+
+    Clips without events need no row: the scorer takes its clips from the
+    reference. Times have three decimals, as the published labels.
+
+    Args:
+        events: In any order; times in seconds from the start of the clip.
+
+    Raises:
+        ValueError: if a clip has another name, a class name would break a
+            row, or an event does not begin in the clip and end after that.
+    """
+    return "".join(_event_rows(events))
+
+
+def _event_rows(events: Iterable[Event]) -> Iterator[str]:
+    for event in events:
+        _place(event.clip_id)
+        if not 0 <= event.onset_s < event.offset_s < np.inf:
+            raise ValueError(
+                f"Expected onset and offset in seconds, received {event}."
+            )
+        onset, offset = f"{event.onset_s:.3f}", f"{event.offset_s:.3f}"
+        yield _row(event.clip_id, onset, offset, event.class_name)
+
+
+def _place(clip_id: str) -> tuple[str, str]:
+    """Start and end of the clip in its video, as its name has them."""
+    match = _CLIP_ID.fullmatch(clip_id)
+    if match is None:
+        raise ValueError(
+            "Expected clips of DCASE 2017 task 4, named "
+            f"{{YouTube id}}_{{start}}_{{end}}, received {clip_id!r}."
+        )
+    return match[1], match[2]
+
+
+def _row(clip_id: str, start: str, end: str, class_name: str) -> str:
+    if not _CLASS_NAME.fullmatch(class_name):
+        raise ValueError(
+            "Expected class names without tabs, line breaks or outer spaces, "
+            f"received {class_name!r}."
+        )
+    return f"{clip_id}.wav\t{start}\t{end}\t{class_name}\n"

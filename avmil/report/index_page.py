@@ -1,0 +1,55 @@
+"""The page that lists videos, with links to the pages of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import urllib.parse
+from collections.abc import Sequence
+
+from avmil.report import offline_page
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexEntry:
+    """A video of the list.
+
+    Attributes:
+        name: Of the video.
+        page: Path of its page relative to this one, with `/` between its
+            parts; not used where it failed.
+        predicted: The classes that were predicted.
+        thumbnail_jpeg: A small picture of the video.
+        failure: Why it could not be localized; None where it could.
+    """
+
+    name: str
+    page: str
+    predicted: tuple[str, ...]
+    thumbnail_jpeg: bytes | None
+    failure: str | None
+
+
+def render(entries: Sequence[IndexEntry]) -> str:
+    """Renders the list, one HTML file with the thumbnails inside.
+
+    Args:
+        entries: In the order of the page; those that failed come last.
+
+    Returns:
+        The HTML text, to be written as UTF-8.
+    """
+    return offline_page.render(
+        "index",
+        videos=[
+            {
+                "name": entry.name,
+                "href": urllib.parse.quote(entry.page),
+                "predicted": entry.predicted,
+                "thumbnail": entry.thumbnail_jpeg
+                and offline_page.data_uri(entry.thumbnail_jpeg, "image/jpeg"),
+            }
+            for entry in entries
+            if entry.failure is None
+        ],
+        failures=[entry for entry in entries if entry.failure is not None],
+    )

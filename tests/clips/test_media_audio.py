@@ -1,0 +1,259 @@
+"""The waveform: formats, channels, rates, gaps, sound files."""
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from avmil.clips import media, media_audio
+from avmil.clips.media_section import Section
+from avmil.common.errors import MediaError
+from tests.media_files import noise, numbered_image, write_clip
+
+
+def audio_frame(array, sample_format, layout="mono", rate_hz=16_000):
+    frame = av.AudioFrame.from_ndarray(
+        np.atleast_2d(array), format=sample_format, layout=layout
+    )
+    frame.sample_rate = rate_hz
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("values", "sample_format", "expected"),
+    [
+        (np.array([0, 128, 192], np.uint8), "u8", [-1, 0, 0.5]),
+        (np.array([-(2**15), 0, 2**14], np.int16), "s16", [-1, 0, 0.5]),
+        (np.array([-(2**31), 0, 2**30], np.int32), "s32p", [-1, 0, 0.5]),
+        (np.array([-1, 0, 0.5], np.float32), "fltp", [-1, 0, 0.5]),
+        (np.array([-1, 0, 0.5], np.float64), "dbl", [-1, 0, 0.5]),
+    ],
+)
+def test_sample_formats(values, sample_format, expected):
+    samples = media_audio.MonoConverter()(audio_frame(values, sample_format))
+    assert samples.dtype == np.float32
+    np.testing.assert_array_equal(samples, expected)
+
+
+def test_mean_of_packed_and_of_planar_channels():
+    packed = np.array([[16384, 0, 0, -16384]], np.int16)  # L R L R
+    np.testing.assert_array_equal(
+        media_audio.MonoConverter()(audio_frame(packed, "s16", "stereo")),
+        [0.25, -0.25],
+    )
+    planar = np.array([[0.5, 0.0], [0.0, -0.5]], np.float32)
+    np.testing.assert_array_equal(
+        media_audio.MonoConverter()(audio_frame(planar, "fltp", "stereo")),
+        [0.25, -0.25],
+    )
+
+
+def test_eight_planar_channels():
+    """PyAV's own reading of such planes ends the process."""
+    packed = np.arange(16, dtype=np.float32) / 16
+    to_planar = av.AudioResampler("fltp")
+    (frame,) = to_planar.resample(audio_frame(packed, "flt", "7.1"))
+    np.testing.assert_array_equal(
+        media_audio.MonoConverter()(frame), [3.5 / 16, 11.5 / 16]
+    )
+
+
+def test_change_of_format_within_a_track():
+    convert = media_audio.MonoConverter()
+    for sample_format, one in (("flt", 1.0), ("s16p", 2**15 - 1), ("flt", 1.0)):
+        kind = np.float32 if sample_format == "flt" else np.int16
+        frame = audio_frame(np.full(4, one, kind), sample_format)
+        np.testing.assert_allclose(convert(frame), np.ones(4), atol=1e-4)
+
+
+def test_six_channels(tmp_path):
+    sound = noise(1.0, 48_000, channels=6)
+    path = write_clip(
+        tmp_path / "a.mov",
+        waveform=sound,
+        sample_rate_hz=48_000,
+        audio_codec="pcm_s16le",
+    )
+    clip = media.decode_clip(path, video=False)
+    expected = media_audio.resample(sound.mean(axis=0), 48_000)
+    np.testing.assert_allclose(clip.waveform, expected, atol=2 / 32768)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_tone_keeps_its_pitch_and_length(tmp_path, rate_hz):
+    def tone(rate):
+        return 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+
+    path = write_clip(
+        tmp_path / "a.mkv",
+        waveform=tone(rate_hz),
+        sample_rate_hz=rate_hz,
+        audio_codec="pcm_s16le",
+    )
+    waveform = media.decode_clip(path, video=False).waveform
+    assert waveform.dtype == np.float32
+    assert len(waveform) == 16_000
+    np.testing.assert_allclose(
+        waveform[100:-100], tone(16_000)[100:-100], atol=2e-3
+    )
+
+
+def test_no_trace_of_the_encoder_padding(tmp_path):
+    """AAC adds 1024 samples before and fills up its last block."""
+    sound = noise(1.3)
+    path = write_clip(tmp_path / "a.mp4", waveform=sound)
+    waveform = media.decode_clip(path, video=False).waveform
+    assert len(waveform) == 20_800
+    correlation = np.corrcoef(waveform, sound[0])[0, 1]
+    assert correlation > 0.95
+
+
+def build(section, *frames):
+    stream = SimpleNamespace(time_base=Fraction(1, 1000))
+    builder = media_audio.WaveformBuilder(stream, section)
+    for time_s, samples in frames:
+        frame = audio_frame(np.array(samples, np.float32), "fltp")
+        builder.add(frame, time_s)
+    return builder
+
+
+def test_gap_becomes_silence():
+    builder = build(Section(0.0, np.inf), (0.0, [1] * 160), (0.02, [2] * 160))
+    np.testing.assert_array_equal(
+        builder.waveform(), [1] * 160 + [0] * 160 + [2] * 160
+    )
+    assert builder.end_s == pytest.approx(0.03)
+
+
+def test_rounded_time_stamps_are_no_gap():
+    frames = [(0.0, [1] * 168), (0.011, [2] * 168), (0.021, [3] * 168)]
+    builder = build(Section(0.0, np.inf), *frames)
+    np.testing.assert_array_equal(
+        builder.waveform(), [1] * 168 + [2] * 168 + [3] * 168
+    )
+
+
+def test_of_an_overlap_the_first_stays():
+    builder = build(Section(0.0, np.inf), (0.0, [1] * 320), (0.01, [2] * 320))
+    np.testing.assert_array_equal(builder.waveform(), [1] * 320 + [2] * 160)
+
+
+def test_sound_is_cut_at_both_ends_of_the_section():
+    frames = [(0.0, [1] * 160), (0.01, [2] * 160), (0.02, [3] * 160)]
+    builder = build(Section(0.005, 0.025), *frames)
+    assert builder.done
+    np.testing.assert_array_equal(
+        builder.waveform(), [1] * 80 + [2] * 160 + [3] * 80
+    )
+
+
+def test_silence_up_to_a_late_frame_ends_with_the_section():
+    builder = build(Section(0.0, 0.03), (0.0, [1] * 160), (1e10, [2] * 160))
+    np.testing.assert_array_equal(builder.waveform(), [1] * 160 + [0] * 320)
+
+
+def test_change_of_sample_rate_is_refused():
+    builder = build(Section(0.0, np.inf), (0.0, [1] * 160))
+    frame = audio_frame(np.ones(160, np.float32), "fltp", rate_hz=8_000)
+    with pytest.raises(MediaError, match="from 16000 to 8000 Hz"):
+        builder.add(frame, 0.01)
+
+
+def test_undefined_samples_are_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
+    with pytest.raises(MediaError, match="undefined"):
+        media.decode_clip(path, video=False)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "A.WAV"])
+def test_sound_files(tmp_path, name):
+    sound = noise(2.0, 44_100, channels=2)
+    soundfile.write(tmp_path / name, sound.T, 44_100)
+    clip = media.decode_clip(tmp_path / name, video=False)
+    assert clip.frames_rgb == []
+    assert clip.duration_s == pytest.approx(2.0)
+    assert clip.waveform.shape == (32_000,)
+    assert clip.waveform.dtype == np.float32
+    expected = media_audio.resample(sound.mean(axis=0), 44_100)
+    assert np.corrcoef(clip.waveform, expected)[0, 1] > 0.95
+
+
+def test_section_of_a_sound_file(tmp_path):
+    sound = noise(3.0)
+    soundfile.write(tmp_path / "a.wav", sound[0], 16_000)
+    clip = media.decode_clip(tmp_path / "a.wav", 1.0, 1.5, video=False)
+    np.testing.assert_allclose(
+        clip.waveform, sound[0, 16_000:24_000], atol=1 / 32768
+    )
+    assert clip.duration_s == 0.5
+    cut = media.decode_clip(tmp_path / "a.wav", 2.0, 99.0, video=False)
+    assert len(cut.waveform) == 16_000
+    with pytest.raises(MediaError, match=r"start_s=4 .* at 3 s"):
+        media.decode_clip(tmp_path / "a.wav", 4.0, 5.0, video=False)
+
+
+def test_container_and_sound_file_agree(tmp_path):
+    sound = noise(2.0, 44_100, channels=2)
+    soundfile.write(tmp_path / "a.wav", sound.T, 44_100)
+    path = write_clip(
+        tmp_path / "a.mov",
+        waveform=soundfile.read(tmp_path / "a.wav", dtype="float32")[0].T,
+        sample_rate_hz=44_100,
+        audio_codec="pcm_s16le",
+    )
+    np.testing.assert_allclose(
+        media.decode_clip(path, 0.5, 1.5, video=False).waveform,
+        media.decode_clip(tmp_path / "a.wav", 0.5, 1.5, video=False).waveform,
+        atol=2 / 32768,
+    )
+
+
+def test_sound_file_has_no_frames(tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise(1.0)[0], 16_000)
+    with pytest.raises(MediaError, match="no video track"):
+        media.decode_clip(tmp_path / "a.wav")
+
+
+def test_sound_file_without_samples(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.empty(0), 16_000)
+    with pytest.raises(MediaError):
+        media.decode_clip(tmp_path / "a.wav", video=False)
+
+
+def test_sound_too_short_for_one_sample(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(2), 44_100)
+    with pytest.raises(MediaError, match="shorter than one sample"):
+        media.decode_clip(tmp_path / "a.wav", video=False)
+
+
+def test_lost_packets_leave_silence_and_keep_the_time(tmp_path):
+    """Half a second of sound is missing from the file."""
+    sound = noise(3.0)
+    path = tmp_path / "a.mkv"
+    write_clip(
+        path,
+        [numbered_image(k) for k in range(30)],
+        sound,
+        audio_codec="pcm_s16le",
+    )
+    with (
+        av.open(str(path)) as source,
+        av.open(str(tmp_path / "b.mkv"), "w") as target,
+    ):
+        streams = [
+            target.add_stream_from_template(stream) for stream in source.streams
+        ]
+        for packet in source.demux():
+            kind = packet.stream.type
+            lost = kind == "audio" and 1000 <= (packet.pts or 0) < 1500
+            if packet.size and not lost:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    waveform = media.decode_clip(tmp_path / "b.mkv").waveform
+    silent = np.flatnonzero(waveform == 0)
+    assert len(silent) == pytest.approx(8_000, abs=1_100)
+    np.testing.assert_allclose(waveform[26_000:], sound[0, 26_000:], atol=1e-4)

@@ -1,0 +1,144 @@
+"""Runs become rows: seeds averaged, test splits compared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from avmil.evaluation import aggregation, bootstrap, metrics, paper
+from avmil.evaluation.scores import ScoreSet
+from tests.made_results import result_of
+
+
+def seeds_of(*f1, **changes):
+    return [
+        result_of(
+            run_name=f"a{seed}",
+            seed=seed,
+            micro=metrics.Scores(value, 0.5, value / 2),
+            by_class=metrics.Scores(*[np.full(17, value)] * 3),
+            **changes,
+        )
+        for seed, value in enumerate(f1)
+    ]
+
+
+def test_seeds_are_one_row_with_mean_and_sample_standard_deviation():
+    # Squares of -0.02, 0.01 and 0.01 sum to 0.0006, over 2: 0.0003.
+    (row,) = aggregation.rows(seeds_of(0.60, 0.63, 0.63))
+    assert row.has_seeds
+    assert row.run_names == ("a0", "a1", "a2")
+    assert row.micro == pytest.approx((0.62, 0.5, 0.31))
+    assert row.micro_std == pytest.approx((0.0003**0.5, 0, 0.0003**0.5 / 2))
+    assert row.by_class.f1 == pytest.approx(np.full(17, 0.62))
+    assert row.by_class_std.f1 == pytest.approx(np.full(17, 0.0003**0.5))
+
+
+def test_single_run_has_no_standard_deviation():
+    (row,) = aggregation.rows(seeds_of(0.6))
+    assert not row.has_seeds
+    assert row.micro == (0.6, 0.5, 0.3)
+    assert np.isnan(row.micro_std).all()
+    assert np.isnan(row.by_class_std.f1).all()
+
+
+def test_runs_of_other_settings_are_other_rows():
+    results = seeds_of(0.6, 0.7) + seeds_of(0.2, 0.3, settings="other")
+    rows = aggregation.rows(results)
+    assert [row.micro.f1 for row in rows] == pytest.approx([0.65, 0.25])
+
+
+def test_same_seed_twice_is_refused():
+    twice = [*seeds_of(0.6, 0.7), result_of(run_name="copy", seed=1)]
+    with pytest.raises(ValueError, match="received a1 and copy of av_two"):
+        aggregation.rows(twice)
+    # Fusions of several seeds have no single one.
+    fusions = [result_of(run_name=name, seed=None) for name in "xy"]
+    assert len(aggregation.rows(fusions)) == 1
+
+
+def test_rows_come_in_the_paper_s_order_and_others_last():
+    results = [result_of(name) for name in ("mine", *reversed(paper.SYSTEMS))]
+    systems = [row.system for row in aggregation.rows(results)]
+    assert systems == [*paper.SYSTEMS, "mine"]
+
+
+def test_seeds_are_averaged_in_each_resample():
+    first, second = seeds_of(0.6, 0.7)
+    second = dataclasses.replace(second, predictions=1 - first.predictions)
+    (row,) = aggregation.rows([first, second])
+    f1 = [
+        bootstrap.resampled_scores(
+            bootstrap.resample(30),
+            first.test.labels,
+            result.predictions[np.newaxis],
+        ).f1
+        for result in (first, second)
+    ]
+    np.testing.assert_allclose(row.resampled.f1, np.mean(f1, axis=0))
+    assert row.intervals.f1 == bootstrap.interval(row.resampled.f1)
+    assert row.intervals.recall == bootstrap.interval(row.resampled.recall)
+
+
+def test_pairs_compare_the_same_resamples_of_all_rows():
+    results = [result_of(name) for name in ("av_two_stream", "mine", "yours")]
+    rows = aggregation.rows(results)
+    pairs = list(aggregation.pairs(rows))
+    assert [(a.system, b.system) for a, b, _ in pairs] == [
+        ("av_two_stream", "mine"),
+        ("av_two_stream", "yours"),
+        ("mine", "yours"),
+    ]
+    # Equal predictions: only the same resamples make all differences 0.
+    assert {comparison for *_, comparison in pairs} == {(0, (0, 0), 1)}
+
+
+def test_best_row_has_the_highest_mean_f1():
+    rows = aggregation.rows(
+        [*seeds_of(0.9, 0.1), result_of("mine"), result_of("yours")]
+    )
+    assert aggregation.best(rows).system == "mine"
+
+
+def test_each_level_of_chance_is_told_once():
+    other = result_of().chance._replace(num_draws=3)
+    results = [result_of(), result_of("x"), result_of("y", chance=other)]
+    rows = aggregation.rows(results)
+    assert [level.num_draws for level in aggregation.chances(rows)] == [200, 3]
+
+
+def changed_test(**changes):
+    test = result_of().test
+    fields = {
+        field.name: getattr(test, field.name)
+        for field in dataclasses.fields(test)
+    }
+    return result_of("mine", test=ScoreSet(**(fields | changes)))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (result_of("mine", class_names=("Car",)), "other classes, 17 and 1"),
+        (
+            changed_test(clip_ids=result_of().test.clip_ids[::-1]),
+            "other clips or another order, 30 and 30",
+        ),
+        (
+            changed_test(labels=1 - result_of().test.labels),
+            "other labels of the same clips",
+        ),
+    ],
+)
+def test_results_of_different_test_splits_are_refused(other, message):
+    with pytest.raises(ValueError, match="on one test split") as caught:
+        aggregation.rows([result_of(), other])
+    assert message in str(caught.value)
+    assert "run_of_mine" in str(caught.value)
+
+
+def test_no_results_are_refused():
+    with pytest.raises(ValueError, match="received none"):
+        aggregation.rows([])

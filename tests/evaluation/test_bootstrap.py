@@ -1,0 +1,199 @@
+"""Bootstrap intervals and comparisons whose answer is known."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from avmil.evaluation import bootstrap, metrics
+
+
+def made_up(num_clips=40, num_classes=5, noise=0.2, seed=0):
+    generator = np.random.default_rng(seed)
+    labels = generator.random((num_clips, num_classes)) < 0.3
+    wrong = generator.random(labels.shape) < noise
+    return labels.astype(np.int8), (labels ^ wrong).astype(np.int8)
+
+
+def test_each_resample_draws_as_many_clips_as_there_are():
+    draws = bootstrap.resample(7, 500)
+    assert draws.shape == (500, 7)
+    assert (draws.sum(axis=1) == 7).all()
+    np.testing.assert_allclose(draws.mean(axis=0), 1, atol=0.2)
+    assert (draws.std(axis=0) > 0.7).all()
+    with pytest.raises(ValueError, match="read-only"):
+        draws[0, 0] = 1
+
+
+def test_draws_repeat_with_their_seed_only():
+    first = bootstrap.resample(9, 100, seed=3).copy()
+    bootstrap.resample(8, 100)  # Not from the cache.
+    np.testing.assert_array_equal(bootstrap.resample(9, 100, seed=3), first)
+    assert (bootstrap.resample(9, 100, seed=4) != first).any()
+
+
+def test_scores_of_a_resample_are_those_of_the_drawn_clips():
+    labels, predictions = made_up()
+    other = made_up(noise=0.4, seed=1)[1]
+    draws = bootstrap.resample(len(labels), 20)
+    scores = bootstrap.resampled_scores(
+        draws, labels, np.stack([predictions, other])
+    )
+    for index, counts in enumerate(draws.astype(int)):
+        clips = np.repeat(np.arange(len(labels)), counts)
+        by_seed = [
+            metrics.micro_scores(labels[clips], seed[clips])
+            for seed in (predictions, other)
+        ]
+        expected = np.mean(by_seed, axis=0)
+        got = [field[index] for field in scores]
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_nothing_predicted_and_nothing_there_scores_0():
+    draws = np.array([[2.0, 0.0], [0.0, 2.0]])
+    labels = [[1, 0], [0, 0]]
+    predictions = [[[1, 0], [0, 0]]]
+    scores = bootstrap.resampled_scores(draws, labels, predictions)
+    assert [field.tolist() for field in scores] == [[1, 0]] * 3
+
+
+def test_clips_that_are_all_alike_leave_no_doubt():
+    labels = np.tile([1, 1, 0], (10, 1))
+    predictions = np.tile([1, 0, 1], (10, 1))
+    scores = bootstrap.resampled_scores(
+        bootstrap.resample(10), labels, predictions[np.newaxis]
+    )
+    assert all(bootstrap.interval(field) == (0.5, 0.5) for field in scores)
+
+
+def test_two_clips_give_the_distribution_of_their_four_outcomes():
+    # Clip 0 is a hit, clip 1 a miss and a false alarm. Of the outcomes (0, 0),
+    # (0, 1), (1, 0) and (1, 1) F1 is 1, 1/2, 1/2 and 0.
+    labels = np.array([[1, 0], [1, 0]])
+    predictions = np.array([[1, 0], [0, 1]])
+    outcomes = [
+        metrics.micro_scores(labels[list(clips)], predictions[list(clips)]).f1
+        for clips in itertools.product(range(2), repeat=2)
+    ]
+    assert outcomes == [1, 0.5, 0.5, 0]
+    draws = bootstrap.resample(2, 4000)
+    f1 = bootstrap.resampled_scores(draws, labels, predictions[np.newaxis]).f1
+    values, counts = np.unique(f1, return_counts=True)
+    assert values.tolist() == [0, 0.5, 1]
+    np.testing.assert_allclose(counts / 4000, [0.25, 0.5, 0.25], atol=0.03)
+    assert bootstrap.interval(f1) == (0, 1)
+
+
+def test_interval_cuts_off_two_and_a_half_percent_on_each_side():
+    samples = np.random.default_rng(0).permutation(1001) / 1000
+    assert bootstrap.interval(samples) == pytest.approx((0.025, 0.975))
+
+
+def test_interval_is_that_of_scipy():
+    labels, predictions = made_up(num_clips=120)
+    counts = np.stack(
+        [(labels & predictions).sum(1), predictions.sum(1), labels.sum(1)]
+    )
+
+    def f1(hits, predicted, positive, axis):
+        total = predicted.sum(axis=axis) + positive.sum(axis=axis)
+        return 2 * hits.sum(axis=axis) / total
+
+    expected = scipy.stats.bootstrap(
+        counts,
+        f1,
+        paired=True,
+        method="percentile",
+        n_resamples=4000,
+        random_state=np.random.default_rng(1),
+    ).confidence_interval
+    got = bootstrap.interval(
+        bootstrap.resampled_scores(
+            bootstrap.resample(120, 4000), labels, predictions[np.newaxis]
+        ).f1
+    )
+    width = expected.high - expected.low
+    np.testing.assert_allclose(got, expected, atol=0.06 * width)
+
+
+def test_p_value_by_hand():
+    # Of nine differences one is below 0 and two are 0.
+    first = np.array([1, -1, 0, 0, 2, 3, 1, 1, 1]) / 10
+    compared = bootstrap.compare(0.3, 0.1, first, np.zeros(9))
+    assert compared.difference == pytest.approx(0.2)
+    assert compared.p_value == pytest.approx(2 * (3 + 1) / (9 + 1))
+    swapped = bootstrap.compare(0.1, 0.3, np.zeros(9), first)
+    assert swapped.p_value == compared.p_value
+    assert swapped.interval == pytest.approx(
+        (-compared.interval.high, -compared.interval.low)
+    )
+
+
+def test_rounding_is_no_difference():
+    first = np.full(100, np.mean([0.1, 0.2, 0.3]))
+    assert (first > 0.2).all()
+    compared = bootstrap.compare(0.2, 0.2, first, np.full(100, 0.2))
+    assert compared.p_value == 1
+
+
+def test_system_does_not_differ_from_itself():
+    labels, predictions = made_up()
+    draws = bootstrap.resample(len(labels))
+    f1 = bootstrap.resampled_scores(draws, labels, predictions[np.newaxis]).f1
+    compared = bootstrap.compare(0.7, 0.7, f1, f1)
+    assert compared == (0, (0, 0), 1)
+    assert not compared.is_more_than_chance
+
+
+def test_clearly_better_system_leads_by_more_than_chance():
+    labels, good = made_up(num_clips=200, noise=0.05)
+    bad = made_up(num_clips=200, noise=0.4)[1]
+    draws = bootstrap.resample(200)
+    samples = [
+        bootstrap.resampled_scores(draws, labels, system[np.newaxis]).f1
+        for system in (good, bad)
+    ]
+    points = [metrics.micro_scores(labels, system).f1 for system in (good, bad)]
+    compared = bootstrap.compare(*points, *samples)
+    assert compared.interval.low > 0.2
+    assert compared.interval.low < compared.difference < compared.interval.high
+    assert compared.p_value == pytest.approx(2 / 2001)
+    assert compared.is_more_than_chance
+
+
+def test_pairing_finds_a_small_lead_that_intervals_of_each_hide():
+    # The second system is the first, less every 20th hit.
+    labels, first = made_up(num_clips=200, noise=0.2)
+    second = first.copy()
+    hits = np.argwhere((labels == 1) & (first == 1))[::20]
+    second[tuple(hits.T)] = 0
+    draws = bootstrap.resample(200)
+    samples = [
+        bootstrap.resampled_scores(draws, labels, system[np.newaxis]).f1
+        for system in (first, second)
+    ]
+    assert bootstrap.interval(samples[1]).high > samples[0].mean()
+    points = [s.mean() for s in samples]
+    assert bootstrap.compare(*points, *samples).is_more_than_chance
+
+
+def test_share_of_false_findings_is_the_level():
+    """Two equally good systems on 300 test sets: about 5 % have p < 0.05."""
+    generator = np.random.default_rng(0)
+    found = 0
+    for _ in range(300):
+        labels = generator.random((100, 4)) < 0.3
+        systems = [
+            labels ^ (generator.random(labels.shape) < 0.2) for _ in range(2)
+        ]
+        draws = bootstrap.resample(100, 1000)
+        samples = [
+            bootstrap.resampled_scores(draws, labels, system[np.newaxis]).f1
+            for system in systems
+        ]
+        found += bootstrap.compare(0, 0, *samples).is_more_than_chance
+    assert 4 <= found <= 30

@@ -1,0 +1,175 @@
+"""Score sets: what they refuse, and that files bring them back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+from avmil.evaluation.scores import ScoreSet
+
+CLIPS = ("clip_a", "clip_b", "clip_c")
+CLASSES = ("Air horn, truck horn", "Zug", "警笛")
+LABELS = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]])
+SCORES = np.array([[0.5, -1.5, 0.25], [3, 4, 5], [-7, 8, -9]])
+
+
+def build(**changes) -> ScoreSet:
+    fields = {
+        "clip_ids": CLIPS,
+        "class_names": CLASSES,
+        "labels": LABELS,
+        "scores": SCORES,
+    }
+    return ScoreSet(**(fields | changes))
+
+
+def npz(**arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_types_are_those_of_the_file_whatever_comes_in():
+    score_set = build(
+        clip_ids=np.array(CLIPS), labels=LABELS.astype(float).tolist()
+    )
+    assert score_set.clip_ids == CLIPS
+    assert score_set.labels.dtype == np.int8
+    assert score_set.scores.dtype == np.float32
+
+
+def test_bytes_bring_back_the_same_set():
+    score_set = build().with_missing(["clip_d"], [[0, 1, 0]])
+    again = ScoreSet.from_bytes(score_set.to_bytes())
+    assert again.clip_ids == (*CLIPS, "clip_d")
+    assert again.class_names == CLASSES
+    assert again.missing_clip_ids == ("clip_d",)
+    np.testing.assert_array_equal(again.labels, score_set.labels)
+    np.testing.assert_array_equal(again.scores, score_set.scores)
+    assert again.to_bytes() == score_set.to_bytes()
+
+
+def test_file_holds_plain_arrays_under_documented_names():
+    content = io.BytesIO(build().to_bytes())
+    with np.load(content, allow_pickle=False) as arrays:
+        kinds = {name: arrays[name].dtype.kind for name in arrays}
+    assert kinds == {
+        "clip_ids": "U",
+        "class_names": "U",
+        "labels": "i",
+        "scores": "f",
+    }
+
+
+def test_missing_clips_keep_their_labels_and_score_minus_infinity():
+    score_set = build().with_missing(["x", "y"], [[1, 1, 0], [0, 0, 1]])
+    assert score_set.missing_clip_ids == ("x", "y")
+    assert len(score_set.clip_ids) == 5
+    np.testing.assert_array_equal(score_set.labels[3:], [[1, 1, 0], [0, 0, 1]])
+    assert np.isneginf(score_set.scores[3:]).all()
+    np.testing.assert_array_equal(
+        score_set.scores[:3], SCORES.astype(np.float32)
+    )
+
+
+def test_no_missing_clips_change_nothing():
+    score_set = build()
+    assert score_set.with_missing([], []) is score_set
+    assert score_set.missing_clip_ids == ()
+
+
+def test_missing_clip_that_is_there_already_is_refused():
+    with pytest.raises(ValueError, match=r"unique clip_ids.*clip_b"):
+        build().with_missing(["clip_b"], [[0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clip_ids": ("a", "b")}, r"clip_ids of length N = 3.*received 2"),
+        ({"clip_ids": ("a", "b", "a")}, r"unique clip_ids, received a more"),
+        ({"class_names": ("u", "v")}, r"class_names of length C = 3"),
+        ({"class_names": ("u", "v", "v")}, r"unique class_names, received v"),
+        ({"labels": LABELS * 2}, r"labels to hold 0 and 1 only, received 2"),
+        ({"labels": LABELS[0]}, r"labels of shape \[N, C\]"),
+        ({"scores": SCORES[:2]}, r"one shape.*\(3, 3\) and \(2, 3\)"),
+        ({"labels": np.zeros((0, 3)), "clip_ids": ()}, r"at least one clip"),
+    ],
+)
+def test_malformed_sets_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_score_that_is_no_number_is_refused_by_clip_id(value):
+    scores = SCORES.copy()
+    scores[1, 2] = value
+    with pytest.raises(ValueError, match=r"received others for clip_b\."):
+        build(scores=scores)
+
+
+def test_many_bad_clips_are_named_in_short():
+    clip_ids = [f"clip{i}" for i in range(9)]
+    with pytest.raises(ValueError, match=r"clip4 and 4 more\.$"):
+        ScoreSet(clip_ids, ["a"], np.ones((9, 1)), np.full((9, 1), np.nan))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no archive",
+        build().to_bytes()[:200],
+        npz(clip_ids=np.array(CLIPS), labels=LABELS),
+        npz(
+            clip_ids=np.array(CLIPS, object),
+            class_names=np.array(CLASSES),
+            labels=LABELS,
+            scores=SCORES,
+        ),
+        npz(
+            clip_ids=np.array(CLIPS),
+            class_names=np.array(CLASSES),
+            labels=LABELS,
+            scores=SCORES * np.nan,
+        ),
+    ],
+    ids=["empty", "text", "cut off", "arrays lack", "pickled", "NaN"],
+)
+def test_bad_file_is_refused_by_name(content):
+    with pytest.raises(ValueError, match=r"received run1/scores-val\.npz"):
+        ScoreSet.from_bytes(content, "run1/scores-val.npz")
+
+
+def test_single_array_is_no_score_file():
+    buffer = io.BytesIO()
+    np.save(buffer, SCORES)
+    with pytest.raises(ValueError, match="npz file with clip_ids"):
+        ScoreSet.from_bytes(buffer.getvalue())
+
+
+def test_damaged_bytes_raise_nothing_but_value_errors():
+    content = build().to_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(500):
+        damaged = bytearray(content)
+        damaged[generator.integers(len(content))] ^= generator.integers(1, 256)
+        with contextlib.suppress(ValueError):
+            ScoreSet.from_bytes(bytes(damaged))
+
+
+def test_difference_names_the_first_thing_that_differs():
+    assert build().difference(build(scores=-SCORES)) == ""
+    assert build().difference(build(labels=1 - LABELS)) == (
+        "other labels of the same clips"
+    )
+    assert build().difference(build(clip_ids=CLIPS[::-1])) == (
+        "other clips or another order, 3 and 3"
+    )
+    assert build().difference(build(class_names=("a", "b", "c"))) == (
+        "other classes, 3 and 3"
+    )

@@ -1,0 +1,169 @@
+"""Threshold tuning against brute force, and the rule for decisions."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from avmil.evaluation import thresholds
+
+
+def f1_at(labels, scores, threshold) -> Fraction:
+    """F1 of one class, exact."""
+    pairs = [(y, s > threshold) for y, s in zip(labels, scores, strict=True)]
+    hits = sum(1 for y, passed in pairs if y and passed)
+    total = sum(1 for y, _ in pairs if y) + sum(1 for _, p in pairs if p)
+    return Fraction(2 * hits, total) if total else Fraction(0)
+
+
+def brute_force(labels, scores) -> float:
+    """Tries every candidate of one class, lowest first."""
+    distinct = sorted({float(s) for s in scores if np.isfinite(s)})
+    candidates = [
+        distinct[0] - 0.5,
+        *((a + b) / 2 for a, b in itertools.pairwise(distinct)),
+        distinct[-1] + 0.5,
+    ]
+    best = candidates[0]
+    for candidate in candidates[1:]:
+        if f1_at(labels, scores, candidate) >= f1_at(labels, scores, best):
+            best = candidate
+    return best
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("num_levels", [2, 5, 1000])
+def test_tune_agrees_with_brute_force(seed, num_levels):
+    generator = np.random.default_rng(seed)
+    num_clips = int(generator.integers(1, 40))
+    labels = generator.random((num_clips, 6)) < [0, 0.05, 0.2, 0.5, 0.9, 1]
+    scores = generator.integers(0, num_levels, labels.shape) / num_levels
+    scores = (scores - 0.5).astype(np.float32)
+    scores[generator.random(num_clips) < 0.2] = -np.inf
+    scores[0] = 0.125  # At least one clip has features.
+
+    tuned = thresholds.tune(labels, scores)
+
+    expected = list(map(brute_force, labels.T, scores.T))
+    assert tuned.tolist() == expected
+
+
+def test_tune_by_hand():
+    labels = [[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 1]]
+    scores = [[0.9, 1, -2], [0.6, 2, -4], [0.8, 4, -6], [0.2, 0, -1]]
+    # Class 0: 0.9 and 0.8 are right: between 0.8 and 0.6.
+    # Class 1: 4 and 2 are right: between 2 and 1.
+    # Class 2: -1 and -2 are right: between -2 and -4.
+    np.testing.assert_allclose(
+        thresholds.tune(labels, scores), [0.7, 1.5, -3.0], rtol=1e-12
+    )
+
+
+def test_tune_takes_the_higher_of_equal_thresholds():
+    labels = [[1], [0], [0], [1]]
+    # Above 0.3: 2 * 1 / (1 + 2) = 2/3; above all: 2 * 2 / (4 + 2) = 2/3.
+    assert thresholds.tune(labels, [[0.4], [0.3], [0.2], [0.1]]) == (
+        pytest.approx([0.35])
+    )
+
+
+def test_best_threshold_may_lie_below_or_above_all_scores():
+    tuned = thresholds.tune([[1, 0], [1, 0]], [[2.0, 2.0], [3.0, 3.0]])
+    assert tuned.tolist() == [1.5, 3.5]
+
+
+def test_equal_scores_are_never_parted():
+    labels = [[1], [0], [0], [0], [0]]
+    tuned = thresholds.tune(labels, [[0.5]] * 5)
+    assert tuned.tolist() == [0.0]
+
+
+def test_clip_order_does_not_matter():
+    generator = np.random.default_rng(3)
+    labels = generator.random((50, 4)) < 0.3
+    scores = generator.normal(size=(50, 4)).round(1)
+    order = generator.permutation(50)
+    np.testing.assert_array_equal(
+        thresholds.tune(labels, scores),
+        thresholds.tune(labels[order], scores[order]),
+    )
+
+
+def test_missing_positive_lowers_f1_at_every_threshold():
+    labels = np.array([[1], [0], [1], [1]])
+    scores = np.array([[4.0], [3.0], [2.0], [1.0]])
+    # All three positives scored: everything but nothing more: F1 6/7.
+    assert thresholds.tune(labels, scores).tolist() == [0.5]
+    # The last two missing: {4} gives 2/4, {4, 3} gives 2/5.
+    scores[2:] = -np.inf
+    assert thresholds.tune(labels, scores).tolist() == [3.5]
+
+
+def test_midpoint_of_neighboring_numbers_parts_them():
+    low = 1.0 + np.finfo(np.float64).eps
+    high = np.nextafter(low, 2)
+    assert (low + high) / 2 == high  # The case exists.
+    tuned = thresholds.tune([[0], [1]], [[low], [high]])
+    assert thresholds.apply([[low], [high]], tuned).tolist() == [[0], [1]]
+
+
+def test_integer_scores_and_boolean_labels_are_fine():
+    assert thresholds.tune([[False], [True]], [[1], [2]]).tolist() == [1.5]
+
+
+def test_class_that_no_scored_clip_holds_is_listed_and_lies_highest():
+    labels = [[1, 0, 0], [0, 0, 1]]
+    scores = [[0.1, 0.2, 0.3], [-np.inf] * 3]
+    tuned = thresholds.tune(labels, scores)
+    assert (tuned[1:] > [0.2, 0.3]).all()
+    assert np.isfinite(tuned).all()
+    untuned = thresholds.classes_without_positives(labels, scores)
+    assert untuned.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        ([[1]], [[np.nan]], r"NaN or \+inf in 1 clip\(s\), the first in row 0"),
+        ([[1], [0]], [[0.5], [np.inf]], r"the first in row 1"),
+        ([[1]], [[-np.inf]], r"only clips without features"),
+        ([[1, 0]], [[0.5]], r"one shape \[N, C\], received \(1, 2\)"),
+        ([[0.5]], [[0.5]], r"labels to hold 0 and 1 only, received 0\.5"),
+        ([1], [0.5], r"labels of shape \[N, C\]"),
+        (np.zeros((0, 2)), np.zeros((0, 2)), r"at least one clip"),
+    ],
+)
+def test_tune_refuses_malformed_input(labels, scores, message):
+    with pytest.raises(ValueError, match=message):
+        thresholds.tune(labels, scores)
+
+
+def test_apply_is_strict():
+    predictions = thresholds.apply([[0.5, 0.5, 0.5]], [0.4, 0.5, 0.6])
+    assert predictions.tolist() == [[1, 0, 0]]
+
+
+def test_fallback_fills_only_scored_clips_in_which_no_class_passes():
+    scores = [[0.2, 0.9], [0.3, 0.1], [0.1, 0.4], [-np.inf, -np.inf]]
+    limits = [0.5, 0.5]
+    plain = [[0, 1], [0, 0], [0, 0], [0, 0]]
+    filled = [[0, 1], [1, 0], [0, 1], [0, 0]]
+    assert thresholds.apply(scores, limits).tolist() == plain
+    assert (
+        thresholds.apply(scores, limits, fallback_argmax=True).tolist()
+        == filled
+    )
+
+
+def test_fallback_takes_the_highest_score_and_not_the_nearest_threshold():
+    predictions = thresholds.apply([[0.8, 0.29]], [2.0, 0.3], True)
+    assert predictions.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("limits", [0.3, [0.3], [[0.3, 0.3]], [0.3, np.nan]])
+def test_apply_refuses_thresholds_of_another_form(limits):
+    with pytest.raises(ValueError, match="Expected 2 thresholds"):
+        thresholds.apply([[0.1, 0.2]], limits)

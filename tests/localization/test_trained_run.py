@@ -1,0 +1,75 @@
+"""The scores that a trained run finds events in."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from avmil.evaluation.localization_audio import score_cells
+from avmil.localization.trained_run import TrainedRun
+from model.layers import ScoreNormalization
+from tests.localized_clips import CLASS_NAMES, make_clip
+
+SCORES = np.array([[0, 1], [3, 2], [9, 4], [6, 5]], float)
+
+
+def make_run(event_thresholds, layers=()):
+    return TrainedRun(
+        name="run",
+        system=SimpleNamespace(layers=layers),
+        system_name="made_up",
+        class_names=CLASS_NAMES,
+        recipe={},
+        thresholds=dict.fromkeys(CLASS_NAMES, -1.0),
+        event_thresholds=event_thresholds,
+        weights={"checkpoint": "last", "step": 1},
+    )
+
+
+def clip():
+    return make_clip(segment_scores=SCORES)
+
+
+def test_without_thresholds_of_their_own_scores_are_scaled():
+    compared = make_run(None).compared(clip())
+    np.testing.assert_allclose(compared.segment_scores[:, 0], SCORES[:, 0] / 9)
+    np.testing.assert_allclose(
+        compared.segment_scores[:, 1], (SCORES[:, 1] - 1) / 4
+    )
+
+
+def test_normalizing_systems_share_out_the_norm():
+    run = make_run(dict.fromkeys(CLASS_NAMES, 0.0), [ScoreNormalization()])
+    compared = run.compared(clip())
+    # The classes' sums are 18 and 12.
+    np.testing.assert_allclose(
+        compared.segment_scores, SCORES / np.hypot(18, 12)
+    )
+
+
+def test_scores_of_other_systems_stay():
+    run = make_run(dict.fromkeys(CLASS_NAMES, 0.0))
+    assert run.compared(clip()).segment_scores.tolist() == (SCORES.tolist())
+
+
+@pytest.mark.parametrize("layers", [(), (ScoreNormalization(),)])
+@pytest.mark.parametrize("threshold", [None, 0.15, 3.5])
+def test_events_are_where_the_compared_scores_pass(threshold, layers):
+    limits = threshold and dict.fromkeys(CLASS_NAMES, threshold)
+    run = make_run(limits, layers)
+    cells_s, scores = score_cells(run.compared(clip()))
+    passed = scores > threshold if threshold else scores >= 0.5
+    heard = np.zeros_like(passed)
+    for event in run.events(clip()):
+        inside = (cells_s[:, 0] >= event.onset_s) & (
+            cells_s[:, 1] <= event.offset_s
+        )
+        heard[inside, CLASS_NAMES.index(event.class_name)] = True
+    assert heard.tolist() == passed.tolist()
+
+
+def test_sound_without_segments_has_no_scores():
+    compared = make_run(None).compared(make_clip())
+    assert compared.segment_scores.shape == (0, 2)

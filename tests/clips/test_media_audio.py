@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from avmil.clips import media, media_audio
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
 from tests.media_files import noise, numbered_image, write_clip
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avmil.clips import media, media_writer
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
 from tests.clips.test_media_video import set_display_matrix
 from tests.media_files import noise, numbered_image, read_number, write_clip

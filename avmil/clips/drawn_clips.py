@@ -352,7 +352,8 @@ def write_drawn_clips(
                 f"{found or 'another manifest.csv'}. Name another directory, "
                 "or remove this one to make its clips anew."
             )
-        files.write_json(made, wanted)
+        if not found:
+            files.write_json(made, wanted)
         files.make_directory(directory / "clips")
         plans = plan_clips(config)
         paths = [directory / "clips" / f"{p.clip_id}.mp4" for p in plans]

@@ -6,7 +6,8 @@ import enum
 import re
 
 import av
-from yt_dlp import networking, utils
+from yt_dlp import utils
+from yt_dlp.networking import exceptions
 
 from avmil.common.errors import MediaError
 
@@ -25,20 +26,10 @@ class Reason(str, enum.Enum):
     OTHER = "other"
 
 
-# Reasons that will hold tomorrow too: such clips are not tried again.
-PERMANENT = frozenset(
-    {
-        Reason.REMOVED,
-        Reason.PRIVATE,
-        Reason.BLOCKED,
-        Reason.AGE_RESTRICTED,
-        Reason.NO_AUDIO,
-        Reason.NO_VIDEO,
-    }
-)
-
 # Reasons that may pass while one waits.
 PASSING = frozenset({Reason.REFUSED, Reason.NETWORK})
+# Reasons that will hold tomorrow too: such clips are not tried again.
+PERMANENT = frozenset(Reason) - PASSING - {Reason.OTHER}
 
 _STATUS_REASONS = {
     401: Reason.PRIVATE,
@@ -50,11 +41,13 @@ _STATUS_REASONS = {
     451: Reason.BLOCKED,
 }
 
-# What YouTube and yt-dlp say; the first match counts. YouTube begins many
-# messages with "Video unavailable", which therefore comes late.
+# What YouTube, yt-dlp and `download` say; the first match counts. YouTube
+# begins many messages with "Video unavailable", which therefore comes late.
 _MESSAGE_REASONS = tuple(
     (re.compile(pattern, re.IGNORECASE), reason)
     for pattern, reason in (
+        (r"^no audio", Reason.NO_AUDIO),
+        (r"^no video|requested format is not available", Reason.NO_VIDEO),
         (r"not a (ro)?bot|rate.?limit|too many requests", Reason.REFUSED),
         (r"try again later", Reason.NETWORK),
         (
@@ -77,53 +70,30 @@ _MESSAGE_REASONS = tuple(
             r"|(video|recording) is not available|closed their",
             Reason.REMOVED,
         ),
-        (
-            r"requested format is not available|no video formats",
-            Reason.NO_VIDEO,
-        ),
     )
 )
 
 
-class DownloadError(Exception):
-    """A clip that could not be fetched.
+def explain(error: Exception) -> tuple[Reason, str]:
+    """Finds the reason for whatever fetching a clip raised.
 
-    Attributes:
-        reason: One of a few reasons.
-        message: What exactly happened, in one line.
-        retry_after_s: How long the server asks to wait; 0 where it does not.
+    Returns:
+        One of a few reasons, and what exactly happened in one line.
     """
-
-    def __init__(
-        self, reason: Reason, message: str, retry_after_s: float = 0.0
-    ) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = " ".join(message.split())
-        self.retry_after_s = retry_after_s
-
-
-def explain(error: Exception) -> DownloadError:
-    """Finds the reason for whatever fetching a clip raised."""
-    if isinstance(error, DownloadError):
-        return error
     cause = _cause(error)
     message = _plain(error) or type(error).__name__
-    if isinstance(cause, networking.exceptions.HTTPError):
-        return DownloadError(
-            _status_reason(cause.status), message, _retry_after_s(cause)
-        )
-    if isinstance(cause, networking.exceptions.TransportError):
-        return DownloadError(Reason.NETWORK, message)
+    if isinstance(cause, exceptions.HTTPError):
+        is_overload = cause.status >= 500
+        other = Reason.NETWORK if is_overload else Reason.OTHER
+        return _STATUS_REASONS.get(cause.status, other), message
+    if isinstance(cause, (exceptions.TransportError, OSError)):
+        is_unreadable = isinstance(cause, av.FFmpegError)
+        return Reason.OTHER if is_unreadable else Reason.NETWORK, message
     if isinstance(cause, utils.GeoRestrictedError):
-        return DownloadError(Reason.BLOCKED, message)
-    if isinstance(cause, av.FFmpegError):
-        return DownloadError(Reason.OTHER, f"cannot be read: {message}")
-    if isinstance(cause, MediaError):
-        return DownloadError(_track_reason(message), message)
-    if isinstance(cause, utils.YoutubeDLError):
-        return DownloadError(_message_reason(message), message)
-    return DownloadError(Reason.OTHER, f"{type(error).__name__}: {message}")
+        return Reason.BLOCKED, message
+    if isinstance(cause, (MediaError, utils.YoutubeDLError)):
+        return _message_reason(message), message
+    return Reason.OTHER, f"{type(error).__name__}: {message}"
 
 
 def _cause(error: Exception) -> BaseException:
@@ -131,32 +101,14 @@ def _cause(error: Exception) -> BaseException:
     if isinstance(error, utils.DownloadError) and error.exc_info:
         error = error.exc_info[1] or error
     cause = getattr(error, "cause", None)
-    known = networking.exceptions.RequestError
-    return cause if isinstance(cause, known) else error
+    return cause if isinstance(cause, exceptions.RequestError) else error
 
 
 def _plain(error: Exception) -> str:
     """What an error says, without colors and without whom to tell."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
-    return re.split(r"; please report this issue| \(caused by <?\w", text)[0]
-
-
-def _status_reason(status: int) -> Reason:
-    if status >= 500:
-        return Reason.NETWORK
-    return _STATUS_REASONS.get(status, Reason.OTHER)
-
-
-def _retry_after_s(error: networking.exceptions.HTTPError) -> float:
-    text = error.response.headers.get("Retry-After", "")
-    return float(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) else 0.0
-
-
-def _track_reason(message: str) -> Reason:
-    for reason in (Reason.NO_AUDIO, Reason.NO_VIDEO):
-        if message.startswith(reason.value):
-            return reason
-    return Reason.OTHER
+    text = re.split(r"; please report this issue| \(caused by <?\w", text)[0]
+    return " ".join(text.split())
 
 
 def _message_reason(message: str) -> Reason:

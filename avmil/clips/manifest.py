@@ -136,6 +136,19 @@ def read_manifest(
     return [row for row in rows if row is not None]
 
 
+def write(
+    path: str, class_names: tuple[str, ...], entries: list[ManifestEntry]
+) -> None:
+    """Writes classes.txt and then the manifest beside it, as `read` reads them.
+
+    Media files are named relative to the manifest's folder.
+    """
+    names = "".join(f"{name}\n" for name in class_names)
+    folder = os.path.dirname(path)
+    files.write_text(files.join(folder, "classes.txt"), names)
+    write_manifest(path, entries)
+
+
 def write_manifest(path: str, rows: list[ManifestEntry]) -> None:
     """Writes a manifest that `read_manifest` reads as the same rows.
 

@@ -49,8 +49,9 @@ _MAX_PAUSE_S = 300.0
 _MAX_FAILURES = 20
 # With these no other clip can be written either.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-# The exit code of FFmpeg for a file that it cannot read: AVERROR_INVALIDDATA.
-_INVALID_DATA = 256 - ord("I")
+# FFmpeg's exit codes for what it cannot read, or is not to read:
+# AVERROR_INVALIDDATA and EINVAL.
+_UNREADABLE = (256 - ord("I"), 256 - errno.EINVAL)
 _SILENCE = logging.Logger("yt_dlp", logging.CRITICAL + 1)
 
 
@@ -305,6 +306,7 @@ def _yt_dlp_options(options: SiteOptions) -> dict:
                 *("-format_whitelist", "mov,matroska"),
                 *("-protocol_whitelist", "http,https,tcp,tls,httpproxy"),
                 *("-rw_timeout", f"{1e6 * options.timeout_s:.0f}"),
+                *("-reconnect", "1", "-reconnect_delay_max", "2"),
             ],
             # Keep the clock, from the video's zero; half a file is an error.
             "ffmpeg": ["-copyts", "-start_at_zero", "-xerror", "-sn", "-dn"],
@@ -401,8 +403,10 @@ def _explain_ffmpeg(
     for one in media:
         headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-0"}
         site.urlopen(Request(one["url"], headers=headers)).close()
-    if code == _INVALID_DATA:
-        raise MediaError("cannot be read, or not in parts")
+    if code in _UNREADABLE:
+        raise MediaError(
+            "Expected MP4, Matroska or WebM that is served in parts"
+        )
     raise ConnectionError(f"FFmpeg exited with code {code}")
 
 

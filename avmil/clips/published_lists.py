@@ -388,7 +388,9 @@ def _print_counts(
         name: [num_labels[name, split] for split in SPLITS]
         for name in class_names
     }
-    rows["labels"] = [sum(column) for column in zip(*rows.values())]
+    rows["labels"] = [
+        sum(column) for column in zip(*rows.values(), strict=True)
+    ]
     rows["clips"] = [num_clips[split] for split in SPLITS]
     width = max(map(len, rows))
     print(" " * width + "".join(f"{split:>9}" for split in SPLITS))

@@ -367,7 +367,9 @@ def test_cookies_are_sent_and_their_file_stays(site, tmp_path):
     site.download(cookies=str(cookies))
     # FFmpeg sends cookies too, but not where the address names a port.
     requests = site.server.requests
-    sent = {headers.get("Cookie") for _, part, _, headers in requests if not part}
+    sent = {
+        headers.get("Cookie") for _, part, _, headers in requests if not part
+    }
     assert sent == {"session=abc"}
     assert cookies.read_text() == text
     cookies.write_text('{"session": "abc"}')

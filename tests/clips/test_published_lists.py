@@ -6,10 +6,11 @@ import collections
 
 import pytest
 
-from avmil.clips import audioset, dcase2017
+from avmil.clips import manifest, published_lists
 from avmil.clips.manifest import ManifestEntry
-from avmil.common.errors import ManifestError
-from avmil.evaluation import paper
+from avmil.clips.published_lists import read_audioset, read_dcase2017
+from avmil.common.dcase2017_classes import CLASS_NAMES
+from avmil.common.errors import ConfigError, ManifestError
 
 TRAIN = "groundtruth_weak_label_training_set.csv"
 VAL = "groundtruth_weak_label_testing_set.csv"
@@ -34,9 +35,14 @@ def dcase_line(video_id, label, start="30.000", end="40.000"):
     return f"{video_id}_{start}_{end}.wav\t{start}\t{end}\t{label}\n"
 
 
-def test_official_lists_hold_the_published_counts(shared_data):
-    class_names, rows = dcase2017.read(str(shared_data / "dcase2017"))
-    assert class_names == paper.CLASS_NAMES
+@pytest.fixture(scope="module")
+def official(shared_data):
+    return read_dcase2017(str(shared_data / "dcase2017"))
+
+
+def test_official_lists_hold_the_published_counts(official):
+    class_names, rows = official
+    assert class_names == CLASS_NAMES
     clips = collections.Counter(row.split for row in rows)
     assert clips == {"train": 51_172, "val": 488, "test": 1_103}
     labels = collections.Counter()
@@ -56,7 +62,7 @@ def test_official_lists_hold_the_published_counts(shared_data):
     assert len({row.clip_id for row in rows}) == len(rows)
 
 
-def test_official_lists_agree_with_the_other_form_of_the_lists(shared_data):
+def test_official_lists_agree_with_their_other_form(official, shared_data):
     """training_set.csv and testing_set.csv name classes by AudioSet's ids."""
     folder = shared_data / "dcase2017"
     name_of_id = {}
@@ -64,7 +70,7 @@ def test_official_lists_agree_with_the_other_form_of_the_lists(shared_data):
         if line.startswith("/"):
             class_id, _, name = line.rstrip("\n").split("\t")
             name_of_id[class_id] = name
-    _, rows = dcase2017.read(str(folder))
+    _, rows = official
     for split, list_name in (("train", "training"), ("val", "testing")):
         lines = (folder / f"{list_name}_set.csv").read_text().splitlines()
         expected = []
@@ -78,12 +84,6 @@ def test_official_lists_agree_with_the_other_form_of_the_lists(shared_data):
         assert own == expected
 
 
-def test_order_and_abbreviations_are_those_of_table_2():
-    groups = paper.CLASS_GROUPS.values()
-    expected = [pair for group in groups for pair in group.items()]
-    assert list(dcase2017.CLASS_ABBREVIATIONS.items()) == expected
-
-
 def test_a_clip_gathers_its_labels_in_the_tables_order(tmp_path):
     folder = write_dcase(
         tmp_path,
@@ -93,40 +93,19 @@ def test_a_clip_gathers_its_labels_in_the_tables_order(tmp_path):
         dcase_line("bbbbbbbbbbb", "Car"),
         dcase_line("ccccccccccc", "Bus").replace("\n", "\r\n"),
     )
-    _, rows = dcase2017.read(folder)
-    assert rows == [
-        ManifestEntry(
-            "-5QrBL6MzLg_30.000_40.000",
-            "-5QrBL6MzLg.mp4",
-            ("Train", "Train horn"),
-            "train",
-            30.0,
-            40.0,
-        ),
-        ManifestEntry(
-            "_aaaaaaaaaa_0.000_7.500",
-            "_aaaaaaaaaa.mp4",
-            ("Air horn, truck horn",),
-            "train",
-            0.0,
-            7.5,
-        ),
-        ManifestEntry(
-            "bbbbbbbbbbb_30.000_40.000",
-            "bbbbbbbbbbb.mp4",
-            ("Car",),
-            "val",
-            30.0,
-            40.0,
-        ),
-        ManifestEntry(
-            "ccccccccccc_30.000_40.000",
-            "ccccccccccc.mp4",
-            ("Bus",),
-            "test",
-            30.0,
-            40.0,
-        ),
+    _, rows = read_dcase2017(folder)
+    assert rows[0] == ManifestEntry(
+        "-5QrBL6MzLg_30.000_40.000",
+        "-5QrBL6MzLg.mp4",
+        ("Train", "Train horn"),
+        "train",
+        30.0,
+        40.0,
+    )
+    assert [(row.clip_id, row.labels, row.split) for row in rows[1:]] == [
+        ("_aaaaaaaaaa_0.000_7.500", ("Air horn, truck horn",), "train"),
+        ("bbbbbbbbbbb_30.000_40.000", ("Car",), "val"),
+        ("ccccccccccc_30.000_40.000", ("Bus",), "test"),
     ]
 
 
@@ -144,7 +123,7 @@ def test_every_problem_of_every_list_is_reported_with_file_and_line(tmp_path):
         good,  # In two splits.
         dcase_line("fffffffffff", "Bus").encode() + b"\xe9\n",
     )
-    found = problems(dcase2017.read, folder)
+    found = problems(read_dcase2017, folder)
     expected = (
         (f"{TRAIN}, line 2", f"already in {TRAIN}, line 1"),
         (f"{TRAIN}, line 3", "'Boat' is not in the class list"),
@@ -165,7 +144,7 @@ def test_every_problem_of_every_list_is_reported_with_file_and_line(tmp_path):
 def test_a_list_in_another_encoding_is_one_problem(tmp_path, encoding):
     lines = dcase_line("aaaaaaaaaaa", "Car") * 3
     folder = write_dcase(tmp_path, lines.encode(encoding))
-    (found,) = problems(dcase2017.read, folder)
+    (found,) = problems(read_dcase2017, folder)
     assert found.startswith(f"{TRAIN}, line 1: Expected UTF-8")
 
 
@@ -175,13 +154,13 @@ def test_a_clip_is_of_one_split(tmp_path):
         dcase_line("aaaaaaaaaaa", "Car"),
         dcase_line("aaaaaaaaaaa", "Bus"),
     )
-    assert "already a clip of 'train'" in problems(dcase2017.read, folder)[0]
+    assert "already a clip of 'train'" in problems(read_dcase2017, folder)[0]
 
 
 def test_missing_and_empty_lists_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="weak_label_training_set"):
-        dcase2017.read(str(tmp_path))
-    found = problems(dcase2017.read, write_dcase(tmp_path))
+        read_dcase2017(str(tmp_path))
+    found = problems(read_dcase2017, write_dcase(tmp_path))
     assert found == ("Expected clips, received none.",)
 
 
@@ -214,7 +193,7 @@ def test_audioset_keeps_the_clips_with_wanted_classes(tmp_path):
         eval='0aaaaaaaaaa, 1.500, 2.000, "/m/0k4j"\n',
     )
     wanted = ("/m/0k4j", "Air horn, truck horn", "Train")
-    class_names, rows = audioset.read(folder, wanted)
+    class_names, rows = read_audioset(folder, wanted)
     assert class_names == ("Car", "Air horn, truck horn", "Train")
     assert [(r.clip_id, r.labels, r.split) for r in rows] == [
         ("--4gqARaEJE_0.000_10.000", ("Car", "Train"), "train"),
@@ -227,7 +206,7 @@ def test_audioset_keeps_the_clips_with_wanted_classes(tmp_path):
 
 def test_audioset_without_a_filter_has_all_classes(tmp_path):
     folder = write_audioset(tmp_path, unbalanced_train=AUDIOSET_SEGMENTS)
-    class_names, rows = audioset.read(folder)
+    class_names, rows = read_audioset(folder)
     assert class_names == ("Speech", "Air horn, truck horn", "Car", "Train")
     assert rows[0].labels == ("Speech", "Car", "Train")
     assert len(rows) == 3
@@ -238,10 +217,10 @@ def test_audiosets_validation_split_depends_on_the_video_alone(tmp_path):
         f'{number:011d}, 0.000, 10.000, "/m/0k4j"\n' for number in range(1000)
     )
     folder = write_audioset(tmp_path, balanced_train=lines)
-    _, rows = audioset.read(folder, ("Car",), val_percent=20)
+    _, rows = read_audioset(folder, ("Car",), val_percent=20)
     val = {row.path for row in rows if row.split == "val"}
     assert 150 < len(val) < 250
-    _, more = audioset.read(folder, ("Car",), val_percent=30)
+    _, more = read_audioset(folder, ("Car",), val_percent=30)
     assert val < {row.path for row in more if row.split == "val"}
 
 
@@ -255,12 +234,12 @@ def test_audiosets_problems_are_reported_with_file_and_line(tmp_path):
         + '3aaaaaaaaaa, nan, 10.000, "/m/0k4j"\n'
     )
     folder = write_audioset(tmp_path, eval=segments)
-    found = problems(audioset.read, folder)
+    found = problems(read_audioset, folder)
     assert [problem.split(":")[0] for problem in found] == [
         f"eval_segments.csv, line {number}" for number in range(7, 12)
     ]
     assert "'Car' already in eval_segments.csv, line 4" in found[0]
-    found = problems(audioset.read, folder, ("Boat", "Car", "/m/0k4j"))
+    found = problems(read_audioset, folder, ("Boat", "Car", "/m/0k4j"))
     assert "'Boat' is not in" in found[0]
     assert "wanted twice" in found[1]
 
@@ -269,7 +248,7 @@ def test_audiosets_class_list_is_checked(tmp_path):
     folder = write_audioset(tmp_path, eval=AUDIOSET_SEGMENTS)
     with open(tmp_path / "class_labels_indices.csv", "a") as file:
         file.write('4,/m/new,"Car"\n5,/m/short\n')
-    found = problems(audioset.read, folder)
+    found = problems(read_audioset, folder)
     assert [problem.split(":")[0] for problem in found] == [
         f"class_labels_indices.csv, line {number}" for number in (6, 7)
     ]
@@ -277,4 +256,57 @@ def test_audiosets_class_list_is_checked(tmp_path):
 
 def test_audiosets_missing_lists_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="balanced_train_segments"):
-        audioset.read(str(tmp_path))
+        read_audioset(str(tmp_path))
+
+
+def make(folder, **changes):
+    """Makes a manifest of AudioSet's lists in a folder."""
+    options = {
+        "dataset": "audioset",
+        "lists_dir": str(folder),
+        "output": str(folder / "lists/manifest.csv"),
+        **changes,
+    }
+    published_lists.make_manifest(**options)
+    return manifest.read(options["output"])
+
+
+def test_a_manifest_is_made_with_its_counts_and_warnings(tmp_path, capsys):
+    folder = write_audioset(tmp_path, eval=AUDIOSET_SEGMENTS)
+    class_names, rows = make(tmp_path, wanted_classes="Car; /m/07jdr")
+    assert class_names == ("Car", "Train")
+    assert rows[0].path == f"{folder}/lists/--4gqARaEJE.mp4"
+    output, warnings = capsys.readouterr()
+    table = [line.split() for line in output.splitlines()]
+    assert table[:3] == [
+        ["train", "val", "test"],
+        ["Car", "0", "0", "1"],
+        ["Train", "0", "0", "1"],
+    ]
+    assert ["labels", "0", "0", "2"] in table
+    assert ["clips", "0", "0", "1"] in table
+    assert "no clip is in the split 'val'. Thresholds need one" in warnings
+    make(tmp_path, wanted_classes="Car", overwrite=True)
+    assert "there is one class" in capsys.readouterr().err
+
+
+def test_a_manifest_is_not_replaced_unasked(tmp_path):
+    write_audioset(tmp_path, eval=AUDIOSET_SEGMENTS)
+    before = make(tmp_path, wanted_classes="Car")
+    for changes, message in (
+        ({}, "--overwrite"),
+        ({"output": str(tmp_path / "lists")}, r"\.csv file"),
+        ({"dataset": "dcase2017", "val_percent": 5}, "--overwrite"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            make(tmp_path, **changes)
+    assert manifest.read(str(tmp_path / "lists/manifest.csv")) == before
+
+
+def test_bad_lists_leave_nothing_behind(tmp_path):
+    write_dcase(tmp_path, "nothing of the kind\n")
+    with pytest.raises(ManifestError, match=r"training_set\.csv, line 1"):
+        make(tmp_path, dataset="dcase2017")
+    with pytest.raises(ConfigError, match="audioset only"):
+        make(tmp_path, dataset="dcase2017", wanted_classes="Car")
+    assert not (tmp_path / "lists").exists()

@@ -9,14 +9,10 @@ same frames and sound as the section of the whole video.
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import contextlib
-import csv
 import dataclasses
 import errno
-import io
-import json
 import logging
 import os
 import queue
@@ -32,15 +28,24 @@ import yt_dlp
 from yt_dlp.networking import Request
 
 from avmil.clips import manifest
-from avmil.clips.download_failures import PASSING, PERMANENT, explain
+from avmil.clips.download_outcomes import (
+    JOURNAL_NAME,
+    PASSING,
+    PERMANENT,
+    Outcome,
+    explain,
+    read_journal,
+    source,
+    summary,
+    video_id,
+    write_lists,
+)
 from avmil.clips.manifest import ManifestEntry
 from avmil.clips.published_lists import is_youtube_id
 from avmil.common import files
 from avmil.common.errors import ConfigError, ManifestError, MediaError
 from avmil.common.progress import Progress
 
-_JOURNAL_NAME = "downloads.jsonl"
-_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 # Copied around a section: what decoders need before it, and look ahead to.
 _PREROLL_S = 1.0
 _POSTROLL_S = 0.5
@@ -92,35 +97,6 @@ class SiteOptions:
             )
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a clip; a line of downloads.jsonl.
-
-    Attributes:
-        clip_id: The clip.
-        source: Video and section that were wanted.
-        site: How the site was asked.
-        file: Name of the clip's file; "" for a missing clip.
-        start_s: Start of the section in that file; None for the file's start.
-        end_s: Its end; None for the end of the file.
-        reason: Why the clip is missing.
-        message: What exactly happened.
-    """
-
-    clip_id: str
-    source: str
-    site: str
-    file: str = ""
-    start_s: float | None = None
-    end_s: float | None = None
-    reason: str = ""
-    message: str = ""
-
-    def to_line(self) -> str:
-        """The outcome as JSON, with a line feed."""
-        return json.dumps(dataclasses.asdict(self)) + "\n"
-
-
 def download(
     manifest_path: str,
     clips_dir: str,
@@ -152,15 +128,15 @@ def download(
         f"clip {entry.clip_id}: Expected a path {{id}}.mp4 with a video's id "
         f"of 11 characters, received {os.path.basename(entry.path)!r}."
         for entry in entries
-        if not is_youtube_id(_video_id(entry))
+        if not is_youtube_id(video_id(entry))
     ]:
         raise ManifestError(manifest_path, problems)
     downloader = _Downloader(clips_dir, options)
     with files.exclusive(clips_dir):
-        journal_path = files.join(clips_dir, _JOURNAL_NAME)
+        journal_path = files.join(clips_dir, JOURNAL_NAME)
         outcomes = {
             outcome.clip_id: outcome
-            for outcome in _read_journal(journal_path, entries)
+            for outcome in read_journal(journal_path, entries)
             if downloader.is_final(outcome, retry_missing)
         }
         # Written anew, because a killed process may leave half a line.
@@ -180,8 +156,8 @@ def download(
                     num_missing += not outcome.file
                     progress.update(missing=num_missing)
         finally:
-            _write_lists(clips_dir, class_names, entries, outcomes)
-    print(_summary(entries, outcomes, clips_dir))
+            write_lists(clips_dir, class_names, entries, outcomes)
+    print(summary(entries, outcomes, clips_dir))
     if downloader.stop_reason:
         print(
             f"Stopped: {downloader.stop_reason}\nThe same command goes on. A "
@@ -259,7 +235,7 @@ class _Downloader:
     def _fetch(self, entry: ManifestEntry, folder: str) -> Outcome | None:
         """Fetches a clip in several tries; None where the work stops."""
         own_folder = files.join(folder, entry.clip_id)
-        result = Outcome(entry.clip_id, _source(entry), self._site_name())
+        result = Outcome(entry.clip_id, source(entry), self._site_name())
         for num_tries in range(1, self._options.retries + 2):
             if self._stopped.is_set():
                 return None
@@ -356,7 +332,7 @@ def _copy_section(
 
     def admit(info: dict, incomplete: bool = False) -> None:
         if not incomplete:
-            _check_is_video(info, _video_id(entry))
+            _check_is_video(info, video_id(entry))
             media[:] = info.get("requested_formats") or [info]
 
     def section(info: dict, _: yt_dlp.YoutubeDL) -> list[dict]:
@@ -371,7 +347,7 @@ def _copy_section(
     site.params["outtmpl"]["default"] = files.join(folder, "clip.%(ext)s")
     try:
         info = site.extract_info(
-            options.source_url.replace("{id}", _video_id(entry))
+            options.source_url.replace("{id}", video_id(entry))
         )
     except yt_dlp.utils.DownloadError as error:
         if match := re.search(r"ffmpeg exited with code (\d+)", str(error)):
@@ -448,85 +424,9 @@ def _check_folder(manifest_path: str, clips_dir: str) -> None:
     lists_dir = os.path.dirname(manifest_path)
     is_lists_dir = os.path.realpath(clips_dir) == os.path.realpath(lists_dir)
     has_manifest = files.exists(files.join(clips_dir, "manifest.csv"))
-    has_journal = files.exists(files.join(clips_dir, _JOURNAL_NAME))
+    has_journal = files.exists(files.join(clips_dir, JOURNAL_NAME))
     if is_lists_dir or (has_manifest and not has_journal):
         raise ConfigError(
             f"Expected a --clips_dir of its own, received {clips_dir}, whose "
             "manifest.csv would be replaced. Name another folder."
         )
-
-
-def _video_id(entry: ManifestEntry) -> str:
-    """The id of a clip's video: its path without folder and suffix."""
-    return os.path.splitext(os.path.basename(entry.path))[0]
-
-
-def _source(entry: ManifestEntry) -> str:
-    return f"{_video_id(entry)} {entry.start_s} {entry.end_s}"
-
-
-def _read_journal(path: str, entries: list[ManifestEntry]) -> list[Outcome]:
-    """Outcomes of the wanted clips, with the sections that are wanted."""
-    if not files.exists(path):
-        return []
-    wanted = {entry.clip_id: _source(entry) for entry in entries}
-    outcomes = []
-    for line in files.read_bytes(path).splitlines():
-        # Half a line does not count: that clip is fetched again.
-        with contextlib.suppress(ValueError, TypeError):
-            outcomes.append(Outcome(**json.loads(line)))
-    return [one for one in outcomes if wanted.get(one.clip_id) == one.source]
-
-
-def _write_lists(
-    clips_dir: str,
-    class_names: tuple[str, ...],
-    entries: list[ManifestEntry],
-    outcomes: dict[str, Outcome],
-) -> None:
-    """Writes the clips' manifest, class list and list of missing clips."""
-    fetched = []
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(("clip_id", "split", "reason", "message"))
-    for entry in entries:
-        place = {"path": files.join(clips_dir, f"{entry.clip_id}.mp4")}
-        outcome = outcomes.get(entry.clip_id)
-        if outcome is not None and outcome.file:
-            place["path"] = files.join(clips_dir, outcome.file)
-            place["start_s"] = outcome.start_s
-            place["end_s"] = outcome.end_s
-        elif outcome is not None:
-            table.writerow(
-                (entry.clip_id, entry.split, outcome.reason, outcome.message)
-            )
-        fetched.append(dataclasses.replace(entry, **place))
-    manifest.write(files.join(clips_dir, "manifest.csv"), class_names, fetched)
-    files.write_text(
-        files.join(clips_dir, "missing_clips.csv"), text.getvalue()
-    )
-
-
-def _summary(
-    entries: list[ManifestEntry], outcomes: dict[str, Outcome], clips_dir: str
-) -> str:
-    """The counts in the paper's form (section 4.1), and the reasons."""
-    has_file = {one.clip_id for one in outcomes.values() if one.file}
-    wanted = collections.Counter(entry.split for entry in entries)
-    fetched = collections.Counter(
-        entry.split for entry in entries if entry.clip_id in has_file
-    )
-    counts = ", ".join(
-        f"{fetched[split]:,} of {wanted[split]:,} {name} clips"
-        for split, name in _SPLIT_NAMES.items()
-        if wanted[split]
-    )
-    lines = [f"{counts} are in {clips_dir}."]
-    reasons = [one.reason for one in outcomes.values() if one.reason]
-    if reasons:
-        lines.append(f"{len(reasons):,} missing, see missing_clips.csv:")
-    for reason, count in collections.Counter(reasons).most_common():
-        lines.append(f"  {count:7,}  {reason}")
-    if num_waiting := len(entries) - len(outcomes):
-        lines.append(f"{num_waiting:,} not tried yet.")
-    return "\n".join(lines)

@@ -25,10 +25,10 @@ IMAGES = [numbered_image(number) for number in range(200)]
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 OPUS = {"audio_codec": "libopus", "sample_rate_hz": 48_000}
 KINDS = {
-    "plain.mp4": {"sample_rate_hz": 44_100},
+    "plain.mp4": {},
     "fragmented.mp4": {"container_options": FRAGMENTED},
     "rare_keyframes.mp4": {"keyframe_every": 75},
-    "late_sound.mp4": {"audio_start_s": 1.3},
+    "late_sound.mp4": {"audio_start_s": 1.3, "sample_rate_hz": 44_100},
     "h264_opus.mkv": OPUS,
     "vp8_opus.webm": {"video_codec": "libvpx", **OPUS},
     "stream.ts": {},
@@ -43,8 +43,7 @@ def videos(tmp_path_factory):
         sound = noise(20, options.get("sample_rate_hz", 16_000))
         write_clip(folder / name, IMAGES, sound, **options)
     write_clip(folder / "mute.mp4", IMAGES)
-    sound = noise(20, 44_100)
-    write_clip(folder / "sound.mp4", (), sound, sample_rate_hz=44_100)
+    write_clip(folder / "sound.mp4", (), noise(20))
     return folder
 
 
@@ -177,7 +176,7 @@ def test_picture_and_sound_behind_two_addresses(site, videos):
         "<BaseURL>{base}/mute.mp4</BaseURL></Representation>"
         "</AdaptationSet>"
         '<AdaptationSet mimeType="audio/mp4"><Representation id="a" '
-        'codecs="mp4a.40.2" bandwidth="9000" audioSamplingRate="44100">'
+        'codecs="mp4a.40.2" bandwidth="9000" audioSamplingRate="16000">'
         "<BaseURL>{base}/sound.mp4</BaseURL></Representation>"
         "</AdaptationSet></Period></MPD>"
     )

@@ -15,6 +15,7 @@ MEDIA_TYPES = {
     "mkv": "video/x-matroska",
     "webm": "video/webm",
     "mpd": "application/dash+xml",
+    "html": "text/html",
 }
 
 

@@ -31,10 +31,9 @@ from avmil.clips import manifest
 from avmil.clips.download_outcomes import (
     JOURNAL_NAME,
     PASSING,
-    PERMANENT,
     Outcome,
     explain,
-    read_journal,
+    read_outcomes,
     source,
     summary,
     video_id,
@@ -96,6 +95,13 @@ class SiteOptions:
                 "there is none."
             )
 
+    @property
+    def name(self) -> str:
+        """How the site is asked, in so far as other videos may come of it."""
+        cookies = "with" if self.cookies else "without"
+        height = f"up to {self.max_height_px} px"
+        return f"{self.source_url} {height}, {cookies} cookies"
+
 
 def download(
     manifest_path: str,
@@ -133,12 +139,10 @@ def download(
         raise ManifestError(manifest_path, problems)
     downloader = _Downloader(clips_dir, options)
     with files.exclusive(clips_dir):
+        outcomes = read_outcomes(
+            clips_dir, entries, options.name, retry_missing
+        )
         journal_path = files.join(clips_dir, JOURNAL_NAME)
-        outcomes = {
-            outcome.clip_id: outcome
-            for outcome in read_journal(journal_path, entries)
-            if downloader.is_final(outcome, retry_missing)
-        }
         # Written anew, because a killed process may leave half a line.
         lines = [outcome.to_line() for outcome in outcomes.values()]
         files.write_text(journal_path, "".join(lines))
@@ -192,13 +196,6 @@ class _Downloader:
                 ) from error
             self._sites.put(site)
 
-    def is_final(self, outcome: Outcome, retry_missing: bool) -> bool:
-        """Says whether a clip need not be tried again."""
-        if outcome.file:
-            return files.exists(files.join(self._clips_dir, outcome.file))
-        is_for_good = outcome.reason in PERMANENT and not retry_missing
-        return is_for_good and outcome.site == self._site_name()
-
     def run(self, entries: list[ManifestEntry]) -> Iterator[Outcome]:
         """Yields what became of each clip; one's failure stops no other."""
         num_failures = 0
@@ -225,17 +222,10 @@ class _Downloader:
                 self._stopped.set()
                 pool.shutdown(cancel_futures=True)
 
-    def _site_name(self) -> str:
-        cookies = "with" if self._options.cookies else "without"
-        return (
-            f"{self._options.source_url} up to {self._options.max_height_px} "
-            f"px, {cookies} cookies"
-        )
-
     def _fetch(self, entry: ManifestEntry, folder: str) -> Outcome | None:
         """Fetches a clip in several tries; None where the work stops."""
         own_folder = files.join(folder, entry.clip_id)
-        result = Outcome(entry.clip_id, source(entry), self._site_name())
+        result = Outcome(entry.clip_id, source(entry), self._options.name)
         for num_tries in range(1, self._options.retries + 2):
             if self._stopped.is_set():
                 return None
@@ -300,11 +290,12 @@ def _work_folder(clips_dir: str) -> Iterator[str]:
     """Yields a folder for unfinished files, and lets yt-dlp find FFmpeg."""
     folder = os.path.abspath(files.join(clips_dir, ".unfinished"))
     shutil.rmtree(folder, ignore_errors=True)  # That of a killed process.
-    os.makedirs(folder)
-    path = os.environ.get("PATH", "")
+    programs = files.join(folder, ".programs")  # No clip's id has a dot there.
+    os.makedirs(programs)
     # Always the one that the copies' exactness is tested with.
-    os.symlink(imageio_ffmpeg.get_ffmpeg_exe(), files.join(folder, "ffmpeg"))
-    os.environ["PATH"] = os.pathsep.join((folder, path))
+    os.symlink(imageio_ffmpeg.get_ffmpeg_exe(), files.join(programs, "ffmpeg"))
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join((programs, path))
     try:
         yield folder
     finally:
@@ -344,7 +335,8 @@ def _copy_section(
         return [{"start_time": start_s, "end_time": entry.end_s + _POSTROLL_S}]
 
     site.params.update(match_filter=admit, download_ranges=section)
-    site.params["outtmpl"]["default"] = files.join(folder, "clip.%(ext)s")
+    name = files.join(folder.replace("%", "%%"), "clip.%(ext)s")
+    site.params["outtmpl"]["default"] = name
     try:
         info = site.extract_info(
             options.source_url.replace("{id}", video_id(entry))

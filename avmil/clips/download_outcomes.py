@@ -29,6 +29,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import MediaError
 
+# yt-dlp's own archive knows videos only, not sections, places and reasons.
 JOURNAL_NAME = "downloads.jsonl"
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -157,17 +158,42 @@ def source(entry: ManifestEntry) -> str:
     return f"{video_id(entry)} {entry.start_s} {entry.end_s}"
 
 
-def read_journal(path: str, entries: list[ManifestEntry]) -> list[Outcome]:
-    """Outcomes of the wanted clips, with the sections that are wanted."""
-    if not files.exists(path):
-        return []
+def read_outcomes(
+    clips_dir: str,
+    entries: list[ManifestEntry],
+    site: str,
+    retry_missing: bool,
+) -> dict[str, Outcome]:
+    """Reads which clips need not be tried again.
+
+    Args:
+        clips_dir: Folder of the clips and the journal.
+        entries: The wanted clips.
+        site: How the site is asked: what was missing when it was asked
+            otherwise is forgotten.
+        retry_missing: Whether all missing clips are forgotten.
+
+    Returns:
+        Clip id to outcome.
+    """
+    path = files.join(clips_dir, JOURNAL_NAME)
     wanted = {entry.clip_id: source(entry) for entry in entries}
-    outcomes = []
-    for line in files.read_bytes(path).splitlines():
+    outcomes = {}
+    text = files.read_bytes(path) if files.exists(path) else b""
+    for line in text.splitlines():
         # Half a line does not count: that clip is fetched again.
         with contextlib.suppress(ValueError, TypeError):
-            outcomes.append(Outcome(**json.loads(line)))
-    return [one for one in outcomes if wanted.get(one.clip_id) == one.source]
+            outcome = Outcome(**json.loads(line))
+            outcomes[outcome.clip_id] = outcome
+    for outcome in list(outcomes.values()):
+        if outcome.file:
+            holds = os.path.exists(files.join(clips_dir, outcome.file))
+        else:
+            holds = outcome.reason in PERMANENT and outcome.site == site
+            holds = holds and not retry_missing
+        if not holds or wanted.get(outcome.clip_id) != outcome.source:
+            del outcomes[outcome.clip_id]
+    return outcomes
 
 
 def write_lists(

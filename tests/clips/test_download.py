@@ -66,7 +66,7 @@ class Site:
     """A manifest, the server of its videos and the clips fetched from it."""
 
     def __init__(self, folder, server):
-        self.lists, self.clips = folder / "lists", folder / "clips"
+        self.lists, self.clips = folder / "lists", folder / "100% of clips"
         self.lists.mkdir()
         self.server = server
         self.write(
@@ -255,13 +255,8 @@ def test_what_media_addresses_answer_is_explained(site, behavior, reason):
         (b"rubbish" * 1000, 4.0, "other"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", 4.0, "other"),
         (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", 4.0, "other"),
-        (
-            b'<html><video src="http://127.0.0.1/other.mp4"></video></html>',
-            4.0,
-            "other",
-        ),
     ],
-    ids=["beyond", "ts", "rubbish", "concat", "playlist", "page"],
+    ids=["beyond", "ts", "rubbish", "concat", "playlist"],
 )
 def test_what_is_not_the_section_is_refused(
     site, videos, content, start_s, reason
@@ -272,6 +267,16 @@ def test_what_is_not_the_section_is_refused(
     site.write([(IDS[0], "train", start_s, start_s + 3)])
     site.download(status=1, retries=0)
     assert site.missing() == {IDS[0]: ("train", reason)}
+
+
+def test_videos_that_a_page_embeds_are_refused(site):
+    page = f'<html><video src="{site.server.base}/{NAMES[1]}"></video></html>'
+    site.server.contents[f"{IDS[0]}.html"] = page.encode()
+    site.write([(IDS[0], "train", 4.0, 14.0)])
+    url = f"{site.server.base}/{{id}}.html"
+    site.download(status=1, source_url=url)
+    assert site.missing() == {IDS[0]: ("train", "other")}
+    assert site.server.count(NAMES[1]) == 0
 
 
 def test_failures_that_pass_are_tried_again_at_once(site, videos):

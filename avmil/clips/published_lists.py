@@ -177,8 +177,7 @@ def read_audioset(
             f"Expected one of {', '.join(_AUDIOSET_LISTS)} in {directory}, "
             "received none."
         )
-    name_of_id = _read_audioset_classes(directory)
-    class_names = _wanted_names(directory, name_of_id, tuple(wanted))
+    name_of_id, class_names = _read_audioset_classes(directory, tuple(wanted))
     lists = _Lists(directory, class_names)
     for name in names:
         for line in lists.lines(name):
@@ -218,7 +217,10 @@ def _share(text: str) -> int:
     return int.from_bytes(digest[:8], "big") % 100
 
 
-def _read_audioset_classes(directory: str) -> dict[str, str]:
+def _read_audioset_classes(
+    directory: str, wanted: tuple[str, ...]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Maps all class ids to names; gives the names of the wanted ones too."""
     lists = _Lists(directory, ())
     name_of_id: dict[str, str] = {}
     for number, line in enumerate(lists.lines(_AUDIOSET_CLASSES)):
@@ -233,17 +235,9 @@ def _read_audioset_classes(directory: str) -> dict[str, str]:
             lists.report(f"{fields[1]}, {fields[2]!r} is listed twice.")
         else:
             name_of_id[fields[1]] = fields[2]
-    if lists.problems:
-        raise ManifestError(directory, lists.problems)
-    return name_of_id
-
-
-def _wanted_names(
-    directory: str, name_of_id: dict[str, str], wanted: tuple[str, ...]
-) -> tuple[str, ...]:
     known = tuple(name_of_id.values())
     names = tuple(name_of_id.get(name, name) for name in wanted)
-    problems = [
+    problems = lists.problems or [
         f"wanted class {name!r} is not in {_AUDIOSET_CLASSES}."
         for name in names
         if name not in known
@@ -252,7 +246,7 @@ def _wanted_names(
         problems.append(f"a class is wanted twice: {', '.join(wanted)}.")
     if problems:
         raise ManifestError(directory, problems)
-    return names or known
+    return name_of_id, names or known
 
 
 def _csv_fields(line: str) -> list[str]:

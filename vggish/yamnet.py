@@ -43,7 +43,7 @@ _BLOCKS = (
 
 
 def build_yamnet(seed: int = 0) -> keras.Model:
-    """YAMNet with random weights; `yamnet_weights.load` has the real ones.
+    """YAMNet with random weights; `checkpoint.load` has the real ones.
 
     The random weights are He-normal, as those of `network.build_vggish`.
 

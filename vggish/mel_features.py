@@ -42,7 +42,7 @@ def log_mel_patches(
 ) -> np.ndarray:
     """Cuts a waveform into overlapping log-mel patches of 960 ms.
 
-    The waveform is padded with zeros to the next whole hop, so that no sound
+    The waveform is padded with zeros to the next whole hop, so that no audio
     is dropped: 10 s give the paper's 20 patches (19 without padding), and a
     clip of less than 975 ms gives one.
 
@@ -102,7 +102,7 @@ def log_mel_spectrogram(
 
 
 def segment_times_s(num_segments: int, hop_s: float = 0.48) -> np.ndarray:
-    """When each segment, the sound under one patch, starts and ends.
+    """When each segment, the audio of one patch, starts and ends.
 
     The last segment may end after the clip, in the padding: the 20th of a 10 s
     clip lasts from 9.12 to 10.08 s.

@@ -121,7 +121,7 @@ def _check_events(config: flags.EvaluationConfig) -> None:
             f"{config.run_dir}, which says nothing of times."
         )
     train_config, _ = RunDirectory(config.run_dir).read()
-    if not systems.hears(train_config.system):
+    if not systems.has_audio(train_config.system):
         raise ConfigError(
             "--dcase_events_output: Expected a system that hears, received "
             f"{config.run_dir} of {train_config.system}."

@@ -1,4 +1,4 @@
-"""YAMNet's weights by their official names, and made-up files of them."""
+"""VGGish's and YAMNet's weights by official name, and made-up files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
+# Variables of `vggish_slim.py` and the shapes of their weights.
+VGGISH_SHAPES = {
+    "vggish/conv1": (3, 3, 1, 64),
+    "vggish/conv2": (3, 3, 64, 128),
+    "vggish/conv3/conv3_1": (3, 3, 128, 256),
+    "vggish/conv3/conv3_2": (3, 3, 256, 256),
+    "vggish/conv4/conv4_1": (3, 3, 256, 512),
+    "vggish/conv4/conv4_2": (3, 3, 512, 512),
+    "vggish/fc1/fc1_1": (12_288, 4096),
+    "vggish/fc1/fc1_2": (4096, 4096),
+    "vggish/fc2": (4096, 128),
+}
 # Stride and filters of the separable blocks, layer2 to layer14.
 SEPARABLE_BLOCKS = [
     (1, 64),
@@ -22,7 +34,7 @@ SEPARABLE_BLOCKS = [
 ]
 
 
-def official_shapes():
+def yamnet_shapes():
     """Shapes by the names in `yamnet.h5`, without the repeated layer."""
     shapes = {"layer1/conv/kernel": (3, 3, 1, 32)}
     add_normalization(shapes, "layer1/conv", 32)
@@ -45,11 +57,26 @@ def add_normalization(shapes, convolution, depth):
         shapes[f"{convolution}/bn/{name}"] = (depth,)
 
 
-def random_values(seed=0):
-    """Weights that keep the scale of a signal, and lively statistics."""
-    generator = np.random.default_rng(seed)
+def vggish_values(scopes=VGGISH_SHAPES):
+    """Weights and biases that keep the scale of a signal, by official name."""
+    generator = np.random.default_rng(0)
     values = {}
-    for name, shape in official_shapes().items():
+    for scope in scopes:
+        shape = VGGISH_SHAPES[scope]
+        weights = generator.standard_normal(shape, np.float32)
+        weights *= np.float32(np.sqrt(2 / np.prod(shape[:-1])))
+        values[f"{scope}/weights"] = weights
+        values[f"{scope}/biases"] = generator.standard_normal(
+            shape[-1], np.float32
+        )
+    return values
+
+
+def yamnet_values():
+    """Weights that keep the scale of a signal, and lively statistics."""
+    generator = np.random.default_rng(3)
+    values = {}
+    for name, shape in yamnet_shapes().items():
         if name.endswith("kernel"):
             fan_in = 9 if "depthwise" in name else np.prod(shape[:-1])
             value = generator.normal(0, np.sqrt(2 / fan_in), shape)
@@ -59,6 +86,29 @@ def random_values(seed=0):
             value = generator.normal(0, 0.1, shape)
         values[name] = value.astype(np.float32)
     return values
+
+
+def plain_vggish(patches, values):
+    """Embeddings [T, 128], by tf.nn alone."""
+
+    def convolution(x, scope):
+        x = tf.nn.conv2d(x, values[f"{scope}/weights"], 1, "SAME")
+        return tf.nn.relu(x + values[f"{scope}/biases"])
+
+    def dense(x, scope):
+        product = x @ values[f"{scope}/weights"]
+        return tf.nn.relu(product + values[f"{scope}/biases"])
+
+    x = convolution(patches[..., None], "vggish/conv1")
+    x = convolution(tf.nn.max_pool2d(x, 2, 2, "VALID"), "vggish/conv2")
+    x = convolution(tf.nn.max_pool2d(x, 2, 2, "VALID"), "vggish/conv3/conv3_1")
+    x = convolution(x, "vggish/conv3/conv3_2")
+    x = convolution(tf.nn.max_pool2d(x, 2, 2, "VALID"), "vggish/conv4/conv4_1")
+    x = convolution(x, "vggish/conv4/conv4_2")
+    x = tf.nn.max_pool2d(x, 2, 2, "VALID")  # [T, 6, 4, 512]
+    x = dense(tf.reshape(x, [len(patches), -1]), "vggish/fc1/fc1_1")
+    x = dense(x, "vggish/fc1/fc1_2")
+    return dense(x, "vggish/fc2").numpy()
 
 
 def plain_yamnet(patches, values):
@@ -92,6 +142,26 @@ def plain_yamnet(patches, values):
     embeddings = tf.reduce_mean(x, axis=[1, 2])
     logits = embeddings @ values["logits/kernel"] + values["logits/bias"]
     return embeddings.numpy(), tf.sigmoid(logits).numpy()
+
+
+def write_v1(path, values, version=1):
+    """As the official code does, in a graph and a session of its own."""
+    compat = tf.compat.v1
+    with tf.Graph().as_default(), compat.Session() as session:
+        for name, value in values.items():
+            variable = compat.get_variable(
+                name, value.shape, value.dtype, use_resource=False
+            )
+            variable.load(value, session)
+        saver = compat.train.Saver(write_version=version)
+        saver.save(session, str(path), write_meta_graph=False)
+    assert path.is_file() == (version == 1)
+    return path
+
+
+def write_v2(path, values):
+    """The second format: an index and data, `path` is their common start."""
+    return write_v1(path, values, version=2)
 
 
 def write_h5(path, values):

@@ -8,33 +8,10 @@ classes. DCASE's "testing" set is the paper's validation split, its
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from avmil.clips.clip_lists import ClipLists
 from avmil.clips.manifest import ManifestEntry
-
-# Names as DCASE writes them, in the order and with the abbreviations of the
-# paper's Table 2.
-CLASS_ABBREVIATIONS: Mapping[str, str] = {
-    "Bicycle": "bik",
-    "Bus": "bus",
-    "Car": "car",
-    "Car passing by": "car-pby",
-    "Motorcycle": "mbik",
-    "Skateboard": "skt",
-    "Train": "trn",
-    "Truck": "trk",
-    "Air horn, truck horn": "air-hrn",
-    "Ambulance (siren)": "amb",
-    "Car alarm": "car-alm",
-    "Civil defense siren": "civ-def",
-    "Fire engine, fire truck (siren)": "F-eng",
-    "Police car (siren)": "pol-car",
-    "Reversing beeps": "rv-bps",
-    "Screaming": "scrm",
-    "Train horn": "trn-hrn",
-}
-CLASS_NAMES = tuple(CLASS_ABBREVIATIONS)
+from avmil.common.dcase2017_classes import CLASS_NAMES
 
 # The lists of weak labels: a row for each clip and label, tab-separated. The
 # other form, training_set.csv, joins labels by the comma that two names hold.

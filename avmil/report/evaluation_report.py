@@ -27,6 +27,9 @@ from avmil.report import (
 from avmil.report.evaluation_figures import RunOnClass, Style
 from avmil.report.tables import Table, percent
 
+_LATEX_PREAMBLE = (
+    r"% Include with \input; the preamble needs \usepackage{booktabs}." "\n"
+)
 _DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
 
 
@@ -89,7 +92,8 @@ class EvaluationReport:
             jsons["table3"] = exports.localization_dict(self._localized[0])
         texts = {f"{n}.csv": f.to_csv(index=False) for n, f in csvs.items()}
         texts["tables.md"] = "\n".join(map(writers.to_markdown, self.tables))
-        texts["tables.tex"] = "\n".join(map(writers.to_latex, self.tables))
+        latex = map(writers.to_latex, self.tables)
+        texts["tables.tex"] = "\n".join([_LATEX_PREAMBLE, *latex])
         texts["report.html"] = self.to_html()
         for name, content in jsons.items():
             files.write_json(files.join(directory, f"{name}.json"), content)

@@ -97,16 +97,19 @@ def to_latex(table: Table) -> str:
     _, keys = table.groups[0]
     blocks = []
     for block in _blocks(table, _LATEX_WIDTH):
-        columns = [*keys, *(i for _, places in block for i in places)]
-        blocks.append(
-            _styler(table, columns, _escaped_latex).to_latex(
-                hrules=True,
-                convert_css=True,
-                multicol_align="c",
-                column_format="l" * len(keys)
-                + "r" * (len(columns) - len(keys)),
-            )
+        columns, rules = list(keys), []
+        for _, places in block:
+            first = len(columns) + 1
+            columns += places
+            rules.append(rf"\cmidrule(lr){{{first}-{len(columns)}}}")
+        tabular = _styler(table, columns, _escaped_latex).to_latex(
+            hrules=True,
+            convert_css=True,
+            multicol_align="c",
+            column_format="l" * len(keys) + "r" * (len(columns) - len(keys)),
         )
+        # Behind the groups' line, where pandas draws no rule.
+        blocks.append(tabular.replace("\\\\\n", f"\\\\ {' '.join(rules)}\n", 1))
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",

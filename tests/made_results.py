@@ -55,3 +55,16 @@ def result_of(
         "predictions": (test.scores > 0.25).astype(np.int8),
     }
     return evaluation.Result(**(fields | changes))
+
+
+def cells_of(table):
+    """The rows of a table as tuples of texts."""
+    return [tuple(row) for row in table.cells.to_numpy().tolist()]
+
+
+def bold_cells(table):
+    """Place -> text of the bold cells of a table."""
+    cells = table.cells.to_numpy()
+    return {
+        tuple(place): cells[tuple(place)] for place in np.argwhere(table.bold)
+    }

@@ -7,12 +7,13 @@ import pytest
 from matplotlib.colors import to_hex
 from sklearn import metrics
 
-from avmil.report import evaluation_figures, figure_style, images
-from avmil.report.evaluation_figures import RunOnClass
-from avmil.report.figure_style import Style
+from avmil.evaluation.aggregation import Row, rows
+from avmil.report import evaluation_figures, images
+from avmil.report.evaluation_figures import RunOnClass, Style
+from tests.made_results import result_of
 
-A = Style("(a)", "#0072b2", "o", "-")
-B = Style("(b)", "#d55e00", "s", "--")
+A = Style("(a)", "#0072b2", "o", "●", "-")
+B = Style("(b)", "#d55e00", "s", "■", "--")
 
 
 def bars(published=(None, None)):
@@ -143,7 +144,12 @@ def test_long_names_of_classes_are_cut():
     assert texts(strips(("x" * 99, "bus"))) == ["x" * 55 + "…", "bus"]
 
 
-def test_legend_key_shows_color_and_marker():
-    line, marker = figure_style.legend_key(B).axes[0].lines
-    assert line.get_color() == marker.get_color() == B.color
-    assert marker.get_marker() == "s"
+def test_styles_are_distinct_and_name_rows_as_the_paper_does():
+    systems = ("visual_wsddn", "other", "av_two_stream", "another")
+    found = evaluation_figures.styles(rows(list(map(result_of, systems))))
+    assert [style.label for style in found] == ["(a)", "(d)", "(1)", "(2)"]
+    many = [Row((result_of(str(index)),)) for index in range(42)]
+    looks = {(s.color, s.marker) for s in evaluation_figures.styles(many)}
+    assert len(looks) == 42
+    twice = evaluation_figures.styles([Row((result_of(),))] * 2)
+    assert [style.label for style in twice] == ["(a.1)", "(a.2)"]

@@ -102,9 +102,10 @@ def to_latex(table: Table) -> str:
             first = len(columns) + 1
             columns += places
             rules.append(rf"\cmidrule(lr){{{first}-{len(columns)}}}")
-        tabular = _styler(table, columns, _escaped_latex).to_latex(
+        tabular = _styler(
+            table, columns, _escaped_latex, "textbf: --rwrap"
+        ).to_latex(
             hrules=True,
-            convert_css=True,
             multicol_align="c",
             column_format="l" * len(keys) + "r" * (len(columns) - len(keys)),
         )
@@ -125,7 +126,11 @@ def to_html(table: Table) -> str:
     """A `<table>` without its title and notes, all text escaped."""
     columns = range(table.cells.shape[1])
     name = re.sub(r"\W+", "-", table.title.lower())
-    return _styler(table, columns, html.escape).set_uuid(name).to_html()
+    return (
+        _styler(table, columns, html.escape, "font-weight: bold")
+        .set_uuid(name)
+        .to_html()
+    )
 
 
 WRITERS: Mapping[str, Callable[[Table], str]] = {
@@ -199,13 +204,16 @@ def _text_piece(
 
 
 def _styler(
-    table: Table, columns: Sequence[int], escape: Callable[[str], str]
+    table: Table,
+    columns: Sequence[int],
+    escape: Callable[[str], str],
+    bold: str,
 ) -> Styler:
     """The columns in pandas' style, with text escaped and bold cells."""
     cells = table.cells.iloc[:, columns].map(escape)
     cells.columns = cells.columns.map(lambda pair: tuple(map(escape, pair)))
-    bold = np.where(table.bold[:, columns], "font-weight: bold", "")
-    return cells.style.hide(axis="index").apply(lambda _: bold, axis=None)
+    styles = np.where(table.bold[:, columns], bold, "")
+    return cells.style.hide(axis="index").apply(lambda _: styles, axis=None)
 
 
 def _escaped_markdown(text: str) -> str:

@@ -214,7 +214,7 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
     (again,) = evaluate_saved(fuse=f"{gated}/*g*", output_dir=str(gated / "fg"))
     np.testing.assert_array_equal(again.test.scores, result.test.scores)
     results = evaluate_saved(runs=f"{gated}/f,{gated}/g*,{gated}/b")
-    assert {result.system for result in results} == {
+    assert {result.identity.system for result in results} == {
         "audio_two_stream",
         "cvssp_fusion",
         "cvssp_gated_crnn",

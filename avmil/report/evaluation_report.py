@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import jinja2
 import markupsafe
-import numpy as np
 from matplotlib.figure import Figure
 
 from avmil.common import files
@@ -24,7 +22,6 @@ from avmil.report import (
     tables,
     writers,
 )
-from avmil.report.evaluation_figures import RunOnClass, Style
 from avmil.report.tables import Table, percent
 
 _LATEX_PREAMBLE = (
@@ -102,9 +99,11 @@ class EvaluationReport:
 
     def to_html(self) -> str:
         """The page: one HTML file that works without a network."""
-        styled = list(
-            zip(self._rows, evaluation_figures.styles(self._rows), strict=True)
-        )
+        rows, styles = self._rows, evaluation_figures.styles(self._rows)
+        names = [
+            f"{style.label} {_name(row)}"
+            for row, style in zip(rows, styles, strict=True)
+        ]
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("avmil.report"),
             autoescape=True,
@@ -114,33 +113,19 @@ class EvaluationReport:
         )
         environment.filters["table"] = _table_element
         environment.filters["image"] = _image_uri
-        first = self._rows[0].results[0]
+        first = rows[0].results[0]
         return environment.get_template("report.html.j2").render(
-            num_runs=sum(len(row.results) for row in self._rows),
+            num_runs=sum(len(row.results) for row in rows),
             first=first,
+            num_held=first.test.labels.sum(axis=0).tolist(),
             is_dcase=is_dcase(first.class_names),
-            styled=[
-                (row, style, f"{style.label} {_name(row)}")
-                for row, style in styled
-            ],
-            tables=[*self.tables, _runs_table(styled)],
-            f1_panels=_f1_panels(styled),
-            curve_panels=_curve_panels(styled),
-            strip_panels=_strip_panels(styled),
-            class_tables=[_class_table(*pair) for pair in styled],
+            styled=list(zip(rows, styles, names, strict=True)),
+            rows=rows,
+            styles=styles,
+            figures=evaluation_figures,
+            tables=[*self.tables, _runs_table(rows, names)],
+            class_tables=list(map(_class_table, rows, names)),
         )
-
-
-class _Panel(NamedTuple):
-    """A figure of the page with its title and what a screen reader says."""
-
-    title: str
-    subtitle: str
-    description: str
-    figure: Figure
-
-
-_Styled = Sequence[tuple[Row, Style]]
 
 
 def _table_element(table: Table) -> markupsafe.Markup:
@@ -157,70 +142,10 @@ def _name(row: Row) -> str:
     return published.name if published else row.system
 
 
-def _f1_panels(styled: _Styled) -> Iterator[_Panel]:
-    rows, styles = zip(*styled, strict=True)
-    class_names = rows[0].class_names
-    published = [paper.class_f1(row.system, class_names) for row in rows]
-    for index, name in enumerate(class_names):
-        f1 = [[r.by_class.f1[index] for r in row.results] for row in rows]
-        means = ", ".join(
-            f"{style.label} {percent(np.mean(values))}"
-            for style, values in zip(styles, f1, strict=True)
-        )
-        yield _Panel(
-            name,
-            "",
-            f"F1 of {name} in percent: {means}.",
-            evaluation_figures.class_f1_bars(
-                f1, styles, [figures.get(name) for figures in published]
-            ),
-        )
-
-
-def _curve_panels(styled: _Styled) -> Iterator[_Panel]:
-    first = styled[0][0].results[0]
-    num_held = first.test.labels.sum(axis=0)
-    for index, name in enumerate(first.class_names):
-        runs = [
-            RunOnClass(
-                style,
-                result.test.labels[:, index],
-                result.test.scores[:, index],
-                result.by_class.precision[index],
-                result.by_class.recall[index],
-            )
-            for row, style in styled
-            for result in row.results
-        ]
-        yield _Panel(
-            name,
-            f"{num_held[index]} of {first.num_test_clips} clips",
-            f"Precision-recall curves of {name}.",
-            evaluation_figures.precision_recall_curves(runs),
-        )
-
-
-def _strip_panels(styled: _Styled) -> Iterator[_Panel]:
-    for row, style in styled:
-        result, run_name = row.results[0], row.run_names[0]
-        yield _Panel(
-            f"{style.label} {_name(row)}",
-            f"run {run_name}",
-            f"Test scores and thresholds of {run_name} for each class.",
-            evaluation_figures.threshold_strips(
-                result.class_names,
-                result.test.labels,
-                result.test.scores,
-                result.thresholds,
-                style,
-            ),
-        )
-
-
-def _class_table(row: Row, style: Style) -> Table:
+def _class_table(row: Row, name: str) -> Table:
     """All numbers of each class, a row for each run."""
     cells = []
-    for index, name in enumerate(row.class_names):
+    for index, class_name in enumerate(row.class_names):
         for result in row.results:
             labels = result.test.labels[:, index]
             curve = metrics.precision_recall_curve(
@@ -228,7 +153,7 @@ def _class_table(row: Row, style: Style) -> Table:
             )
             cells.append(
                 (
-                    name,
+                    class_name,
                     result.identity.run_name,
                     str(labels.sum()),
                     f"{result.thresholds[index]:.4g}",
@@ -241,14 +166,14 @@ def _class_table(row: Row, style: Style) -> Table:
         "Test clips": ("with it",),
         "Figures": ("Threshold", "F1", "Precision", "Recall", "AP"),
     }
-    return Table.of(f"Classes of {style.label} {_name(row)}", groups, cells)
+    return Table.of(f"Classes of {name}", groups, cells)
 
 
-def _runs_table(styled: _Styled) -> Table:
+def _runs_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
     """What was evaluated, and how thresholds came about."""
     cells = [
         (
-            f"{style.label} {_name(row)}",
+            name,
             result.identity.run_name,
             "-" if result.identity.seed is None else str(result.identity.seed),
             str(result.num_val_clips),
@@ -258,7 +183,7 @@ def _runs_table(styled: _Styled) -> Table:
             "with" if result.fallback_argmax else "without",
             "; ".join(result.untuned_class_names) or "-",
         )
-        for row, style in styled
+        for row, name in zip(rows, names, strict=True)
         for result in row.results
     ]
     clips = ("clips", "without features")

@@ -21,6 +21,7 @@ from avmil.evaluation.evaluation import Result
 from avmil.report.images import INK
 
 _MUTED = "#868e96"
+_TEXT = {"color": INK, "size": 8}
 _SETTINGS = {
     "axes.axisbelow": True,
     "axes.edgecolor": _MUTED,
@@ -32,7 +33,6 @@ _SETTINGS = {
     "grid.alpha": 0.35,
     "grid.color": _MUTED,
     "grid.linewidth": 0.5,
-    "text.color": INK,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
 }
@@ -142,7 +142,7 @@ def class_f1_bars(
     axes.set_yticks(places, labels)
     axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "", "50", "", "100 %"))
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, grid_alpha=0)
     return figure
 
 
@@ -188,7 +188,7 @@ def precision_recall_curves(
             )
     axes.axhline(labels.mean(), color=INK, linewidth=0.8, dashes=(4, 3))
     if not labels.any():
-        axes.text(0.5, 0.5, "no test clip holds it", ha="center")
+        axes.text(0.5, 0.5, "no test clip holds it", ha="center", **_TEXT)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Recall", ylabel="Precision")
     return figure
 
@@ -228,10 +228,9 @@ def threshold_strips(result: Result, style: Style) -> Figure:
     axes.vlines(result.thresholds, floors, floors + 0.64, **lines)
     for floor, name in zip(floors, result.class_names, strict=True):
         short = name if len(name) <= 55 else f"{name[:55]}…"
-        place = (0, floor + 0.66)
-        across = axes.get_yaxis_transform()
+        across = {"transform": axes.get_yaxis_transform(), **_TEXT}
         # As it stands: `$` does not begin a formula.
-        axes.text(*place, short, transform=across, parse_math=False)
+        axes.text(0, floor + 0.66, short, parse_math=False, **across)
         axes.axhline(floor, color=_MUTED, linewidth=0.5)
     axes.set(ylim=(0, num_classes), yticks=())
     return figure

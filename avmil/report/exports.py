@@ -42,7 +42,13 @@ def to_dict(result: Result) -> dict[str, Any]:
         "micro": result.micro._asdict(),
         "micro_intervals": _interval_dict(Row((result,))),
         "counts": result.counts._asdict(),
-        "classes": _class_dicts(result),
+        "classes": pd.DataFrame(
+            {
+                "name": result.class_names,
+                **result.by_class._asdict(),
+                "threshold": result.thresholds,
+            }
+        ).to_dict("records"),
         "untuned_class_names": list(result.untuned_class_names),
         "fallback_argmax": result.fallback_argmax,
         "num_val_clips": result.num_val_clips,
@@ -250,15 +256,6 @@ def _interval_dict(row: Row) -> dict[str, dict[str, float]]:
         name: interval._asdict()
         for name, interval in row.intervals._asdict().items()
     }
-
-
-def _class_dicts(result: Result) -> list[dict[str, Any]]:
-    columns = {**result.by_class._asdict(), "threshold": result.thresholds}
-    return [
-        {"name": name}
-        | {field: float(column[i]) for field, column in columns.items()}
-        for i, name in enumerate(result.class_names)
-    ]
 
 
 def _published_dict(system: str) -> dict[str, Any] | None:

@@ -28,18 +28,10 @@ from avmil.common import command_line  # isort: skip  # Before what imports Tens
 import flags
 from avmil.common import files
 from avmil.evaluation import aggregation, evaluation
+from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.localization import LocalizationResult
-from avmil.report import (
-    dcase_submission,
-    exports,
-    latex,
-    leads,
-    localization_exports,
-    rendering,
-    report_page,
-    table_3,
-    tables,
-)
+from avmil.report import dcase_submission
+from avmil.report.evaluation_report import EvaluationReport
 from avmil.runs import localization_evaluation, run_fusion, run_scores
 from avmil.runs.run_directory import RunDirectory
 from model import systems
@@ -51,19 +43,13 @@ def evaluate(config: flags.EvaluationConfig) -> list[evaluation.Result]:
     results = [run.result for run in evaluated]
     try:
         rows = aggregation.rows(results)
-        shown = _tables(rows, _localized(evaluated))
+        report = EvaluationReport(rows, _localized(evaluated))
     except ValueError as error:
         raise ConfigError(f"--runs: {error}") from error
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
-        metrics = [exports.to_dict(result) for result in results]
-        comparison = exports.comparison_dict(rows)
-        for name, value in (("metrics", metrics), ("comparison", comparison)):
-            path = files.join(config.output_dir, f"{name}.json")
-            files.write_json(path, value)
-        _write_tables(config.output_dir, rows, _localized(evaluated), shown)
-    ansi = sys.stdout.isatty()
-    print("\n" + "\n".join(t.to_text(ansi=ansi) for t in shown), end="")
+        report.write(config.output_dir)
+    print("\n" + report.to_text(ansi=sys.stdout.isatty()), end="")
     _write_dcase(config, evaluated[0])
     return results
 
@@ -138,28 +124,28 @@ class _Evaluated:
 
 def _evaluate_run(path: str, config: flags.EvaluationConfig) -> _Evaluated:
     scores = _scores(path, config)
-    identity = (
+    about = (
         run_fusion.identity(path)
         if run_scores.is_fusion(path)
         else run_scores.identity(path, scores.weights)
     )
+    run_name = os.path.basename(os.path.normpath(path))
+    identity = RunIdentity(run_name=run_name, **about)
     try:
         result = evaluation.evaluate(
             scores.val,
             scores.test,
-            run_name=os.path.basename(os.path.normpath(path)),
+            identity=identity,
             fallback_argmax=config.fallback_argmax,
-            **identity,
         )
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
     named = zip(result.class_names, result.thresholds.tolist(), strict=True)
     files.write_json(files.join(path, "thresholds.json"), dict(named))
-    files.write_json(files.join(path, "metrics.json"), exports.to_dict(result))
     localized = _localize(path, config, scores.weights, identity)
     evaluated = _Evaluated(result, localized)
-    rows, found = aggregation.rows([result]), _localized([evaluated])
-    _write_tables(path, rows, found, _tables(rows, found))
+    rows = aggregation.rows([result])
+    EvaluationReport(rows, _localized([evaluated])).write(path)
     return evaluated
 
 
@@ -167,7 +153,7 @@ def _localize(
     path: str,
     config: flags.EvaluationConfig,
     weights: dict[str, Any],
-    identity: dict[str, Any],
+    identity: RunIdentity,
 ) -> LocalizationResult | None:
     if not config.truth:
         return None
@@ -236,37 +222,6 @@ def _tagging(run: _Evaluated) -> str:
 
 def _detection(run: _Evaluated) -> str:
     return dcase_submission.detection_submission(run.localized.events)
-
-
-def _write_tables(
-    directory: str,
-    rows: Sequence[aggregation.Row],
-    localized: Sequence[LocalizationResult],
-    shown: Sequence[rendering.Table],
-) -> None:
-    results = [result for row in rows for result in row.results]
-    contents = {
-        "tables.md": "\n".join(table.to_markdown() for table in shown),
-        "tables.tex": latex.to_latex(shown),
-        "table1.csv": exports.table_1_csv(rows),
-        "table2.csv": exports.table_2_csv(rows),
-        "report.html": report_page.render(results, shown),
-    }
-    if localized:
-        contents["table3.csv"] = localization_exports.table_3_csv(localized)
-    if len(rows) > 1:
-        contents["leads.csv"] = exports.leads_csv(rows)
-    for name, content in contents.items():
-        files.write_text(files.join(directory, name), content)
-
-
-def _tables(
-    rows: Sequence[aggregation.Row], localized: Sequence[LocalizationResult]
-) -> list[rendering.Table]:
-    shown = [tables.table_1(rows), tables.table_2(rows)]
-    if len(rows) > 1:
-        shown.append(leads.leads(rows))
-    return [*shown, *(table_3.table_3(localized) if localized else ())]
 
 
 def main() -> None:

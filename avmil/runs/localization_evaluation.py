@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,14 +12,13 @@ from avmil.common.errors import ConfigError, TruthError
 from avmil.common.progress import Progress
 from avmil.evaluation import localization, truth
 from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.identity import RunIdentity
 from avmil.features.store import FeatureStore
-from avmil.report import localization_exports
 from avmil.runs import run_scores, scoring
 from avmil.runs.run_directory import RunDirectory
 from model.layers import ScoreNormalization
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
-_TABLE_3_FILE = "table3.json"
 
 
 def evaluate_run(
@@ -28,16 +26,16 @@ def evaluate_run(
     truth_paths: Sequence[str],
     weights: Mapping[str, Any],
     features_dir: str,
-    identity: Mapping[str, Any],
+    identity: RunIdentity,
 ) -> localization.LocalizationResult:
-    """Measures how a run localizes and writes it into its directory.
+    """Measures how a run localizes and writes its event thresholds.
 
     Args:
         path: The run's directory.
         truth_paths: As for `read_truth`.
         weights: `checkpoint` and `step`, those of the run's scores.
         features_dir: Features to score; by default those of the training.
-        identity: The `system` and the `settings` of the run.
+        identity: The run.
 
     Raises:
         ConfigError: as `read_truth` and `run_scores.load`.
@@ -53,14 +51,9 @@ def evaluate_run(
             run.val,
             run.test,
             events,
-            system_name=identity["system"],
-            run_name=os.path.basename(os.path.normpath(path)),
-            settings=identity["settings"],
+            identity=identity,
             on_clips=progress.update,
         )
-    files.write_json(
-        files.join(path, _TABLE_3_FILE), localization_exports.to_dict(result)
-    )
     if not (result.audio or result.visual):
         print(
             f"{path} is not in Table 3: the truth names nothing in the test "
@@ -127,9 +120,7 @@ def evaluate_localization(
     test: FeatureStore,
     events: truth.Truth,
     *,
-    system_name: str,
-    run_name: str,
-    settings: str = "",
+    identity: RunIdentity,
     on_clips: Callable[[int], None] = lambda count: None,
 ) -> localization.LocalizationResult:
     """Localizes the clips of the truth and measures how well.
@@ -139,9 +130,7 @@ def evaluate_localization(
         val: Features of the validation split, to tune thresholds on.
         test: Features of the test split.
         events: Their truth, see `read_truth`.
-        system_name: The system's name.
-        run_name: What tells this run from others of the system.
-        settings: What must be the same in runs that differ in their seed.
+        identity: The run.
         on_clips: Called with the number of clips that were passed, of all
             clips of both stores in the end.
 
@@ -156,15 +145,13 @@ def evaluate_localization(
             val_clips,
             test_clips,
             events,
-            system=system_name,
-            run_name=run_name,
-            settings=settings,
+            identity=identity,
             normalize_segments=normalizes_segments(system),
             num_test_missing=sum(c.clip_id in events for c in test.missing),
             num_test_without_truth=len(_clip_ids(test)) - len(test_clips),
         )
     except ValueError as error:
-        raise ConfigError(f"{run_name}: {error}") from error
+        raise ConfigError(f"{identity.run_name}: {error}") from error
 
 
 def _clip_ids(store: FeatureStore) -> list[str]:

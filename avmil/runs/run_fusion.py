@@ -14,7 +14,7 @@ from typing import Any
 
 from avmil.common import files
 from avmil.common.errors import ConfigError
-from avmil.evaluation import fusion
+from avmil.evaluation import scores
 from avmil.runs import run_scores
 from avmil.runs.run_directory import RunDirectory
 from model import systems
@@ -98,7 +98,7 @@ def fuse(
     }
     try:
         val, test = (
-            fusion.fuse({str(m): getattr(s, split) for m, s in scored.items()})
+            scores.fuse({str(m): getattr(s, split) for m, s in scored.items()})
             for split in run_scores.SPLITS
         )
     except ValueError as error:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from avmil.common.errors import ConfigError
+from avmil.evaluation.identity import RunIdentity
 from avmil.features import shards
 from avmil.runs import localization_evaluation, run_scores, scoring
 from model import systems
@@ -66,8 +67,7 @@ def evaluate(name, stores, events, **changes):
         build(name),
         *stores,
         events,
-        system_name=name,
-        run_name="run",
+        identity=RunIdentity(name, "run"),
         **changes,
     )
 
@@ -82,8 +82,10 @@ def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     assert result.num_test_missing == 1
     assert result.num_test_without_truth == 1
     assert result.num_pairs["all"] == 3
-    assert 0 <= result.audio["all"].f1 <= 1
-    assert 0 <= result.visual["all"].corloc <= 2 / 3  # One clip is missing.
+    assert 0 <= result.audio.scores["all"].f1 <= 1
+    assert (
+        0 <= result.visual.scores["all"].corloc <= 2 / 3
+    )  # One clip is missing.
     assert {event.clip_id for event in result.events} <= {"test000", "test002"}
 
 
@@ -110,7 +112,7 @@ def test_strong_labels_in_a_file_for_each_split(stores, tmp_path):
     ]
     events = localization_evaluation.read_truth(paths, stores)
     result = evaluate("av_two_stream", stores, events)
-    assert set(result.audio) == {"all"}
+    assert set(result.audio.scores) == {"all"}
     assert not result.visual
     assert np.isfinite(result.event_thresholds).all()
 
@@ -174,14 +176,12 @@ def test_a_run_that_the_truth_leaves_out_is_told(
     )
     monkeypatch.setattr(run_scores, "load", lambda *_: run)
     path = str(tmp_path)
-    identity = {"system": name, "settings": ""}
+    identity = RunIdentity(name, "run")
     localization_evaluation.evaluate_run(
         path, [truth_path], weights, "", identity
     )
     told = f"{path} is not in Table 3: the truth names nothing"
     assert (told in capsys.readouterr().out) == said
-    content = json.loads((tmp_path / "table3.json").read_text())
-    assert content["system"] == name
 
 
 @pytest.mark.parametrize(
@@ -279,8 +279,7 @@ def test_a_perfect_system_is_perfect_on_sound_alone(
         keras.Model({name: taken}, outputs),
         *sound_stores,
         localization_evaluation.read_truth([path], sound_stores),
-        system_name="perfect",
-        run_name="run",
+        identity=RunIdentity("perfect", "run"),
     )
-    assert result.audio["all"] == pytest.approx((1, 0, 1))
+    assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
     assert {event.offset_s for event in result.events} <= {9.96, 10.0}

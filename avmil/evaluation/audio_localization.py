@@ -6,9 +6,9 @@ Mesaros et al., Metrics for polyphonic sound event detection, 2016).
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,20 +16,50 @@ from sklearn import metrics as sklearn_metrics
 
 from avmil.evaluation import metrics, thresholds
 from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.events import TIME_DECIMALS, score_cells
 from avmil.evaluation.truth import Truth
 
 SECOND_S = 1.0  # DCASE's time resolution.
 FRAME_S = 0.1
-# Times are float32 in the features: two that mean the same instant must meet.
-_TIME_DECIMALS = 4
-_MIN_NORM = 1e-6  # As in the systems.
+
+
+class AudioScores(NamedTuple):
+    """When a class is heard, as fractions: floats, or arrays [C].
+
+    Attributes:
+        f1: Segment-based, seconds of all clips and classes pooled.
+        error_rate: The same; it may exceed 1.
+        average_precision: Of frames of 0.1 s, mean over classes.
+    """
+
+    f1: float | np.ndarray
+    error_rate: float | np.ndarray
+    average_precision: float | np.ndarray
+
+
+class Audio(NamedTuple):
+    """How well a run determines when classes sound, on the test split.
+
+    Attributes:
+        scores: Group in which something is heard -> floats.
+        num_pairs: The same groups -> their pairs that are heard.
+        by_class: Over all pairs, arrays [C]; NaN for a class never heard.
+        thresholds: [C], to be exceeded.
+        chance: The same groups -> mean scores of random segment scores.
+    """
+
+    scores: dict[str, AudioScores]
+    num_pairs: dict[str, int]
+    by_class: AudioScores
+    thresholds: np.ndarray
+    chance: Mapping[str, AudioScores] = MappingProxyType({})
 
 
 class TimeTable(NamedTuple):
-    """Truth and scores of stretches of clips, of equal length.
+    """Truth and scores of time bins of equal length.
 
     Attributes:
-        clips: Position of each stretch's clip, [S].
+        clips: Position of each bin's clip, [S].
         labels: Whether a class is heard, {0, 1} of shape [S, C].
         scores: [S, C]; -inf where the system says nothing.
     """
@@ -41,8 +71,8 @@ class TimeTable(NamedTuple):
     @property
     def num_pairs(self) -> int:
         """Pairs of clip and class in which the class is heard."""
-        stretches, classes = self.labels.nonzero()
-        clips = self.clips[stretches]
+        bins, classes = self.labels.nonzero()
+        clips = self.clips[bins]
         return len(set(zip(clips.tolist(), classes.tolist(), strict=True)))
 
     def within(self, pairs: np.ndarray) -> TimeTable:
@@ -59,53 +89,18 @@ class SegmentScores(NamedTuple):
     error_rate: float | np.ndarray
 
 
-def normalized(clip: ClipLocalization) -> ClipLocalization:
-    """Divides a clip's segment scores by the l2 norm of their sum.
-
-    What is left is each segment's share in the scores that the clip gets from
-    its sound (section 3.2 of the paper). The shares of different clips compare
-    better than raw scores, whose size varies from clip to clip.
-    """
-    summed = np.asarray(clip.segment_scores, np.float64).sum(axis=0)  # [C]
-    norm = max(np.linalg.norm(summed), _MIN_NORM)
-    return dataclasses.replace(clip, segment_scores=clip.segment_scores / norm)
-
-
-def score_cells(clip: ClipLocalization) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a clip where segments begin and end, and scores each cell.
-
-    Overlapping segments share a cell: its score is their mean, which does not
-    widen a sound by the segment's length as their maximum would.
-
-    Returns:
-        Onset and offset of each cell, inside the clip, [K, 2], and its scores,
-        [K, C]. A gap between segments is no cell.
-    """
-    segments_s = np.asarray(clip.segment_times_s, np.float64)
-    segments_s = np.round(segments_s.clip(0, clip.duration_s), _TIME_DECIMALS)
-    edges_s = np.unique(segments_s)
-    cells_s = np.stack([edges_s[:-1], edges_s[1:]], axis=1)  # [K, 2]
-    covered = (segments_s[:, 0] <= cells_s[:, :1]) & (
-        segments_s[:, 1] >= cells_s[:, 1:]
-    )  # [K, T]
-    counts = covered.sum(axis=1, keepdims=True)
-    sums = covered @ np.asarray(clip.segment_scores, np.float64)
-    heard = counts[:, 0] > 0
-    return cells_s[heard], sums[heard] / counts[heard]
-
-
 def time_table(
     clips: Sequence[ClipLocalization], truth: Truth, resolution_s: float
 ) -> TimeTable:
-    """Truth and scores of stretches of equal length.
+    """Truth and scores of time bins of equal length.
 
-    A class is heard in a stretch, and detected in it, if it is at any instant
+    A class is heard in a bin, and detected in it, if it is at any instant
     of it: onsets are rounded down and offsets up, as DCASE does.
 
     Args:
         clips: N clips of the truth, of one class list.
         truth: Their events.
-        resolution_s: Length of a stretch.
+        resolution_s: Length of a bin.
     """
     class_names = clips[0].class_names
     labels, scores = [], []
@@ -163,9 +158,9 @@ def segment_scores(
 
 
 def average_precision(table: TimeTable) -> np.ndarray:
-    """Average precision of ranking the stretches of all clips, by class.
+    """Average precision of ranking the bins of all clips, by class.
 
-    True stretches without a score are never found.
+    True bins without a score are never found.
 
     Returns:
         [C]; NaN for a class that is never heard.
@@ -189,11 +184,11 @@ def _class_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
 def _scores(
     clip: ClipLocalization, count: int, resolution_s: float
 ) -> np.ndarray:
-    """The best score within each stretch, [count, C]."""
+    """The best score within each bin, [count, C]."""
     cells_s, scores = score_cells(clip)
     begins_s = np.arange(count)[:, np.newaxis] * resolution_s
-    begins_s = np.round(begins_s, _TIME_DECIMALS)
-    ends_s = np.round(begins_s + resolution_s, _TIME_DECIMALS)
+    begins_s = np.round(begins_s, TIME_DECIMALS)
+    ends_s = np.round(begins_s + resolution_s, TIME_DECIMALS)
     inside = (cells_s[:, 0] < ends_s) & (cells_s[:, 1] > begins_s)  # [count, K]
     reached = np.where(inside[:, :, np.newaxis], scores, -np.inf)
     return reached.max(axis=1, initial=-np.inf)  # [count, C]
@@ -207,3 +202,44 @@ def _rounded(quotient: float, rounding: Callable[[float], int]) -> int:
 def _ratio(counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
     totals = np.asarray(totals, np.float64)
     return np.where(totals > 0, counts / np.where(totals, totals, 1), np.nan)
+
+
+def measure(
+    val: Sequence[ClipLocalization],
+    test: Sequence[ClipLocalization],
+    truth: Truth,
+    groups: Mapping[str, np.ndarray],
+) -> Audio:
+    """Tunes thresholds on validation and measures with them on test.
+
+    Args:
+        val: Clips to tune on.
+        test: Clips to measure on.
+        truth: Events of both.
+        groups: Group -> pairs of test clip and class, bool [N, C]. Truth and
+            detections of other pairs are left out, so that a group says how
+            well a class is placed in time in clips that are known to hold it.
+
+    Raises:
+        ValueError: if no validation clip is scored.
+    """
+    seconds_of_val, seconds, frames = (
+        time_table(clips, truth, resolution_s)
+        for clips, resolution_s in (
+            (val, SECOND_S),
+            (test, SECOND_S),
+            (test, FRAME_S),
+        )
+    )
+    tuned = thresholds.tune(seconds_of_val.labels, seconds_of_val.scores)
+    scores, num_pairs = {}, {}
+    for name, pairs in groups.items():
+        inside = seconds.within(pairs)
+        if inside.labels.any():
+            pooled, _ = segment_scores(inside, tuned)
+            precision = average_precision(frames.within(pairs))
+            scores[name] = AudioScores(*pooled, float(np.nanmean(precision)))
+            num_pairs[name] = inside.num_pairs
+    _, by_class = segment_scores(seconds, tuned)
+    precision = average_precision(frames)
+    return Audio(scores, num_pairs, AudioScores(*by_class, precision), tuned)

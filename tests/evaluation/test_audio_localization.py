@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avmil.evaluation import events, localization_audio
-from tests.localized_clips import CLASS_NAMES, heard, make_clip
+from avmil.evaluation import audio_localization, events
+from tests.localized_clips import CLASS_NAMES, heard, make_clip, seen
 
 
 def test_overlapping_segments_share_the_mean_of_their_scores():
@@ -15,7 +15,7 @@ def test_overlapping_segments_share_the_mean_of_their_scores():
         segment_times_s=[[0, 0.96], [0.48, 1.44], [0.96, 1.92]],
         duration_s=1.5,
     )
-    cells_s, scores = localization_audio.score_cells(clip)
+    cells_s, scores = events.score_cells(clip)
     np.testing.assert_allclose(
         cells_s, [[0, 0.48], [0.48, 0.96], [0.96, 1.44], [1.44, 1.5]]
     )
@@ -26,31 +26,29 @@ def test_a_gap_between_segments_is_no_cell():
     clip = make_clip(
         segment_scores=[[1, 0], [3, 2]], segment_times_s=[[0, 1], [2, 3]]
     )
-    cells_s, _ = localization_audio.score_cells(clip)
+    cells_s, _ = events.score_cells(clip)
     np.testing.assert_allclose(cells_s, [[0, 1], [2, 3]])
 
 
 def test_a_clip_without_segments_has_no_cell():
-    cells_s, scores = localization_audio.score_cells(make_clip())
+    cells_s, scores = events.score_cells(make_clip())
     assert cells_s.shape == (0, 2)
     assert scores.shape == (0, 2)
 
 
 def test_normalized_scores_are_shares_of_the_sum_s_norm():
-    clip = localization_audio.normalized(
-        make_clip(segment_scores=[[1, 4], [2, 0]])
-    )
+    clip = events.normalized(make_clip(segment_scores=[[1, 4], [2, 0]]))
     # The sums are 3 and 4, their norm is 5.
     np.testing.assert_allclose(clip.segment_scores, [[0.2, 0.8], [0.4, 0]])
 
 
 def test_normalizing_silence_leaves_zeros():
     clip = make_clip(segment_scores=np.zeros((3, 2)))
-    assert not localization_audio.normalized(clip).segment_scores.any()
+    assert not events.normalized(clip).segment_scores.any()
 
 
 def table_of(clip, truth_events, resolution_s=1.0):
-    return localization_audio.time_table(
+    return audio_localization.time_table(
         [clip], {clip.clip_id: truth_events}, resolution_s
     )
 
@@ -85,7 +83,7 @@ def test_a_second_has_the_best_score_of_its_cells():
 def test_events_beyond_the_scores_are_missed():
     clip = make_clip(segment_scores=[[1, 1]], duration_s=1.0)
     table = table_of(clip, [heard("bus", 0.0, 3.0)])
-    pooled, _ = localization_audio.segment_scores(table, np.array([0, 2]))
+    pooled, _ = audio_localization.segment_scores(table, np.array([0, 2]))
     assert pooled.f1 == pytest.approx(0.5)  # 1 of 3 seconds is found.
     assert pooled.error_rate == pytest.approx(2 / 3)
 
@@ -94,10 +92,10 @@ def test_scores_by_hand():
     #            bus dog                bus dog
     labels = [[1, 0], [1, 1], [0, 0], [1, 0]]
     detected = [[0, 1], [1, 1], [1, 0], [0, 0]]
-    table = localization_audio.TimeTable(
+    table = audio_localization.TimeTable(
         np.zeros(4, int), np.array(labels), np.array(detected, float)
     )
-    pooled, by_class = localization_audio.segment_scores(table, np.full(2, 0.5))
+    pooled, by_class = audio_localization.segment_scores(table, np.full(2, 0.5))
     # 2 hits, 2 misses, 2 false; a substitution, a deletion, an insertion.
     assert pooled.f1 == pytest.approx(0.5)
     assert pooled.error_rate == pytest.approx(3 / 4)
@@ -107,31 +105,31 @@ def test_scores_by_hand():
 
 def test_a_class_never_heard_has_no_error_rate():
     table = table_of(make_clip(segment_scores=np.ones((4, 2))), [])
-    pooled, by_class = localization_audio.segment_scores(table, np.zeros(2))
+    pooled, by_class = audio_localization.segment_scores(table, np.zeros(2))
     assert pooled.f1 == 0
     assert np.isnan(pooled.error_rate)
     assert np.isnan(by_class.error_rate).all()
 
 
 def test_average_precision_by_hand():
-    table = localization_audio.TimeTable(
+    table = audio_localization.TimeTable(
         np.zeros(4, int),
         np.array([[1, 1], [0, 0], [1, 0], [0, 0]]),
         np.array([[4, -np.inf], [3, 1], [2, 1], [1, 1]]),
     )
     # Ranks 1 and 3 are true: (1 / 1 + 2 / 3) / 2; dog is never found.
     np.testing.assert_allclose(
-        localization_audio.average_precision(table), [5 / 6, 0]
+        audio_localization.average_precision(table), [5 / 6, 0]
     )
 
 
 def test_average_precision_of_what_has_no_score_is_lost():
-    table = localization_audio.TimeTable(
+    table = audio_localization.TimeTable(
         np.zeros(3, int),
         np.array([[1, 0], [1, 0], [0, 0]]),
         np.array([[2, 0], [-np.inf, 0], [1, 0]]),
     )
-    found = localization_audio.average_precision(table)
+    found = audio_localization.average_precision(table)
     assert found[0] == pytest.approx(0.5)
     assert np.isnan(found[1])
 
@@ -139,7 +137,7 @@ def test_average_precision_of_what_has_no_score_is_lost():
 def test_within_leaves_only_the_given_pairs():
     clips = [make_clip(name, np.ones((4, 2))) for name in "ab"]
     truth = {"a": [heard("bus", 0, 1), heard("dog", 0, 1)], "b": []}
-    table = localization_audio.time_table(clips, truth, 1.0)
+    table = audio_localization.time_table(clips, truth, 1.0)
     inside = table.within(np.array([[True, False], [False, True]]))
     assert inside.labels.sum(axis=0).tolist() == [1, 0]
     assert np.isfinite(inside.scores).sum(axis=0).tolist() == [4, 4]
@@ -161,7 +159,7 @@ def test_a_score_that_equals_its_threshold_does_not_pass():
     found = events.detect_events(clip, thresholds)
     assert found == [("clip", "bus", 1, 2)]
     table = table_of(clip, [heard("bus", 1, 2)])
-    pooled, _ = localization_audio.segment_scores(table, thresholds)
+    pooled, _ = audio_localization.segment_scores(table, thresholds)
     assert pooled == (1, 0)
 
 
@@ -213,8 +211,8 @@ def test_segment_scores_are_sed_eval_s(seed):
             oracle.evaluate(
                 entries(clip.clip_id, true), entries(clip.clip_id, found)
             )
-    table = localization_audio.time_table(clips, truth, 1.0)
-    pooled, by_class = localization_audio.segment_scores(table, thresholds)
+    table = audio_localization.time_table(clips, truth, 1.0)
+    pooled, by_class = audio_localization.segment_scores(table, thresholds)
     overall = oracle.results_overall_metrics()
     assert pooled.f1 == pytest.approx(overall["f_measure"]["f_measure"])
     assert pooled.error_rate == pytest.approx(
@@ -238,7 +236,7 @@ def test_segment_scores_are_sed_scores_eval_s():
     clips, truth = random_clips(seed=3, max_events=1)
     scores = {}
     for clip in clips:
-        cells_s, cell_scores = localization_audio.score_cells(clip)
+        cells_s, cell_scores = events.score_cells(clip)
         edges_s = np.append(cells_s[:, 0], cells_s[-1, 1])
         scores[clip.clip_id] = scores_module.create_score_dataframe(
             cell_scores, edges_s, list(CLASS_NAMES)
@@ -254,6 +252,25 @@ def test_segment_scores_are_sed_scores_eval_s():
         thresholds,
         segment_length=1.0,
     )
-    table = localization_audio.time_table(clips, truth, 1.0)
-    _, by_class = localization_audio.segment_scores(table, np.array([0.4, 0.1]))
+    table = audio_localization.time_table(clips, truth, 1.0)
+    _, by_class = audio_localization.segment_scores(table, np.array([0.4, 0.1]))
     assert by_class.f1 == pytest.approx([f1[name] for name in CLASS_NAMES])
+
+
+def test_pairs_heard_are_counted_once():
+    clips = [
+        make_clip(name, np.ones((4, 3)), class_names=("bus", "cat", "dog"))
+        for name in ("a", "b")
+    ]
+    truth = {
+        "a": [heard("bus", 0, 1), heard("bus", 2, 3), heard("dog", 0, 4)],
+        "b": [heard("bus", 0, 4), seen("dog", 0, 1, (0, 0, 10, 10))],
+    }
+    groups = {
+        "all": np.ones((2, 3), bool),
+        "first": np.array([[True] * 3, [False] * 3]),
+        "none": np.zeros((2, 3), bool),
+    }
+    measured = audio_localization.measure(clips, clips, truth, groups)
+    assert measured.num_pairs == {"all": 3, "first": 2}
+    assert measured.num_pairs.keys() == measured.scores.keys()

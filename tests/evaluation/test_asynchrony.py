@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avmil.evaluation import localization_asynchrony as asynchrony
+from avmil.evaluation import asynchrony as asynchrony
 from avmil.evaluation.truth import TrueEvent
 from tests.localized_clips import CLASS_NAMES, heard, seen
 

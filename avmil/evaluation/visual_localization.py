@@ -8,7 +8,8 @@ attention by excitation backprop, ECCV 2016 (pointing game).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,60 @@ from avmil.evaluation.truth import Sight, TrueEvent
 
 MIN_IOU = 0.5
 NMS_IOU = 0.4
+
+
+class VisualScores(NamedTuple):
+    """Where a class is seen, as fractions.
+
+    Attributes:
+        corloc: Share of pairs of clip and class whose best region, of the
+            frames in which the class is visible, has an IoU of 0.5 or more
+            with a true box.
+        clip_corloc: The same of the best region of all frames: it must also
+            lie in a frame in which the class is visible.
+        pointing: Share of pairs in which the center of the region of `corloc`
+            lies in a true box.
+        average_precision: Of detections at an IoU of 0.5, mean over classes.
+    """
+
+    corloc: float
+    clip_corloc: float
+    pointing: float
+    average_precision: float
+
+
+class Bounds(NamedTuple):
+    """What the proposals leave possible, as fractions.
+
+    Attributes:
+        corloc: Share of pairs in which any region meets a true box; bounds
+            both kinds of CorLoc.
+        recall: Share of true boxes that any region meets, mean over classes;
+            bounds average precision.
+    """
+
+    corloc: float
+    recall: float
+
+
+class Visual(NamedTuple):
+    """How well a run determines where classes are, on the test split.
+
+    Attributes:
+        scores: Group in which something is seen -> floats.
+        num_pairs: The same groups -> their pairs that are seen in a sampled
+            frame.
+        by_class: Average precision over all pairs, [C]; NaN for a class never
+            seen.
+        bounds: The same groups -> what is possible.
+        chance: The same groups -> mean scores of random region scores.
+    """
+
+    scores: dict[str, VisualScores]
+    num_pairs: dict[str, int]
+    by_class: np.ndarray
+    bounds: dict[str, Bounds]
+    chance: Mapping[str, VisualScores] = MappingProxyType({})
 
 
 class Sighting(NamedTuple):
@@ -169,7 +224,7 @@ def suppress(overlapping: np.ndarray, scores: np.ndarray) -> np.ndarray:
     kept = np.ones(ranks.shape, bool)
     while True:
         # A region goes if a better one that stays overlaps it. Each round
-        # settles more of the ranking, from its top, until nothing changes.
+        # determines more of the ranking, from its top, until nothing changes.
         left = ~(beaten_by & kept[:, np.newaxis]).any(axis=2)
         if np.array_equal(left, kept):
             return kept.T
@@ -301,3 +356,44 @@ def _class_average_precision(
     envelope = np.maximum.accumulate(precision)
     found = -np.sum(np.diff(recall) * envelope[:-1])
     return float(found * hits.sum() / num_boxes)
+
+
+def measure(
+    clips: Sequence[ClipLocalization],
+    found: Sequence[Sequence[Sighting]],
+    groups: Mapping[str, np.ndarray],
+) -> Visual:
+    """Measures where classes are seen.
+
+    Args:
+        clips: Clips to measure on.
+        found: Their sightings.
+        groups: Group -> pairs of clip and class, bool [N, C].
+    """
+    all_pairs, all_detected = outcomes(clips, found), detections(clips, found)
+    scores, num_pairs, bounds = {}, {}, {}
+    for name, pairs in groups.items():
+        seen, detected = all_pairs.within(pairs), all_detected.within(pairs)
+        if not len(seen.clips):
+            continue
+        precision = average_precision(detected)
+        scores[name] = VisualScores(
+            float(seen.corloc.mean()),
+            float(seen.clip_corloc.mean()),
+            float(seen.pointing.mean()),
+            float(np.nanmean(precision)),
+        )
+        num_pairs[name] = len(seen.clips)
+        bounds[name] = Bounds(
+            float(seen.reachable.mean()),
+            _reachable_recall(detected),
+        )
+    by_class = average_precision(all_detected)
+    return Visual(scores, num_pairs, by_class, bounds)
+
+
+def _reachable_recall(detected: Detections) -> float:
+    num_boxes = detected.num_boxes.sum(axis=0)  # [C]
+    num_reached = detected.num_reached.sum(axis=0)
+    shown = num_boxes > 0
+    return float(np.mean(num_reached[shown] / num_boxes[shown]))

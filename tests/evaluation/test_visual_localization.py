@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avmil.evaluation import localization_visual as visual
+from avmil.evaluation import visual_localization as visual
 from tests.localized_clips import make_clip, seen
 
 # Inclusive pixels: 10 pixels wide and high, 0 to 10 in edges.
@@ -309,3 +309,89 @@ def test_average_precision_is_voc_s_pixel_by_pixel(seed):
     ranked = [hit for _, hit in sorted(rows, reverse=True)]
     assert 0 < sum(ranked) < 18
     assert precision[0] == pytest.approx(voc_average_precision(ranked, 6 * 3))
+
+
+THREE = ("bus", "cat", "dog")
+REGION, BOX = (0, 0, 9, 9), (0, 0, 10, 10)
+ELSEWHERE = (50, 50, 59, 59)
+
+
+def measure(clips, truth, pairs=None):
+    found = [visual.sightings(clip, truth[clip.clip_id]) for clip in clips]
+    if pairs is None:
+        pairs = np.ones((len(clips), len(THREE)), bool)
+    return visual.measure(clips, found, {"all": pairs})
+
+
+def showing(clip_id, *regions):
+    """A clip with a region a second, which scores 1 in all classes."""
+    return make_clip(
+        clip_id,
+        boxes=regions,
+        region_times_s=np.arange(len(regions)) + 0.5,
+        region_scores=np.ones((len(regions), 3)),
+        class_names=THREE,
+    )
+
+
+def test_bounds_are_those_of_the_mean_over_classes():
+    clips = [
+        showing("bus", REGION, ELSEWHERE, ELSEWHERE),
+        showing("dog", REGION),
+        showing("another dog", ELSEWHERE),
+    ]
+    truth = {
+        "bus": [seen("bus", 0, 3, BOX)],
+        "dog": [seen("dog", 0, 1, BOX)],
+        "another dog": [],
+    }
+    measured = measure(clips, truth)
+    # Of the bus's 3 boxes 1 is reached, of the dog's 1; no cat is there.
+    assert measured.bounds["all"] == pytest.approx((1, (1 / 3 + 1) / 2))
+    np.testing.assert_array_equal(np.isnan(measured.by_class), [0, 1, 0])
+
+
+def test_a_perfect_choice_reaches_the_bounds():
+    bus = make_clip(
+        "bus",
+        boxes=[REGION, ELSEWHERE, ELSEWHERE],
+        region_times_s=[0.5, 1.5, 2.5],
+        region_scores=[[1, 0, 0], [0, 0, 0], [0, 0, 0]],
+        class_names=THREE,
+    )
+    dog = make_clip(
+        "dog",
+        boxes=[REGION],
+        region_times_s=[0.5],
+        region_scores=[[0, 0, 1]],
+        class_names=THREE,
+    )
+    truth = {
+        "bus": [seen("bus", 0, 3, BOX)],
+        "dog": [seen("dog", 0, 1, BOX)],
+    }
+    measured = measure([bus, dog], truth)
+    bounds = measured.bounds["all"]
+    assert measured.scores["all"].average_precision == pytest.approx(2 / 3)
+    assert measured.scores["all"].average_precision <= bounds.recall + 1e-9
+    assert measured.scores["all"].corloc == bounds.corloc == 1
+
+
+def test_bounds_of_a_group_count_its_boxes_only():
+    clips = [showing("near", REGION), showing("far", ELSEWHERE)]
+    truth = {name: [seen("bus", 0, 1, BOX)] for name in ("near", "far")}
+    pairs = np.array([[False] * 3, [True] * 3])
+    assert measure(clips, truth).bounds["all"] == pytest.approx((0.5, 0.5))
+    assert measure(clips, truth, pairs).bounds["all"] == (0, 0)
+
+
+def test_pairs_without_a_sampled_frame_are_not_counted():
+    # The frames are those of 0.5 s and 1.5 s.
+    clips = [showing("long", REGION), showing("short", REGION)]
+    truth = {
+        "long": [seen("bus", 0, 1, BOX), seen("bus", 1, 2, BOX)],
+        "short": [seen("bus", 0.6, 1.4, BOX), seen("dog", 0, 1, BOX)],
+    }
+    measured = measure(clips, truth)
+    assert measured.num_pairs == {"all": 2}
+    assert measured.scores["all"].corloc == 1

@@ -13,7 +13,7 @@ import cv2
 import tensorflow as tf
 
 from avmil.clips import media_writer
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common import files
 from avmil.common.errors import ClipError, MediaError
 from avmil.evaluation.class_localization import ClassLocalization

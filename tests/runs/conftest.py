@@ -23,7 +23,6 @@ SMALL = flags.TrainConfig(
     steps=30,
 )
 
-# Compiling row (g) with XLA takes half a minute.
 GATED = {
     "system": "cvssp_gated_crnn",
     "learning_rate": 0.001,
@@ -32,7 +31,6 @@ GATED = {
     "checkpoint_every": 2,
     "keep_every": 2,
     "keep_last": 2,
-    "xla": False,
 }
 
 

@@ -323,8 +323,9 @@ class DownloadConfig:
     )
     rate_limit_s: float = _flag(
         1.0,
-        "Seconds between two videos, and between one worker's requests for a "
-        "video's addresses; doubled with each refusal in a row.",
+        "Seconds between two videos, on average over all workers, and between "
+        "one worker's requests for a video's addresses; the pause before a "
+        "further try doubles each time.",
         lower_bound=0.0,
     )
     retries: int = _flag(

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from avmil.evaluation import chance, metrics, scores, thresholds
+from avmil.evaluation import checks, metrics, scores, thresholds
 from avmil.evaluation.identity import RunIdentity
+
+
+class Chance(NamedTuple):
+    """Micro scores of two scorers that know nothing of the clips.
+
+    Attributes:
+        random_mean: Mean over the draws of random scores.
+        random_std: Standard deviation over the draws.
+        num_draws: How many draws.
+        every_class: Every class predicted for every clip.
+    """
+
+    random_mean: metrics.Scores
+    random_std: metrics.Scores
+    num_draws: int
+    every_class: metrics.Scores
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -15,7 +33,7 @@ class Result:
     """What a run gets on the test split.
 
     Attributes:
-        identity: System, name, seed and settings of the run.
+        identity: The run.
         thresholds: [C], tuned on validation.
         untuned_class_names: Classes that no scored validation clip holds.
         fallback_argmax: Whether a clip in which no class passes got one.
@@ -35,30 +53,10 @@ class Result:
     micro: metrics.Scores
     by_class: metrics.Scores
     counts: metrics.Counts
-    chance: chance.Chance
+    chance: Chance
     val: scores.ScoreSet
     test: scores.ScoreSet
     predictions: np.ndarray
-
-    @property
-    def system(self) -> str:
-        """The system's name, as in `model.systems`."""
-        return self.identity.system
-
-    @property
-    def run_name(self) -> str:
-        """What tells the run from others of the system."""
-        return self.identity.run_name
-
-    @property
-    def seed(self) -> int | str | None:
-        """Seed of the training, see `RunIdentity`."""
-        return self.identity.seed
-
-    @property
-    def settings(self) -> str:
-        """What else decided the training."""
-        return self.identity.settings
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -98,7 +96,7 @@ def evaluate(
     Args:
         val: Scores of the validation split.
         test: Scores of the test split.
-        identity: System, name, seed and settings of the run.
+        identity: The run.
         fallback_argmax: As for `thresholds.apply`.
 
     Raises:
@@ -117,10 +115,59 @@ def evaluate(
         micro=metrics.micro_scores(test.labels, predictions),
         by_class=metrics.class_scores(test.labels, predictions),
         counts=metrics.counts(test.labels, predictions),
-        chance=chance.chance_scores(val.labels, test.labels, fallback_argmax),
+        chance=chance_scores(val.labels, test.labels, fallback_argmax),
         val=val,
         test=test,
         predictions=predictions,
+    )
+
+
+def chance_scores(
+    val_labels: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+    fallback_argmax: bool = False,
+    num_draws: int = 200,
+    seed: int = 0,
+) -> Chance:
+    """Sends random scores through the procedure that systems go through.
+
+    Each draw scores all clips uniformly at random, tunes thresholds on
+    validation and is measured on test. Clips without features are scored too:
+    chance needs none.
+
+    Args:
+        val_labels: {0, 1} of shape [V, C].
+        test_labels: {0, 1} of shape [N, C].
+        fallback_argmax: As for `thresholds.apply`.
+        num_draws: How often to draw scores.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: if the input is malformed.
+    """
+    val_labels = checks.indicator_matrix(val_labels, "validation labels")
+    test_labels = checks.indicator_matrix(test_labels, "test labels")
+    if val_labels.shape[1] != test_labels.shape[1]:
+        raise ValueError(
+            "Expected labels of the same classes, received "
+            f"{val_labels.shape[1]} on validation and {test_labels.shape[1]} "
+            "on test."
+        )
+    generator = np.random.default_rng(seed)
+
+    def draw() -> metrics.Scores:
+        tuned = thresholds.tune(val_labels, generator.random(val_labels.shape))
+        predictions = thresholds.apply(
+            generator.random(test_labels.shape), tuned, fallback_argmax
+        )
+        return metrics.micro_scores(test_labels, predictions)
+
+    drawn = np.array([draw() for _ in range(num_draws)])  # [num_draws, 3]
+    return Chance(
+        metrics.Scores(*drawn.mean(axis=0).tolist()),
+        metrics.Scores(*drawn.std(axis=0).tolist()),
+        num_draws,
+        metrics.micro_scores(test_labels, np.ones_like(test_labels)),
     )
 
 

@@ -25,7 +25,6 @@ from flags import RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
-from vggish.params import VggishParams
 
 _RATE_HZ = 16_000
 _RANDOM = "random"
@@ -59,7 +58,7 @@ def recipe(config: RecipeConfig) -> dict:
             not named or missing.
     """
     with _named("--segment_hop_s"):
-        VggishParams(patch_hop_s=config.segment_hop_s)
+        mel_features.hop_frames(config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     for name in file_flags(config):
         path = getattr(config, name)

@@ -14,8 +14,7 @@ from avmil.common import files
 from avmil.common.errors import ConfigError
 from avmil.evaluation import thresholds as thresholds_lib
 from avmil.evaluation.clip_localization import ClipLocalization, scaled
-from avmil.evaluation.events import Event, detect_events
-from avmil.evaluation.localization_audio import normalized
+from avmil.evaluation.events import Event, detect_events, normalized
 from avmil.runs.fusion import open_run
 from avmil.runs.localization_evaluation import (
     EVENT_THRESHOLDS_FILE,

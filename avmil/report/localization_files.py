@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event
-from avmil.evaluation.localization_audio import score_cells
+from avmil.evaluation.events import Event, score_cells
 
 SCHEMA_VERSION = 1
 

@@ -9,7 +9,7 @@ from avmil.common.errors import ConfigError
 from avmil.evaluation import aggregation, evaluation
 from avmil.evaluation.evaluation import Result
 from avmil.evaluation.localization import LocalizationResult
-from avmil.report import dcase_submission, exports
+from avmil.report import dcase_submission
 from avmil.report.evaluation_report import EvaluationReport
 from avmil.runs import localization_evaluation
 from avmil.runs.fusion import Fusion, fuse, open_members, open_run
@@ -64,19 +64,12 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     try:
         rows = aggregation.rows(results)
         report = EvaluationReport(rows, localized)
-        text = report.to_text(ansi=sys.stdout.isatty())
     except ValueError as error:
         raise ConfigError(f"--runs: {error}") from error
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
-        contents = {
-            "metrics.json": [exports.to_dict(result) for result in results],
-            "comparison.json": exports.comparison_dict(rows),
-        }
-        for name, content in contents.items():
-            files.write_json(files.join(config.output_dir, name), content)
         report.write(config.output_dir)
-    print(f"\n{text}", end="")
+    print("\n" + report.to_text(ansi=sys.stdout.isatty()), end="")
     if config.dcase_output:
         _write_tagging(config.dcase_output, results[0])
     if config.dcase_events_output:
@@ -85,7 +78,7 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
 
 
 def _evaluate_run(run: Run | Fusion, fallback_argmax: bool) -> Result:
-    """Writes the scores, thresholds and metrics of a run into its directory."""
+    """Writes the scores and thresholds of a run into its directory."""
     run.scored.write(run.path)
     try:
         result = evaluation.evaluate(
@@ -98,7 +91,6 @@ def _evaluate_run(run: Run | Fusion, fallback_argmax: bool) -> Result:
         raise ConfigError(f"{run.path}: {error}") from error
     tuned = zip(result.class_names, result.thresholds.tolist(), strict=True)
     files.write_json(run.file("thresholds.json"), dict(tuned))
-    files.write_json(run.file("metrics.json"), exports.to_dict(result))
     return result
 
 
@@ -135,7 +127,7 @@ def _check(config: EvaluationConfig) -> list[str]:
                 "truth."
             )
         run = open_run(config.run_dir)
-        if not (run.localizes and systems.hears(run.config.system)):
+        if not (run.localizes and systems.has_audio(run.config.system)):
             raise ConfigError(
                 "--dcase_events_output: Expected a run of a system that has "
                 f"audio, received {run.path}, which does not say when classes "

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from avmil.common import files
 from avmil.common.errors import ConfigError
-from avmil.evaluation import fusion
+from avmil.evaluation import scores
 from avmil.evaluation.identity import RunIdentity
 from avmil.runs.run import (
     CONFIG_FILE,
@@ -187,7 +187,7 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
         member.release()
     try:
         val, test = (
-            fusion.fuse({n: getattr(s, split) for n, s in scored.items()})
+            scores.fuse({n: getattr(s, split) for n, s in scored.items()})
             for split in SPLITS
         )
     except ValueError as error:

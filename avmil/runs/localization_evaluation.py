@@ -14,7 +14,6 @@ from avmil.evaluation import localization, truth
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.identity import RunIdentity
 from avmil.features.store import FeatureStore
-from avmil.report import localization_exports
 from avmil.runs import scoring
 from avmil.runs.run import Run
 from model.layers import ScoreNormalization
@@ -25,7 +24,7 @@ EVENT_THRESHOLDS_FILE = "event_thresholds.json"
 def evaluate_run(
     run: Run, truth_paths: Sequence[str]
 ) -> localization.LocalizationResult:
-    """Measures how a run localizes and writes it into its directory.
+    """Measures how a run localizes and writes its event thresholds.
 
     Args:
         run: The run, with its network and features.
@@ -41,9 +40,6 @@ def evaluate_run(
         result = evaluate_localization(
             system, stores, events, run.identity, progress.update
         )
-    files.write_json(
-        run.file("table3.json"), localization_exports.to_dict(result)
-    )
     if not (result.audio or result.visual):
         print(
             f"{run.path} is not in Table 3: the truth names nothing in the "

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from avmil.evaluation.localization_audio import score_cells
+from avmil.evaluation.events import score_cells
 from avmil.localization.trained_run import TrainedRun
 from model.layers import ScoreNormalization
 from tests.localized_clips import CLASS_NAMES, make_clip

@@ -107,7 +107,7 @@ def test_single_run_gets_its_files_and_no_leads(runs, capsys):
     output = capsys.readouterr().out
     assert "Leads" not in output
     assert " ± " not in output.split("Table 1")[1]
-    assert result.seed == 0
+    assert result.identity.seed == 0
     names = {path.name for path in (runs / "d").iterdir()}
     assert names >= {
         "thresholds.json",
@@ -141,7 +141,12 @@ def test_patterns_take_the_runs_that_they_match(runs):
     (runs / "notes").mkdir()
     (runs / "file.txt").write_text("")
     results = evaluate_saved(runs=f"{runs}/*,{runs}/d/,")
-    assert [result.run_name for result in results] == ["a0", "a1", "a2", "d"]
+    assert [result.identity.run_name for result in results] == [
+        "a0",
+        "a1",
+        "a2",
+        "d",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -200,13 +205,13 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
             for seed in range(2)
         ],
     }
-    assert result.seed == "0+1"
+    assert result.identity.seed == "0+1"
     # The pattern now matches the fusion too, which is no member of itself.
     (again,) = evaluate_saved(fuse=f"{gated}/*g*", output_dir=str(gated / "fg"))
     (again,) = evaluate_saved(fuse=f"{gated}/*g*", output_dir=str(gated / "fg"))
     np.testing.assert_array_equal(again.test.scores, result.test.scores)
     results = evaluate_saved(runs=f"{gated}/f,{gated}/g*,{gated}/b")
-    assert {result.system for result in results} == {
+    assert {result.identity.system for result in results} == {
         "audio_two_stream",
         "cvssp_fusion",
         "cvssp_gated_crnn",

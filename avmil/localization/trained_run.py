@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +15,12 @@ from avmil.common.errors import ConfigError
 from avmil.evaluation import thresholds as thresholds_lib
 from avmil.evaluation.clip_localization import ClipLocalization, scaled
 from avmil.evaluation.events import Event, detect_events, normalized
-from avmil.runs import run_scores
+from avmil.runs.fusion import open_run
 from avmil.runs.localization_evaluation import (
     EVENT_THRESHOLDS_FILE,
     normalizes_segments,
 )
-from avmil.runs.run_directory import RunDirectory
+from avmil.runs.run import SCORES_FILE, Run
 
 # Without thresholds of its own an event is what scores in the upper half.
 _SCALED_THRESHOLD = 0.5
@@ -104,44 +103,35 @@ def load(run_dir: str, checkpoint: str = "last") -> TrainedRun:
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
             not of its classes or of other weights.
     """
-    if run_scores.is_fusion(run_dir):
+    run = open_run(run_dir, checkpoint)
+    if not run.localizes:
         raise ConfigError(
             f"Expected a run, received the fusion {run_dir}, which has no "
             "weights: localize with one of its members (fusion.json)."
         )
-    directory = RunDirectory(run_dir)
-    config, features = directory.read()
-    loaded = directory.load(checkpoint, config.system)
-    if loaded is None:
-        raise ConfigError(
-            f"Expected a checkpoint in {run_dir}, received none: train.py "
-            "has not saved one yet."
-        )
-    system, state = loaded
-    class_names = tuple(features["class_names"])
-    weights = {"checkpoint": checkpoint, "step": state.step}
+    weights = dataclasses.asdict(run.weights)
     return TrainedRun(
-        name=os.path.basename(os.path.normpath(run_dir)),
-        system=system,
-        system_name=config.system,
-        class_names=class_names,
-        recipe=features["recipe"],
-        thresholds=_thresholds(directory, weights, class_names),
-        event_thresholds=_event_thresholds(directory, weights, class_names),
+        name=run.name,
+        system=run.system,
+        system_name=run.config.system,
+        class_names=run.class_names,
+        recipe=run.trained_on.recipe,
+        thresholds=_thresholds(run, weights, run.class_names),
+        event_thresholds=_event_thresholds(run, weights, run.class_names),
         weights=weights,
     )
 
 
 def _thresholds(
-    directory: RunDirectory,
+    run: Run,
     weights: Mapping[str, Any],
     class_names: tuple[str, ...],
 ) -> dict[str, float] | None:
     """Those of evaluate.py, for these weights, or the user's own."""
-    path = directory.file("thresholds.json")
+    path = run.file("thresholds.json")
     if not files.exists(path):
         return None
-    scored = directory.file(run_scores.WEIGHTS_FILE)
+    scored = run.file(SCORES_FILE)
     tuned_on = files.read_json(scored) if files.exists(scored) else weights
     if tuned_on != weights:
         raise ConfigError(
@@ -153,12 +143,12 @@ def _thresholds(
 
 
 def _event_thresholds(
-    directory: RunDirectory,
+    run: Run,
     weights: Mapping[str, Any],
     class_names: tuple[str, ...],
 ) -> dict[str, float] | None:
     """None too where they were tuned for other weights."""
-    path = directory.file(EVENT_THRESHOLDS_FILE)
+    path = run.file(EVENT_THRESHOLDS_FILE)
     if not files.exists(path):
         return None
     content = files.read_json(path)

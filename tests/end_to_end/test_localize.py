@@ -17,7 +17,8 @@ import pytest
 import localize
 from avmil.features import extractor
 from avmil.localization import video_outputs
-from avmil.runs.run_directory import RunDirectory, TrainState
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import Run, TrainedOn
 from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
 from tests.command_line import flag_list, run
@@ -41,13 +42,13 @@ def make_run(directory, system="av_two_stream", **recipe):
     config = systems.SystemConfig(fc_units=8, audio_units=4, seed=3)
     built = systems.build(system, len(CLASS_NAMES), config)
     built.compile(keras.optimizers.Adam(), systems.loss(system))
-    files = RunDirectory(str(directory))
-    features = {
-        "recipe": extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
-        "class_names": list(CLASS_NAMES),
-    }
-    files.open(TrainConfig(system=system, run_dir=str(directory)), features)
-    files.save("last", built, TrainState(step=1))
+    features = TrainedOn(
+        extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
+        list(CLASS_NAMES),
+    )
+    config = TrainConfig(system=system, run_dir=str(directory))
+    run = Run.start(config, features)
+    run.checkpoints.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
     return directory
 

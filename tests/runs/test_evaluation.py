@@ -10,20 +10,19 @@ import sys
 import numpy as np
 import pytest
 
-import evaluate
 import flags
-import train
 from avmil.common.errors import ConfigError
+from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.features.store import FeatureStore
-from avmil.runs import run_scores
-from avmil.runs.run_directory import RunDirectory, TrainState
+from avmil.runs import evaluation
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import SPLITS, Run, RunScores, TrainedOn
 from model import systems
-from tests.command_line import run
-from tests.feature_files import CLASS_NAMES, write_features
+from tests.feature_files import CLASS_NAMES
 
-FEATURES = {"recipe": {"made": "up"}, "class_names": list(CLASS_NAMES)}
-WEIGHTS = {"checkpoint": "last", "step": 100}
+FEATURES = TrainedOn({"made": "up"}, list(CLASS_NAMES))
+WEIGHTS = WeightsIdentity("last", 100)
 
 pytestmark = pytest.mark.slow
 
@@ -43,21 +42,18 @@ def make_run(path, system="visual_wsddn", seed=0, noise=1.0, **changes):
     config = flags.TrainConfig(
         system=system, seed=seed, features_dir="none", run_dir=str(path)
     )
-    directory = RunDirectory(str(path))
-    directory.open(dataclasses.replace(config, **changes), FEATURES)
-    run_scores.RunScores(
-        *(
-            score_set(split, noise=noise, seed=seed, prefix=prefix)
-            for split in run_scores.SPLITS
-        ),
-        WEIGHTS,
-    ).write(str(path))
+    Run.start(dataclasses.replace(config, **changes), FEATURES)
+    scores = (
+        score_set(split, noise=noise, seed=seed, prefix=prefix)
+        for split in SPLITS
+    )
+    RunScores(*scores, WEIGHTS).write(str(path))
     return str(path)
 
 
 def evaluate_saved(**values):
     config = flags.EvaluationConfig(use_saved_scores=True, **values)
-    return evaluate.evaluate(config)
+    return evaluation.evaluate(config)
 
 
 @pytest.fixture
@@ -186,11 +182,11 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
     fused_dir = gated / "f"
     (result,) = evaluate_saved(fuse=f"{gated}/g*", output_dir=str(fused_dir))
     assert "(f) CVSSP - Fusion system" in capsys.readouterr().out
-    for split in run_scores.SPLITS:
+    for split in SPLITS:
         expected = np.mean(
             [score_set(split, seed=seed).scores for seed in range(2)], axis=0
         )
-        fused = getattr(run_scores.RunScores.read(str(fused_dir)), split)
+        fused = getattr(RunScores.read(str(fused_dir)), split)
         np.testing.assert_allclose(fused.scores, expected, rtol=1e-6)
     np.testing.assert_array_equal(result.test.scores, fused.scores)
     content = json.loads((fused_dir / "fusion.json").read_text())
@@ -203,7 +199,8 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
                 "run": f"{gated}/g{seed}",
                 "system": "cvssp_gated_crnn",
                 "seed": seed,
-                **WEIGHTS,
+                "checkpoint": "last",
+                "step": 100,
             }
             for seed in range(2)
         ],
@@ -266,7 +263,6 @@ def test_the_same_fusion_twice_is_refused(gated):
         ({"fuse": "{runs}/g0,{runs}/e"}, "other clips or another order"),
         ({"fuse": "{runs}/g0"}, "two runs or checkpoints or more"),
         ({"fuse": "{runs}/g0,{runs}/g0"}, "two runs or checkpoints or more"),
-        ({"fuse": "{runs}/g0@all"}, "Expected kept checkpoints in"),
         ({"fuse": "{runs}/g0@5,{runs}/g1"}, "kept checkpoints have no saved"),
         ({"fuse": "{runs}/g*", "output_dir": ""}, "where the fusion goes"),
         ({"fuse": "{runs}/g*", "output_dir": "{runs}/b"}, "of its own"),
@@ -302,12 +298,11 @@ def test_dcase_file_holds_the_predictions(tmp_path):
     names = [f"{index:011d}_0.000_10.000" for index in range(50)]
     path = make_run(tmp_path / "d")
     halves = {"val": names[:25], "test": names[25:]}
-    run_scores.RunScores(
-        *(
-            dataclasses.replace(score_set(split), clip_ids=clip_ids)
-            for split, clip_ids in halves.items()
-        )
-    ).write(path)
+    scores = (
+        dataclasses.replace(score_set(split), clip_ids=clip_ids)
+        for split, clip_ids in halves.items()
+    )
+    RunScores(*scores).write(path)
     (result,) = evaluate_saved(
         run_dir=path, dcase_output=str(tmp_path / "tagging.csv")
     )
@@ -317,22 +312,18 @@ def test_dcase_file_holds_the_predictions(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def kept_run(tmp_path_factory):
+def kept_run(features_dir, tmp_path_factory):
     """Row (d) with the weights of three steps kept, on drawn features."""
-    directory = tmp_path_factory.mktemp("kept")
-    features_dir = str(directory / "features")
-    counts = {"train": 3, "val": 4, "test": 4}
-    write_features(features_dir, counts, missing=("test001",))
-    path = str(directory / "d")
+    path = str(tmp_path_factory.mktemp("kept") / "d")
     config = flags.TrainConfig(
         system="visual_wsddn", features_dir=features_dir, run_dir=path
     )
     store = FeatureStore(features_dir, "train")
-    RunDirectory(path).open(config, train.describe_features(store))
+    checkpoints = Run.start(config, TrainedOn.of(store)).checkpoints
     for step in (10, 20, 30):
         small = systems.SystemConfig(fc_units=4, audio_units=4, seed=step)
         system = systems.build("visual_wsddn", 3, small)
-        RunDirectory(path).save("kept", system, TrainState(step), num_kept=3)
+        checkpoints.save("kept", system, TrainState(step), num_kept=3)
     return path
 
 
@@ -344,32 +335,32 @@ def test_checkpoints_of_one_run_are_fused(kept_run, tmp_path, which, steps):
     config = flags.EvaluationConfig(
         fuse=which.format(run=kept_run), output_dir=str(tmp_path)
     )
-    (result,) = evaluate.evaluate(config)
+    (result,) = evaluation.evaluate(config)
     members = [
-        run_scores.score(RunDirectory(kept_run), "kept", step=step)
-        for step in steps
+        Run(kept_run, "kept", step).scores("test").scores for step in steps
     ]
-    expected = np.mean([member.test.scores for member in members], axis=0)
+    expected = np.mean(members, axis=0)
     np.testing.assert_allclose(result.test.scores, expected, rtol=1e-6)
     assert result.test.missing_clip_ids == ("test001",)
-    assert np.ptp([m.test.scores[0, 0] for m in members]) > 0
+    assert np.ptp([scores[0, 0] for scores in members]) > 0
     content = json.loads((tmp_path / "fusion.json").read_text())
     assert [member["step"] for member in content["members"]] == steps
     assert {member["checkpoint"] for member in content["members"]} == {"kept"}
 
 
-def test_checkpoint_that_was_not_kept_is_named(kept_run, tmp_path):
+@pytest.mark.parametrize(
+    ("fused", "message"),
+    [
+        ("{run}@10,{run}@15", "a kept checkpoint of step 15"),
+        ("{run},{run}@10", "a last checkpoint in"),
+        ("{runs}/g0@all", "Expected kept checkpoints in"),
+    ],
+)
+def test_checkpoints_that_are_not_there_are_named(
+    kept_run, gated, fused, message
+):
     config = flags.EvaluationConfig(
-        fuse=f"{kept_run}@10,{kept_run}@15", output_dir=str(tmp_path)
+        fuse=fused.format(run=kept_run, runs=gated), output_dir=f"{gated}/f"
     )
-    with pytest.raises(ConfigError, match="a kept checkpoint of step 15"):
-        evaluate.evaluate(config)
-
-
-def test_command_line(runs):
-    output = run("evaluate.py", f"--runs={runs}/*", "--use_saved_scores")
-    assert "3 seeds" in output
-    assert "\x1b" not in output
-    output = run("evaluate.py", f"--runs={runs}/x*", status=2)
-    assert "it matches none" in output
-    assert "Traceback" not in output
+    with pytest.raises(ConfigError, match=message):
+        evaluation.evaluate(config)

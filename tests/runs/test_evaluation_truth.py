@@ -1,20 +1,18 @@
-"""Table 3 and DCASE's files from the command line's flags."""
+"""Table 3 and DCASE's files of runs with a truth."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import pathlib
 
 import pytest
 
-import evaluate
 import flags
 from avmil.common.errors import ConfigError
-from avmil.localization import trained_run
-from avmil.runs.run_directory import RunDirectory, TrainState
+from avmil.features.store import FeatureStore
+from avmil.runs import evaluation
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import Run, TrainedOn
 from model import systems
-from tests.command_line import run
 from tests.feature_files import CLASS_NAMES, write_features
 
 SIGHT = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
@@ -51,8 +49,7 @@ def truth(tmp_path_factory):
 @pytest.fixture(scope="module")
 def make_run(features_dir, tmp_path_factory):
     """Makes a run with untrained weights; returns its path."""
-    info_path = pathlib.Path(features_dir) / "dataset_info.json"
-    store_info = json.loads(info_path.read_text())
+    trained_on = TrainedOn.of(FeatureStore(features_dir))
 
     def make(name, system="av_two_stream", seed=0):
         run_dir = tmp_path_factory.mktemp("runs") / name
@@ -64,24 +61,24 @@ def make_run(features_dir, tmp_path_factory):
             batch_size=3,
             seed=seed,
         )
-        names = ("recipe", "class_names", "clips_sha256")
-        directory = RunDirectory(path)
-        directory.open(config, {name: store_info[name] for name in names})
+        run = Run.start(config, trained_on)
         model = systems.build(
             system,
             len(CLASS_NAMES),
             systems.SystemConfig(fc_units=4, audio_units=4, seed=seed),
         )
         model.compile("adam", systems.loss(system))
-        directory.save("last", model, TrainState(step=1))
+        run.checkpoints.save("last", model, TrainState(step=1))
         return run_dir
 
     return make
 
 
-def test_table_3_from_the_command_line(make_run, truth):
+def test_table_3_is_printed_and_written(make_run, truth, capsys):
     path = make_run("a")
-    output = run("evaluate.py", f"--run_dir={path}", f"--truth={truth}")
+    config = flags.EvaluationConfig(run_dir=str(path), truth=truth)
+    evaluation.evaluate(config)
+    output = capsys.readouterr().out
     assert "Table 3a. When classes are heard" in output
     assert "All (6)" in output
     assert "Table 3b. Where classes are seen" in output
@@ -97,29 +94,25 @@ def test_table_3_from_the_command_line(make_run, truth):
 
 def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
     path = make_run("a")
-    best = RunDirectory(str(path))
-    system, state = best.load("last", "av_two_stream")
-    best.save("best", system, dataclasses.replace(state, step=7))
+    run = Run(str(path))
+    state = TrainState(step=7)
+    run.checkpoints.save("best", run.system, state)
     config = flags.EvaluationConfig(run_dir=str(path), checkpoint="best")
-    evaluate.evaluate(config)
+    evaluation.evaluate(config)
     config = flags.EvaluationConfig(
         run_dir=str(path), use_saved_scores=True, truth=truth
     )
-    evaluate.evaluate(config)
+    evaluation.evaluate(config)
     tuned = json.loads((path / "event_thresholds.json").read_text())
     assert tuned["weights"] == {"checkpoint": "best", "step": 7}
-    with pytest.raises(ConfigError, match="those of the best weights, s"):
-        trained_run.load(str(path), "last")
-    run = trained_run.load(str(path), "best")
-    assert run.event_thresholds == tuned["thresholds"]
-    # Evaluated without a truth, the events' thresholds are of other weights.
-    evaluate.evaluate(flags.EvaluationConfig(run_dir=str(path)))
-    assert trained_run.load(str(path), "last").event_thresholds is None
+    (path / "scores.json").unlink()
+    with pytest.raises(ConfigError, match="scores of known weights"):
+        evaluation.evaluate(config)
 
 
 def test_seeds_share_a_row_of_table_3(make_run, truth, tmp_path):
     paths = [make_run("a0"), make_run("a1", seed=1), make_run("c", SYSTEM_C)]
-    evaluate.evaluate(
+    evaluation.evaluate(
         flags.EvaluationConfig(
             runs=",".join(map(str, paths)),
             truth=truth,
@@ -138,7 +131,7 @@ def test_seeds_share_a_row_of_table_3(make_run, truth, tmp_path):
 def test_visual_systems_have_no_event_thresholds(make_run, truth):
     path = make_run("c", SYSTEM_C)
     config = flags.EvaluationConfig(run_dir=str(path), truth=truth)
-    evaluate.evaluate(config)
+    evaluation.evaluate(config)
     assert (path / "table3.json").exists()
     assert not (path / "event_thresholds.json").exists()
 
@@ -150,18 +143,18 @@ def test_clips_of_other_data_sets_have_no_dcase_file(make_run, truth, tmp_path):
         dcase_events_output=str(tmp_path / "events.txt"),
     )
     with pytest.raises(ConfigError, match="--dcase_events_output: Expected"):
-        evaluate.evaluate(config)
+        evaluation.evaluate(config)
     assert not (tmp_path / "events.txt").exists()
 
 
-def test_events_need_a_system_that_hears(make_run, truth, tmp_path):
+def test_events_need_a_system_that_has_audio(make_run, truth, tmp_path):
     config = flags.EvaluationConfig(
         run_dir=str(make_run("c", SYSTEM_C)),
         truth=truth,
         dcase_events_output=str(tmp_path / "events.txt"),
     )
-    with pytest.raises(ConfigError, match="a system that hears"):
-        evaluate.evaluate(config)
+    with pytest.raises(ConfigError, match="a system that has"):
+        evaluation.evaluate(config)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +165,6 @@ def test_events_need_a_system_that_hears(make_run, truth, tmp_path):
     ],
 )
 def test_mistakes_are_named(make_run, values, message):
-    output = run(
-        "evaluate.py",
-        f"--run_dir={make_run('a')}",
-        *(f"--{name}={value}" for name, value in values.items()),
-        status=2,
-    )
-    assert message in output
-    assert "Traceback" not in output
+    config = flags.EvaluationConfig(run_dir=str(make_run("a")), **values)
+    with pytest.raises(ConfigError, match=message):
+        evaluation.evaluate(config)

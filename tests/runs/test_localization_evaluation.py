@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from avmil.common.errors import ConfigError
-from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.identity import RunIdentity, WeightsIdentity
 from avmil.features import shards
-from avmil.runs import localization_evaluation, run_scores, scoring
+from avmil.runs import localization_evaluation, scoring
 from model import systems
 from tests.feature_files import (
     CLASS_NAMES,
@@ -62,13 +62,13 @@ def build(name):
     return systems.build(name, len(CLASS_NAMES), config)
 
 
+def splits(stores):
+    return dict(zip(("val", "test"), stores, strict=True))
+
+
 def evaluate(name, stores, events, **changes):
     return localization_evaluation.evaluate_localization(
-        build(name),
-        *stores,
-        events,
-        identity=RunIdentity(name, "run"),
-        **changes,
+        build(name), splits(stores), events, RunIdentity(name, "run"), **changes
     )
 
 
@@ -83,9 +83,8 @@ def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     assert result.num_test_without_truth == 1
     assert result.num_pairs["all"] == 3
     assert 0 <= result.audio.scores["all"].f1 <= 1
-    assert (
-        0 <= result.visual.scores["all"].corloc <= 2 / 3
-    )  # One clip is missing.
+    # One clip is missing.
+    assert 0 <= result.visual.scores["all"].corloc <= 2 / 3
     assert {event.clip_id for event in result.events} <= {"test000", "test002"}
 
 
@@ -166,20 +165,20 @@ def test_events_that_nobody_timed_are_refused(stores, tmp_path):
     ("name", "said"), [("audio_two_stream", False), ("visual_wsddn", True)]
 )
 def test_a_run_that_the_truth_leaves_out_is_told(
-    name, said, stores, tmp_path, monkeypatch, capsys
+    name, said, stores, tmp_path, capsys
 ):
     labels = "val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t1\tbus\n"
     truth_path = write(tmp_path / "strong.csv", labels)
-    weights = {"checkpoint": "last", "step": 1}
-    run = types.SimpleNamespace(
-        system=build(name), val=stores[0], test=stores[1], weights=weights
-    )
-    monkeypatch.setattr(run_scores, "load", lambda *_: run)
     path = str(tmp_path)
-    identity = RunIdentity(name, "run")
-    localization_evaluation.evaluate_run(
-        path, [truth_path], weights, "", identity
+    run = types.SimpleNamespace(
+        path=path,
+        system=build(name),
+        stores=splits(stores),
+        weights=WeightsIdentity("last", 1),
+        identity=RunIdentity(name, "run"),
+        file=lambda file_name: f"{path}/{file_name}",
     )
+    localization_evaluation.evaluate_run(run, [truth_path])
     told = f"{path} is not in Table 3: the truth names nothing"
     assert (told in capsys.readouterr().out) == said
 
@@ -277,9 +276,9 @@ def test_a_perfect_system_is_perfect_on_sound_alone(
     path = write(tmp_path / "truth.json", LONG_TRUTH)
     result = localization_evaluation.evaluate_localization(
         keras.Model({name: taken}, outputs),
-        *sound_stores,
+        splits(sound_stores),
         localization_evaluation.read_truth([path], sound_stores),
-        identity=RunIdentity("perfect", "run"),
+        RunIdentity("perfect", "run"),
     )
     assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
     assert {event.offset_s for event in result.events} <= {9.96, 10.0}

@@ -11,7 +11,7 @@ import pytest
 import evaluate
 import flags
 from avmil.common.errors import ConfigError
-from avmil.localization import trained_run
+from avmil.localization import load_run
 from avmil.runs.run_directory import RunDirectory, TrainState
 from model import systems
 from tests.command_line import run
@@ -109,12 +109,12 @@ def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
     tuned = json.loads((path / "event_thresholds.json").read_text())
     assert tuned["weights"] == {"checkpoint": "best", "step": 7}
     with pytest.raises(ConfigError, match="those of the best weights, s"):
-        trained_run.load(str(path), "last")
-    run = trained_run.load(str(path), "best")
+        load_run(str(path), "last")
+    run = load_run(str(path), "best")
     assert run.event_thresholds == tuned["thresholds"]
     # Evaluated without a truth, the events' thresholds are of other weights.
     evaluate.evaluate(flags.EvaluationConfig(run_dir=str(path)))
-    assert trained_run.load(str(path), "last").event_thresholds is None
+    assert load_run(str(path), "last").event_thresholds is None
 
 
 def test_seeds_share_a_row_of_table_3(make_run, truth, tmp_path):

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import pytest
 
-import localize
+from avmil import localization
+from avmil.common.errors import ClipError, ConfigError
 from avmil.features import extractor
-from avmil.localization import video_outputs
+from avmil.localization.batch import localize_videos
 from avmil.runs.run_directory import RunDirectory, TrainState
 from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
@@ -138,7 +139,8 @@ def test_files_of_a_video(localized):
     stems = [f"{f}-{c}" for f in ("fig3", "fig4") for c in ("_train_1", "bus")]
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [f"{s}.{x}" for s in stems for x in ("png", "svg")]
-        + ["annotated.mp4", "localization.json", "page.html", "segments.csv"]
+        + ["annotated.mp4", "events.vtt", "labels.txt", "localization.json"]
+        + ["page.html", "segments.csv"]
     )
     content = json.loads((folder / "localization.json").read_text())
     assert content["clip_id"] == "good_one"
@@ -157,6 +159,44 @@ def test_files_of_a_video(localized):
     assert all(0 <= float(row["onset_s"]) < 2.01 for row in events)
     # Events are where scaled scores reach 0.5: of these the best are listed.
     assert all(0.5 <= float(row["score"]) <= 1 for row in events)
+
+
+def test_run_localizes_from_python_as_from_the_command_line(
+    localized, videos, run_dir, tmp_path
+):
+    run = localization.load_run(run_dir)
+    assert run.system == "av_two_stream"
+    assert run.class_names == CLASS_NAMES
+    assert run.thresholds == THRESHOLDS
+    assert run.recipe["max_boxes"] == 3
+    result = run.localize(videos / "good one.mp4")
+    assert set(result.predicted) == {"bus", "$train_1"}
+    assert list(result.events) == list(result.boxes) == list(CLASS_NAMES)
+    assert result.events["siren, loud"] == result.boxes["siren, loud"] == []
+    event, box = result.events["bus"][0], result.boxes["bus"][0]
+    assert 0 <= event.onset_s < event.offset_s <= 2.01
+    assert 0 <= box.x1_px < box.x2_px < 128
+    assert max(box.score for box in result.boxes["bus"]) == 1
+    assert result.figure("bus").axes
+    assert result.figure("bus", 4).axes
+    assert result.save(tmp_path / "found") == "page.html"
+    expected = localized[0] / "good_one"
+    for path in (tmp_path / "found").iterdir():
+        content = (expected / path.name).read_bytes()
+        assert path.read_bytes() == content, path.name
+    assert len(list((tmp_path / "found").iterdir())) == len(
+        list(expected.iterdir())
+    )
+
+
+def test_sections_and_bad_videos_from_python(videos, run_dir):
+    run = localization.load_run(run_dir)
+    result = run.localize(str(videos / "good one.mp4"), start_s=0.5, end_s=1.5)
+    assert result.clip.duration_s == pytest.approx(1.0)
+    with pytest.raises(ConfigError, match="end_s after start_s=1"):
+        run.localize(videos / "good one.mp4", 1.0, 1.0)
+    with pytest.raises(ClipError, match="decode: missing file"):
+        run.localize(videos / "missing.mp4")
 
 
 def test_annotated_video_has_every_frame_and_the_sound(localized):
@@ -231,7 +271,7 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert localize.localize(config, arguments) == 0
+    assert localize_videos(config, arguments) == 0
     with av.open(str(tmp_path / "found/narrow/annotated.mp4")) as container:
         video = container.streams.video[0]
         assert video.width == 480
@@ -245,44 +285,43 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
 def test_what_cannot_be_drawn_ends_no_batch(
     videos, run_dir, tmp_path, monkeypatch
 ):
-    def fail(directory, *arguments):
+    def fail(result, directory, class_names):
         if not directory.endswith("-2"):
             raise IndexError("index 3 is out of bounds")
-        return write(directory, *arguments)
+        return save(result, directory, class_names)
 
-    write = video_outputs.write
-    monkeypatch.setattr(video_outputs, "write", fail)
+    save = localization.VideoLocalization.save
+    monkeypatch.setattr(localization.VideoLocalization, "save", fail)
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
     good = str(videos / "good one.mp4")
-    assert localize.localize(config, [good, good]) == 1
+    assert localize_videos(config, [good, good]) == 1
     (row,) = rows_of(tmp_path / "found" / "failed.csv")
     assert (row["stage"], row["reason"]) == ("draw", "index 3 is out of bounds")
-    assert "good_one-2/page.html" in (
-        (tmp_path / "found" / "index.html").read_text()
-    )
+    index = (tmp_path / "found" / "index.html").read_text()
+    assert "good_one-2/page.html" in index
 
 
-def test_sound_behind_what_a_system_hears_is_noted(tmp_path, capsys):
+def test_sound_that_is_not_scored_is_noted(tmp_path, capsys):
     long = write_clip(tmp_path / "long.mp4", drawn_frames(120), noise(12.0))
     run_dir = make_run(tmp_path / "run", "cvssp_gated_crnn")
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert localize.localize(config, [str(long)]) == 0
-    note = "note: only the first 10.0 s were heard"
+    assert localize_videos(config, [str(long)]) == 0
+    note = "note: only the first 10.0 s of the sound are scored"
     assert capsys.readouterr().out.count(note) == 1
     short = dataclasses.replace(config, end_s=10.5)
-    assert localize.localize(short, [str(long)]) == 0
-    assert "heard" not in capsys.readouterr().out
+    assert localize_videos(short, [str(long)]) == 0
+    assert "note:" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"classes_shown": "bus;tram"}, "received tram"),
-        ({"start_s": 2, "end_s": 1}, "--end_s after --start_s=2"),
+        ({"start_s": 2, "end_s": 1}, "end_s after start_s=2"),
         ({"run_dir": "no/such/run"}, "without config.json"),
     ],
 )
@@ -307,6 +346,9 @@ def test_weights_of_another_run_are_refused(videos, tmp_path):
         tmp_path / "run", edges="structured_forest", edge_forest=str(forest)
     )
     forest.write_bytes(b"another one")
+    loaded = localization.load_run(run_dir)  # Needs no weights.
+    with pytest.raises(ConfigError, match=r"--edge_forest \(sha256:"):
+        loaded.localize(videos / "good one.mp4")
     output = run(
         "localize.py",
         str(videos / "good one.mp4"),

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event
 from avmil.report import video_page
 from tests.browser import chromium
 from tests.media_files import noise, numbered_image, write_clip
@@ -19,7 +18,7 @@ from tests.media_files import noise, numbered_image, write_clip
 pytestmark = pytest.mark.slow
 
 WIDTH_PX, HEIGHT_PX, DURATION_S = 64, 48, 6.0
-EVENTS = [Event("clip", "dog", 1.0, 2.0), Event("clip", "siren", 3.0, 5.0)]
+EVENTS = {"dog": [(1.0, 2.0)], "siren": [(3.0, 5.0)]}
 THRESHOLDS = {"dog": 0.5, "siren": 0.9}
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
 HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
@@ -528,7 +527,7 @@ def test_hostile_text_stays_text(show, embedded):
     page = show(
         hostile,
         embedded,
-        [Event("clip", HOSTILE_CLASS, 0.0, 1.0)],
+        {HOSTILE_CLASS: [(0.0, 1.0)]},
         {HOSTILE_CLASS: 0.0, "siren": 0.0},
         HOSTILE_NAME,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import csv
+import dataclasses
 import functools
 import html
 import io
@@ -11,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -58,18 +59,17 @@ class ResultWriter(abc.ABC):
         """
 
 
+@dataclasses.dataclass(frozen=True)
 class TextWriter(ResultWriter):
     """Writes a text file.
 
     Attributes:
         file_name: Its name.
+        text: Gives its content.
     """
 
     file_name: str
-
-    @abc.abstractmethod
-    def text(self, result: VideoLocalization) -> str:
-        """The content of the file."""
+    text: Callable[[VideoLocalization], str]
 
     def write(
         self, result: VideoLocalization, shown: Sequence[str], directory: str
@@ -79,98 +79,78 @@ class TextWriter(ResultWriter):
         files.write_text(path, self.text(result))
 
 
-class JsonWriter(TextWriter):
-    """Writes every score, box, time and event as one line of JSON."""
+def to_json(result: VideoLocalization) -> str:
+    """Writes every score, box, time and event as one line of JSON.
 
-    file_name = "localization.json"
-
-    def text(self, result: VideoLocalization) -> str:
-        """The content of the file.
-
-        Raises:
-            ValueError: if a number is not finite.
-        """
-        clip, run = result.clip, result.run
-        width_px, height_px = clip.frame_size_px
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "clip_id": clip.clip_id,
-            "video": os.path.basename(result.video.path),
-            "start_s": result.video.start_s or 0.0,
-            "run": run.name,
-            "system": run.system,
-            **run.weights,
-            "duration_s": clip.duration_s,
-            "width_px": width_px,
-            "height_px": height_px,
-            "class_names": clip.class_names,
-            "scores": _numbers(clip.scores),
-            "thresholds": run.thresholds,
-            "event_thresholds": run.event_thresholds,
-            "predicted": result.predicted,
-            "frame_times_s": _numbers(clip.frame_times_s),
-            "regions": {
-                "boxes_px": _numbers(clip.boxes),
-                "times_s": _numbers(clip.region_times_s),
-                "scores": _numbers(clip.region_scores),
-            },
-            "segments": {
-                "times_s": _numbers(clip.segment_times_s),
-                "scores": _numbers(clip.segment_scores),
-            },
-            "events": [
-                {"class": name, "onset_s": onset_s, "offset_s": offset_s}
-                for name, events in result.events.items()
-                for onset_s, offset_s, _ in events
-            ],
-        }
-        return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+    Raises:
+        ValueError: if a number is not finite.
+    """
+    clip, run = result.clip, result.run
+    width_px, height_px = clip.frame_size_px
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "clip_id": clip.clip_id,
+        "video": os.path.basename(result.video.path),
+        "start_s": result.video.start_s or 0.0,
+        "run": run.name,
+        "system": run.system,
+        **run.weights,
+        "duration_s": clip.duration_s,
+        "width_px": width_px,
+        "height_px": height_px,
+        "class_names": clip.class_names,
+        "scores": _numbers(clip.scores),
+        "thresholds": run.thresholds,
+        "event_thresholds": run.event_thresholds,
+        "predicted": result.predicted,
+        "frame_times_s": _numbers(clip.frame_times_s),
+        "regions": {
+            "boxes_px": _numbers(clip.boxes),
+            "times_s": _numbers(clip.region_times_s),
+            "scores": _numbers(clip.region_scores),
+        },
+        "segments": {
+            "times_s": _numbers(clip.segment_times_s),
+            "scores": _numbers(clip.segment_scores),
+        },
+        "events": [
+            {"class": name, "onset_s": onset_s, "offset_s": offset_s}
+            for name, events in result.events.items()
+            for onset_s, offset_s, _ in events
+        ],
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-class CsvWriter(TextWriter):
+def to_csv(result: VideoLocalization) -> str:
     """Lists the events by class with their scores."""
-
-    file_name = "segments.csv"
-
-    def text(self, result: VideoLocalization) -> str:
-        """The content of the file."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(["clip_id", "class", "onset_s", "offset_s", "score"])
-        for name, events in result.events.items():
-            for onset_s, offset_s, score in events:
-                times = f"{onset_s:.3f}", f"{offset_s:.3f}"
-                row = result.clip.clip_id, name, *times, f"{score:.6g}"
-                writer.writerow(row)
-        return text.getvalue()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["clip_id", "class", "onset_s", "offset_s", "score"])
+    for name, events in result.events.items():
+        for onset_s, offset_s, score in events:
+            times = f"{onset_s:.3f}", f"{offset_s:.3f}"
+            row = result.clip.clip_id, name, *times, f"{score:.6g}"
+            writer.writerow(row)
+    return text.getvalue()
 
 
-class SubtitlesWriter(TextWriter):
-    """Writes the events as WebVTT subtitles, which players show in time."""
-
-    file_name = "events.vtt"
-
-    def text(self, result: VideoLocalization) -> str:
-        """The content of the file."""
-        cues = [
-            f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n"
-            f"{html.escape(name, quote=False)}\n"
-            for onset_s, offset_s, name in _over_time(result)
-        ]
-        return "".join(["WEBVTT\n", *cues])
+def to_webvtt(result: VideoLocalization) -> str:
+    """Writes the events as subtitles, which players show in time."""
+    cues = [
+        f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n"
+        f"{html.escape(name, quote=False)}\n"
+        for onset_s, offset_s, name in _over_time(result)
+    ]
+    return "".join(["WEBVTT\n", *cues])
 
 
-class LabelsWriter(TextWriter):
+def to_audacity(result: VideoLocalization) -> str:
     """Writes the events as a label track that Audacity imports."""
-
-    file_name = "labels.txt"
-
-    def text(self, result: VideoLocalization) -> str:
-        """The content of the file."""
-        return "".join(
-            f"{onset_s:.3f}\t{offset_s:.3f}\t{name}\n"
-            for onset_s, offset_s, name in _over_time(result)
-        )
+    return "".join(
+        f"{onset_s:.3f}\t{offset_s:.3f}\t{name}\n"
+        for onset_s, offset_s, name in _over_time(result)
+    )
 
 
 class FiguresWriter(ResultWriter):
@@ -244,10 +224,10 @@ class PageWriter(ResultWriter):
 
 WRITERS: tuple[ResultWriter, ...] = (
     FiguresWriter(),
-    JsonWriter(),
-    CsvWriter(),
-    SubtitlesWriter(),
-    LabelsWriter(),
+    TextWriter("localization.json", to_json),
+    TextWriter("segments.csv", to_csv),
+    TextWriter("events.vtt", to_webvtt),
+    TextWriter("labels.txt", to_audacity),
     AnnotatedVideoWriter(),
     PageWriter(),
 )

@@ -27,7 +27,7 @@ from avmil.clips.downloading import Downloader
 from avmil.clips.manifest import ManifestEntry
 from avmil.clips.rate_limit import RateLimit
 from avmil.clips.video_site import SiteOptions
-from avmil.common import files, locking
+from avmil.common import files
 from avmil.common.progress import Progress
 
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -40,7 +40,7 @@ def download(config: flags.DownloadConfig) -> int:
     rate_limit = RateLimit(config.rate_limit_s)
     downloader = _downloader(config, rate_limit)
     files.make_directory(config.clips_dir)
-    with locking.exclusive(config.clips_dir):
+    with files.exclusive(config.clips_dir):
         _refuse_other_manifest(config.clips_dir)
         site = (
             f"{config.source_url} up to {config.max_height_px} px, "

@@ -20,7 +20,7 @@ import os
 from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
 from avmil.clips import manifest
-from avmil.common import files, locking
+from avmil.common import files
 from avmil.common.progress import Progress
 from avmil.features import extractor, shards, workers
 
@@ -36,7 +36,7 @@ def extract(
     tasks = shards.plan(rows, config.features_dir, config.shard_size)
     recipe = extractor.recipe(recipe_config)
     files.make_directory(config.features_dir)
-    with locking.exclusive(config.features_dir):
+    with files.exclusive(config.features_dir):
         shards.open_features_dir(
             config.features_dir, recipe, class_names, tasks, config.shard_size
         )

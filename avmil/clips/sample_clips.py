@@ -17,7 +17,7 @@ from typing import Any
 from avmil.clips.sample_events import ClipPlan
 from avmil.clips.sample_media import write_clip
 from avmil.clips.sample_plans import CLASS_NAMES, SampleClipsConfig, plan_clips
-from avmil.common import files, locking
+from avmil.common import files
 from avmil.common.progress import Progress
 
 # Raised whenever the same config would give other clips.
@@ -56,7 +56,7 @@ def write_sample_clips(
     """
     directory = pathlib.Path(directory)
     (directory / "clips").mkdir(parents=True, exist_ok=True)
-    with locking.exclusive(str(directory)):
+    with files.exclusive(str(directory)):
         _claim(directory, config)
         plans = plan_clips(config)
         missing = [p for p in plans if not _clip_path(directory, p).exists()]

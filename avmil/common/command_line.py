@@ -8,26 +8,17 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from avmil.common.errors import ConfigError, FeaturesError, ManifestError
-
-# Before TensorFlow is imported: most of its notes are not for users.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import tensorflow as tf
 from absl import app
 
 import flags
+from avmil.common.errors import AvmilError
 
-# The user's own mistakes, and disks: one message, without a traceback.
-_USER_ERRORS = (
-    ConfigError,
-    ManifestError,
-    FeaturesError,
-    OSError,
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.ResourceExhaustedError,
-    tf.errors.UnavailableError,
+# TensorFlow's errors that the user can mend: files, disks and memory.
+_TENSORFLOW_ERRORS = (
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "UnavailableError",
 )
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
@@ -45,12 +36,15 @@ def run(
     and 130 where it was interrupted.
 
     Args:
-        main: The script's work; returns an exit status or None.
+        main: The script's work; returns an exit status or None. It imports
+            what takes long, so that --help is quick.
         *configs: Configurations of `flags` whose flags the script takes.
         positional: Whether the script takes arguments that are not flags;
             `main` is called with them.
         resumes: Whether the script goes on where it was interrupted.
     """
+    # Before TensorFlow is imported: most of its notes are not for users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     flags.define(*configs)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -87,13 +81,25 @@ def _run_main(
         raise app.UsageError(f"Expected flags only, received {arguments}.")
     try:
         return main(*arguments) or 0
-    except _USER_ERRORS as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _USAGE_STATUS
     except KeyboardInterrupt:
         again = "goes on" if resumes else "starts again"
         print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
         return _INTERRUPTED_STATUS
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return _USAGE_STATUS
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the user can mend it: one message then, without a traceback."""
+    if isinstance(error, (AvmilError, OSError)):
+        return True
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(
+        error, tuple(getattr(tensorflow.errors, n) for n in _TENSORFLOW_ERRORS)
+    )
 
 
 def _end(status: int) -> None:

@@ -15,6 +15,10 @@ class ConfigError(AvmilError, ValueError):
     """Flags that contradict each other or the files that they name."""
 
 
+class DirectoryInUseError(AvmilError):
+    """A directory to which another process is writing."""
+
+
 class ManifestError(AvmilError, ValueError):
     """A manifest or class list with problems, all of them listed."""
 

@@ -1,4 +1,8 @@
-"""Files that may lie on a local disk, s3:// or gs://, written atomically."""
+"""Files on a local disk, s3:// or gs://, written atomically.
+
+`epath` gives all of them pathlib's interface; what lies on an object store
+goes through TensorFlow's file systems, which are imported only then.
+"""
 
 from __future__ import annotations
 
@@ -6,83 +10,86 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-import tensorflow as tf
+import filelock
+from etils import epath
+
+from avmil.common.errors import DirectoryInUseError
 
 _REMOTE_PREFIXES = ("s3://", "gs://")
 
 
-def is_remote(path: str) -> bool:
+def is_remote(name: str | os.PathLike) -> bool:
     """Says whether a path names an object store."""
-    return str(path).startswith(_REMOTE_PREFIXES)
+    return str(name).startswith(_REMOTE_PREFIXES)
 
 
-def enable_remote(*paths: str) -> None:
-    """Loads what opens the file systems of the given paths.
-
-    TensorFlow itself opens gs://; tensorflow-io adds s3:// when imported.
-    The import takes seconds, so it happens only where it is needed.
-    """
-    if any(str(path).startswith("s3://") for path in paths):
+def path(name: str | os.PathLike) -> epath.Path:
+    """A local or remote file or directory, with pathlib's methods."""
+    if str(name).startswith("s3://"):
+        # TensorFlow itself opens gs://; tensorflow-io adds s3:// when imported.
         import tensorflow_io  # noqa: F401
+    return epath.Path(name)
 
 
-def join(directory: str, *names: str) -> str:
+def join(directory: str | os.PathLike, *names: str) -> str:
     """Joins path parts, also those of object stores."""
     return os.path.join(str(directory), *names)
 
 
-def exists(path: str) -> bool:
+def exists(name: str | os.PathLike) -> bool:
     """Says whether there is a file or directory."""
-    return tf.io.gfile.exists(str(path))
+    return path(name).exists()
+
+
+def names(directory: str | os.PathLike) -> list[str]:
+    """Names in a directory, sorted; none where there is no directory."""
+    listed = path(directory)
+    if not listed.exists():
+        return []
+    return sorted(entry.name for entry in listed.iterdir())
 
 
 def matching(pattern: str) -> list[str]:
     """Paths that match a pattern of the shell's kind, sorted."""
-    try:
-        return sorted(tf.io.gfile.glob(str(pattern)))
-    except tf.errors.NotFoundError:
-        return []
+    root = re.match(r"[^*?\[]*/|", pattern)[0]
+    with _as_os_error("list", root):
+        found = list(path(root or os.curdir).glob(pattern[len(root) :]))
+    start = root or os.curdir
+    return sorted(join(root, os.path.relpath(name, start)) for name in found)
 
 
-def make_directory(path: str) -> None:
+def make_directory(name: str | os.PathLike) -> None:
     """Makes a directory and those above it, where they are missing.
 
     Raises:
         OSError: if it cannot be made.
     """
-    try:
-        tf.io.gfile.makedirs(str(path))
-    except tf.errors.OpError as error:
-        raise OSError(
-            f"Expected a directory that can be made, received {path}: "
-            f"{error.message}."
-        ) from error
+    with _as_os_error("make", name):
+        path(name).mkdir(parents=True, exist_ok=True)
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(name: str | os.PathLike) -> bytes:
     """Reads a whole file.
 
     Raises:
         FileNotFoundError: if there is no such file.
     """
     try:
-        with tf.io.gfile.GFile(str(path), "rb") as file:
-            return file.read()
-    except tf.errors.NotFoundError as error:
+        with _as_os_error("read", name):
+            return path(name).read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        found = "it is a directory" if path(name).is_dir() else "there is none"
         raise FileNotFoundError(
-            f"Expected a file, received {path}: there is none."
-        ) from error
-    except tf.errors.FailedPreconditionError as error:
-        raise FileNotFoundError(
-            f"Expected a file, received {path}: it is a directory."
+            f"Expected a file, received {name}: {found}."
         ) from error
 
 
-def read_json(path: str) -> Any:
+def read_json(name: str | os.PathLike) -> Any:
     """Reads a JSON file.
 
     Raises:
@@ -90,15 +97,16 @@ def read_json(path: str) -> Any:
         ValueError: if it is not JSON.
     """
     try:
-        return json.loads(read_bytes(path))
+        return json.loads(read_bytes(name))
     except ValueError as error:
         raise ValueError(
-            f"Expected JSON, received a damaged file {path}: {error}."
+            f"Expected JSON, received a damaged file {name}: {error}."
         ) from error
 
 
-def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it.
+@contextlib.contextmanager
+def replacing(name: str | os.PathLike) -> Iterator[str]:
+    """Yields a temporary path beside a file, which it then replaces.
 
     The temporary name holds the process id, so that two writers of the same
     file never share one.
@@ -106,45 +114,103 @@ def write_bytes(path: str, content: bytes) -> None:
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
-    temporary = f"{path}.tmp-{os.getpid()}"
+    temporary = f"{name}.tmp-{os.getpid()}"
     try:
-        with tf.io.gfile.GFile(temporary, "wb") as file:
-            file.write(content)
-        tf.io.gfile.rename(temporary, str(path), overwrite=True)
-    except tf.errors.OpError as error:
-        with contextlib.suppress(tf.errors.OpError):
-            tf.io.gfile.remove(temporary)
-        raise OSError(
-            f"Expected to write {path}, received: {error.message}."
-        ) from error
+        with _as_os_error("write", name):
+            yield temporary
+            path(temporary).replace(name)
+    except BaseException:
+        with contextlib.suppress(OSError), _as_os_error("remove", temporary):
+            path(temporary).unlink(missing_ok=True)
+        raise
 
 
-def write_text(path: str, text: str) -> None:
+def write_bytes(name: str | os.PathLike, content: bytes) -> None:
+    """Writes a file under a temporary name and renames it.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
+    with replacing(name) as temporary:
+        path(temporary).write_bytes(content)
+
+
+def write_text(name: str | os.PathLike, text: str) -> None:
     """Writes UTF-8 text atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(name, text.encode("utf-8"))
 
 
-def write_json(path: str, value: Any) -> None:
+def write_json(name: str | os.PathLike, value: Any) -> None:
     """Writes indented JSON atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def sha256(path: str) -> str:
+def copy(source: str | os.PathLike, name: str | os.PathLike) -> None:
+    """Copies a file, local or remote, to a place that may be either."""
+    with replacing(name) as temporary:
+        path(source).copy(temporary, overwrite=True)
+
+
+def sha256(name: str | os.PathLike) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
-    with tf.io.gfile.GFile(str(path), "rb") as file:
+    with _as_os_error("read", name), path(name).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
 @contextlib.contextmanager
-def local_copy(path: str) -> Iterator[str]:
+def local_copy(name: str | os.PathLike) -> Iterator[str]:
     """Yields a local path to a file; a remote one is copied for the time."""
-    if not is_remote(path):
-        yield str(path)
+    if not is_remote(name):
+        yield str(name)
         return
     with tempfile.TemporaryDirectory() as directory:
-        copy = os.path.join(directory, os.path.basename(path))
-        tf.io.gfile.copy(path, copy)
-        yield copy
+        local = join(directory, os.path.basename(name))
+        with _as_os_error("read", name):
+            path(name).copy(local)
+        yield local
+
+
+@contextlib.contextmanager
+def exclusive(directory: str | os.PathLike) -> Iterator[None]:
+    """Makes a directory and holds it for this process.
+
+    The operating system ends the hold with the process, however that ends. A
+    remote directory is not held.
+
+    Raises:
+        DirectoryInUseError: if another process holds it.
+    """
+    make_directory(directory)
+    if is_remote(directory):
+        yield
+        return
+    try:
+        held = filelock.FileLock(join(directory, ".lock")).acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise DirectoryInUseError(
+            f"Expected {directory} to be free, but another process is "
+            "writing to it. Wait for it or name another directory."
+        ) from error
+    with held:
+        yield
+
+
+@contextlib.contextmanager
+def _as_os_error(verb: str, name: str | os.PathLike) -> Iterator[None]:
+    """Turns what TensorFlow's file systems raise into an OSError."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise OSError(
+            f"Expected a directory that can be made, received {name}: there is "
+            "a file."
+        ) from error
+    except Exception as error:
+        if not hasattr(error, "error_code"):  # What tf.errors have.
+            raise
+        raise OSError(
+            f"Expected to {verb} {name}, received: {error.message}."
+        ) from error

@@ -1,0 +1,70 @@
+"""Entry scripts: how they end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.command_line import ROOT
+
+_SCRIPT = """
+import signal, sys, os
+from avmil.common import command_line
+from avmil.common.errors import ConfigError
+def main():
+    {body}
+command_line.run(main)
+"""
+
+
+def _run(body: str, *flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", _SCRIPT.format(body=body), *flags],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ("return None", 0, ""),
+        ("return 1", 1, ""),
+        ("raise ConfigError('Expected --a.')", 2, "error: Expected --a.\n"),
+        ("open('no/such/file')", 2, "error: [Errno 2] No such file"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 130, "same command goes on"),
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, "same command goes on"),
+    ],
+)
+def test_status_and_message(body, status, message):
+    ended = _run(body)
+    assert ended.returncode == status, ended.stderr
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_fault_of_the_code_shows_its_traceback():
+    ended = _run("1 / 0")
+    assert ended.returncode == 1
+    assert "ZeroDivisionError" in ended.stderr
+
+
+def test_arguments_that_are_no_flags_are_refused():
+    ended = _run("return None", "stray")
+    assert ended.returncode == 1
+    assert "stray" in ended.stdout + ended.stderr
+
+
+def test_an_interrupt_waits_for_its_point():
+    ended = _run(
+        "with command_line.postponed_interrupt() as interrupted:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        print(interrupted())\n"
+        "    print('done')"
+    )
+    assert ended.stdout == "True\ndone\n"

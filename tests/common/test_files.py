@@ -1,0 +1,112 @@
+"""Files: atomic, and errors that name them."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+
+import pytest
+
+from avmil.common import files
+from avmil.common.errors import DirectoryInUseError
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = str(tmp_path / "a.json")
+    files.write_json(path, {"ä": [1, None]})
+    assert files.read_json(path) == {"ä": [1, None]}
+    files.write_text(path, "ß")
+    assert files.read_bytes(path) == b"\xc3\x9f"
+    assert files.sha256(path) == hashlib.sha256(b"\xc3\x9f").hexdigest()
+    files.copy(path, tmp_path / "b")
+    assert files.names(tmp_path) == ["a.json", "b"]
+
+
+def _write_half(path):
+    with files.replacing(path) as temporary:
+        files.path(temporary).write_text("half")
+        raise ZeroDivisionError
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        _write_half(path)
+    assert path.read_text() == "old"
+    assert files.names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none", "there is none"), ("", "directory"), ("file/x", "there is none")],
+)
+def test_no_file_to_read(tmp_path, name, reason):
+    (tmp_path / "file").touch()
+    path = str(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=reason) as caught:
+        files.read_json(path)
+    assert path in str(caught.value)
+
+
+def test_damaged_json(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"\xff{")
+    with pytest.raises(ValueError, match=r"damaged file .*a\.json"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_directories(tmp_path):
+    inner = tmp_path / "a" / "b"
+    files.make_directory(inner)
+    files.make_directory(inner)
+    assert inner.is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="there is a file"):
+        files.make_directory(tmp_path / "file")
+    assert files.names(tmp_path / "none") == []
+
+
+def test_patterns(tmp_path, monkeypatch):
+    for name in ("r1", "r2", "s"):
+        (tmp_path / name / "x").mkdir(parents=True)
+    assert files.matching(f"{tmp_path}/r*/x") == [
+        f"{tmp_path}/r1/x",
+        f"{tmp_path}/r2/x",
+    ]
+    monkeypatch.chdir(tmp_path)
+    assert files.matching("[rs]?") == ["r1", "r2"]
+    assert files.matching("none*") == []
+    assert files.matching("s") == ["s"]
+
+
+def _hold(directory, held, release):
+    with files.exclusive(directory):
+        held.set()
+        release.wait(60)
+
+
+def test_a_directory_is_held_by_one_process_until_it_ends(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(tmp_path, held, release))
+    process.start()
+    assert held.wait(60)
+    with (
+        pytest.raises(DirectoryInUseError, match=str(tmp_path)),
+        files.exclusive(tmp_path),
+    ):
+        pass
+    process.kill()
+    process.join()
+    with files.exclusive(tmp_path):
+        assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_object_stores_are_told_by_their_prefix():
+    assert files.is_remote("s3://bucket/a")
+    assert files.is_remote("gs://bucket/a")
+    assert not files.is_remote("/s3:/a")
+    assert files.join("s3://bucket", "a", "b") == "s3://bucket/a/b"
+    with files.local_copy("a/b") as local:
+        assert local == "a/b"

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from avmil.evaluation import chance, metrics, scores, thresholds
+from avmil.evaluation.identity import RunIdentity
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -14,8 +15,7 @@ class Result:
     """What a run gets on the test split.
 
     Attributes:
-        system: The system's name, as in `model.systems`.
-        run_name: What tells this run from others of the system.
+        identity: System, name, seed and settings of the run.
         thresholds: [C], tuned on validation.
         untuned_class_names: Classes that no scored validation clip holds.
         fallback_argmax: Whether a clip in which no class passes got one.
@@ -26,14 +26,9 @@ class Result:
         val: Scores and labels of the validation split.
         test: Scores and labels of the test split, N clips.
         predictions: {0, 1} int8 [N, C], with the thresholds on test.
-        seed: Seed of the training, or those of a fusion joined by "+"; None
-            where it is not known.
-        settings: What else decided the training. Runs of one system that
-            differ in nothing but the seed have the same.
     """
 
-    system: str
-    run_name: str
+    identity: RunIdentity
     thresholds: np.ndarray
     untuned_class_names: tuple[str, ...]
     fallback_argmax: bool
@@ -44,8 +39,26 @@ class Result:
     val: scores.ScoreSet
     test: scores.ScoreSet
     predictions: np.ndarray
-    seed: int | str | None = None
-    settings: str = ""
+
+    @property
+    def system(self) -> str:
+        """The system's name, as in `model.systems`."""
+        return self.identity.system
+
+    @property
+    def run_name(self) -> str:
+        """What tells the run from others of the system."""
+        return self.identity.run_name
+
+    @property
+    def seed(self) -> int | str | None:
+        """Seed of the training, see `RunIdentity`."""
+        return self.identity.seed
+
+    @property
+    def settings(self) -> str:
+        """What else decided the training."""
+        return self.identity.settings
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -77,22 +90,16 @@ def evaluate(
     val: scores.ScoreSet,
     test: scores.ScoreSet,
     *,
-    system: str,
-    run_name: str,
+    identity: RunIdentity,
     fallback_argmax: bool = False,
-    seed: int | str | None = None,
-    settings: str = "",
 ) -> Result:
     """Tunes thresholds on validation and measures with them on test.
 
     Args:
         val: Scores of the validation split.
         test: Scores of the test split.
-        system: The system's name.
-        run_name: What tells this run from others of the system.
+        identity: System, name, seed and settings of the run.
         fallback_argmax: As for `thresholds.apply`.
-        seed: As in the result.
-        settings: What else decided the training.
 
     Raises:
         ValueError: if the splits have other classes or share a clip, or if no
@@ -103,8 +110,7 @@ def evaluate(
     untuned = thresholds.classes_without_positives(val.labels, val.scores)
     predictions = thresholds.apply(test.scores, tuned, fallback_argmax)
     return Result(
-        system=system,
-        run_name=run_name,
+        identity=identity,
         thresholds=tuned,
         untuned_class_names=tuple(test.class_names[c] for c in untuned),
         fallback_argmax=fallback_argmax,
@@ -115,8 +121,6 @@ def evaluate(
         val=val,
         test=test,
         predictions=predictions,
-        seed=seed,
-        settings=settings,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import Event, detect_events
+from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.localization_asynchrony import pair_groups
 from avmil.evaluation.localization_audio import normalized
 from avmil.evaluation.localization_measures import (
@@ -48,9 +49,7 @@ class LocalizationResult:
     truth lacks are empty.
 
     Attributes:
-        system: The system's name, as in `model.systems`.
-        run_name: What tells this run from others of the system.
-        settings: What must be the same in runs that differ in their seed.
+        identity: System, name, seed and settings of the run.
         class_names: C names, in the order of all arrays.
         num_pairs: Group -> true pairs of clip and class, whether or not the
             features show them.
@@ -74,9 +73,7 @@ class LocalizationResult:
         bounds: Group -> what the proposals leave possible.
     """
 
-    system: str
-    run_name: str
-    settings: str
+    identity: RunIdentity
     class_names: tuple[str, ...]
     num_pairs: Mapping[str, int]
     num_val_clips: int
@@ -94,6 +91,21 @@ class LocalizationResult:
     visual_chance: Mapping[str, VisualScores] = _nothing()
     visual_by_class: np.ndarray | None = None
     bounds: Mapping[str, Bounds] = _nothing()
+
+    @property
+    def system(self) -> str:
+        """The system's name, as in `model.systems`."""
+        return self.identity.system
+
+    @property
+    def run_name(self) -> str:
+        """What tells the run from others of the system."""
+        return self.identity.run_name
+
+    @property
+    def settings(self) -> str:
+        """What must be the same in runs that differ in their seed."""
+        return self.identity.settings
 
 
 def missing_clip(
@@ -134,9 +146,7 @@ def evaluate(
     test: Clips,
     truth: Truth,
     *,
-    system: str,
-    run_name: str,
-    settings: str = "",
+    identity: RunIdentity,
     normalize_segments: bool,
     num_test_missing: int = 0,
     num_test_without_truth: int = 0,
@@ -148,9 +158,7 @@ def evaluate(
         val: Validation clips of the truth, localized or missing.
         test: Test clips of the truth.
         truth: Events of all of them.
-        system: As in the result, like the other arguments of its names.
-        run_name: As in the result.
-        settings: As in the result.
+        identity: As in the result.
         normalize_segments: Whether to apply `localization_audio.normalized`.
         num_test_missing: As in the result.
         num_test_without_truth: As in the result.
@@ -164,9 +172,7 @@ def evaluate(
     if normalize_segments:
         val, test = (tuple(map(normalized, part)) for part in (val, test))
     return LocalizationResult(
-        system=system,
-        run_name=run_name,
-        settings=settings,
+        identity=identity,
         class_names=test[0].class_names,
         num_pairs=num_pairs,
         num_val_clips=len(val),

@@ -94,7 +94,6 @@ def extract(
         extract_clip: Makes the features of a clip or raises `ClipError`.
         on_clip: Called after each clip with whether it failed.
     """
-    files.enable_remote(task.features_dir)  # In a worker process too.
     writer = task.writer()
     if writer.is_complete():
         return

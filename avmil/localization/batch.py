@@ -39,7 +39,6 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
     Raises:
         ConfigError: if there are no videos, or the run cannot be used.
     """
-    files.enable_remote(config.run_dir, config.output_dir, *paths)
     entries = videos.entries(paths, config.start_s, config.end_s or None)
     run = load_run(
         config.run_dir,

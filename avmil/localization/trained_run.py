@@ -19,6 +19,7 @@ from avmil.common.errors import ClipError, ConfigError, MediaError
 from avmil.evaluation import thresholds as thresholds_lib
 from avmil.evaluation.clip_localization import ClipLocalization, scaled
 from avmil.evaluation.events import detect_events
+from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.localization_audio import normalized, score_cells
 from avmil.features.extractor import ClipExtractor, stage
 from avmil.localization import recipe as recipe_lib
@@ -29,12 +30,13 @@ from avmil.localization.video_localization import (
     VideoLocalization,
     scaled_down,
 )
-from avmil.runs import run_scores, scoring
+from avmil.runs import scoring
+from avmil.runs.fusion import open_run
 from avmil.runs.localization_evaluation import (
     EVENT_THRESHOLDS_FILE,
     normalizes_segments,
 )
-from avmil.runs.run_directory import RunDirectory
+from avmil.runs.run import SCORES_FILE, Run
 from flags import RecipeConfig
 
 # Without thresholds of its own an event is what scores in the upper half.
@@ -53,7 +55,7 @@ class TrainedRun:
         thresholds: Of each class; None where evaluate.py did not run.
         event_thresholds: Of each class, for segments; None where they were
             not tuned for these weights.
-        weights: The `checkpoint` and the `step` of its weights.
+        weights: Its weights.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
     """
@@ -64,7 +66,7 @@ class TrainedRun:
     recipe: Mapping[str, Any]
     thresholds: Mapping[str, float] | None
     event_thresholds: Mapping[str, float] | None
-    weights: Mapping[str, Any]
+    weights: WeightsIdentity
     model: keras.Model
     weights_files: WeightsFiles
 
@@ -92,7 +94,6 @@ class TrainedRun:
                 one, or the section ends before it starts.
         """
         if not isinstance(video, ManifestEntry):
-            files.enable_remote(os.fspath(video))
             video = videos.entry(os.fspath(video), start_s, end_s)
         extractor = self.extractor
         with videos.local_entry(video) as local:
@@ -230,63 +231,47 @@ def load_run(
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
             not of its classes or of other weights.
     """
-    run_dir = os.fspath(run_dir)
-    files.enable_remote(run_dir)
-    if run_scores.is_fusion(run_dir):
+    run = open_run(os.fspath(run_dir), checkpoint)
+    if not run.localizes:
         raise ConfigError(
             f"Expected a run, received the fusion {run_dir}, which has no "
             "weights: localize with one of its members (fusion.json)."
         )
-    directory = RunDirectory(run_dir)
-    config, features = directory.read()
-    loaded = directory.load(checkpoint, config.system)
-    if loaded is None:
-        raise ConfigError(
-            f"Expected a checkpoint in {run_dir}, received none: train.py "
-            "has not saved one yet."
-        )
-    model, state = loaded
-    class_names = tuple(features["class_names"])
-    weights = {"checkpoint": checkpoint, "step": state.step}
     return TrainedRun(
-        name=os.path.basename(os.path.normpath(run_dir)),
-        system=config.system,
-        class_names=class_names,
-        recipe=features["recipe"],
-        thresholds=_thresholds(run_dir, weights, class_names),
-        event_thresholds=_event_thresholds(run_dir, weights, class_names),
-        weights=weights,
-        model=model,
+        name=run.name,
+        system=run.config.system,
+        class_names=run.class_names,
+        recipe=run.trained_on.recipe,
+        thresholds=_thresholds(run),
+        event_thresholds=_event_thresholds(run),
+        weights=run.weights,
+        model=run.system,
         weights_files=WeightsFiles(
             weights_dir, edge_forest, region_weights, audio_weights
         ),
     )
 
 
-def _thresholds(
-    run_dir: str, weights: Mapping[str, Any], class_names: tuple[str, ...]
-) -> dict[str, float] | None:
+def _thresholds(run: Run) -> dict[str, float] | None:
     """Those of evaluate.py, for these weights, or the user's own."""
-    path = files.join(run_dir, "thresholds.json")
+    path, scored = run.file("thresholds.json"), run.file(SCORES_FILE)
     if not files.exists(path):
         return None
-    scored = files.join(run_dir, run_scores.WEIGHTS_FILE)
-    tuned_on = files.read_json(scored) if files.exists(scored) else weights
-    if tuned_on != weights:
-        described = "{checkpoint} weights, step {step}"
+    tuned_on = run.weights
+    if files.exists(scored):
+        tuned_on = WeightsIdentity(**files.read_json(scored))
+    if tuned_on != run.weights:
         raise ConfigError(
-            f"Expected thresholds of the {described.format(**weights)} in "
-            f"{path}, received those of the {described.format(**tuned_on)}. "
-            f"Run evaluate.py --checkpoint={weights['checkpoint']} once more."
+            f"Expected thresholds of the {run.weights} in {path}, received "
+            f"those of the {tuned_on}. Run evaluate.py "
+            f"--checkpoint={run.weights.checkpoint} once more."
         )
-    return _by_class(path, files.read_json(path), class_names)
+    return _by_class(path, files.read_json(path), run.class_names)
 
 
-def _event_thresholds(
-    run_dir: str, weights: Mapping[str, Any], class_names: tuple[str, ...]
-) -> dict[str, float] | None:
+def _event_thresholds(run: Run) -> dict[str, float] | None:
     """None too where they were tuned for other weights."""
-    path = files.join(run_dir, EVENT_THRESHOLDS_FILE)
+    path = run.file(EVENT_THRESHOLDS_FILE)
     if not files.exists(path):
         return None
     content = files.read_json(path)
@@ -297,9 +282,9 @@ def _event_thresholds(
             f"Expected weights and thresholds in {path}, received none: "
             f"{error}. evaluate.py writes it."
         ) from error
-    if tuned_on != weights:
+    if tuned_on != dataclasses.asdict(run.weights):
         return None
-    return _by_class(path, values, class_names)
+    return _by_class(path, values, run.class_names)
 
 
 def _by_class(

@@ -8,8 +8,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from etils import epath
-
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ConfigError
@@ -108,12 +106,11 @@ def _in_folder(path: str) -> list[str]:
         raise ConfigError(
             f"Expected names in UTF-8, received {path!a}."
         ) from error
-    if not epath.Path(path).is_dir():
+    if not files.path(path).is_dir():
         return [path]
-    names = sorted(child.name for child in epath.Path(path).iterdir())
     found = [
         files.join(path, name)
-        for name in names
+        for name in files.names(path)
         if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
     ]
     if not found:

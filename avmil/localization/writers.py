@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from etils import epath
 
 from avmil.clips import media_writer
 from avmil.clips.media_section import Section
@@ -94,7 +93,7 @@ def to_json(result: VideoLocalization) -> str:
         "start_s": result.video.start_s or 0.0,
         "run": run.name,
         "system": run.system,
-        **run.weights,
+        **dataclasses.asdict(run.weights),
         "duration_s": clip.duration_s,
         "width_px": width_px,
         "height_px": height_px,
@@ -160,9 +159,8 @@ class FiguresWriter(ResultWriter):
         self, result: VideoLocalization, shown: Sequence[str], directory: str
     ) -> None:
         """Writes the figures; those of an earlier start go."""
-        for path in epath.Path(directory).iterdir():
-            if _OWN_FIGURES.fullmatch(path.name):
-                path.unlink()
+        for name in filter(_OWN_FIGURES.fullmatch, files.names(directory)):
+            files.path(files.join(directory, name)).unlink()
         for name, stem in zip(shown, _stems(shown), strict=True):
             for number in (3, 4):
                 figure = result.figure(name, number)
@@ -185,7 +183,7 @@ class AnnotatedVideoWriter(ResultWriter):
         with tempfile.TemporaryDirectory() as folder:
             encoded = os.path.join(folder, "annotated.mp4")
             _encode(result, encoded, painter, painter.size_px)
-            _publish(encoded, directory)
+            files.copy(encoded, files.join(directory, "annotated.mp4"))
 
 
 class PageWriter(ResultWriter):
@@ -210,7 +208,8 @@ class PageWriter(ResultWriter):
                 content = files.read_bytes(encoded)
                 source = offline_page.data_uri(content, "video/mp4")
             else:
-                source = _publish(encoded, directory)
+                source = "video.mp4"
+                files.copy(encoded, files.join(directory, source))
         page = video_page.render(
             result.clip,
             result.run.thresholds,
@@ -294,12 +293,3 @@ def _encode(
                 write(sound=False)
         except MediaError as error:
             raise ClipError("encode", str(error)) from error
-
-
-def _publish(local: str, directory: str) -> str:
-    """Copies a finished file into a folder, which may be remote."""
-    name = os.path.basename(local)
-    temporary = epath.Path(directory) / f"{name}.tmp-{os.getpid()}"
-    epath.Path(local).copy(temporary, overwrite=True)
-    temporary.replace(epath.Path(directory) / name)
-    return name

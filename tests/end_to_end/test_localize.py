@@ -18,7 +18,8 @@ from avmil import localization
 from avmil.common.errors import ClipError, ConfigError
 from avmil.features import extractor
 from avmil.localization.batch import localize_videos
-from avmil.runs.run_directory import RunDirectory, TrainState
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import Run, TrainedOn
 from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
 from tests.command_line import flag_list, run
@@ -42,13 +43,13 @@ def make_run(directory, system="av_two_stream", **recipe):
     config = systems.SystemConfig(fc_units=8, audio_units=4, seed=3)
     built = systems.build(system, len(CLASS_NAMES), config)
     built.compile(keras.optimizers.Adam(), systems.loss(system))
-    files = RunDirectory(str(directory))
-    features = {
-        "recipe": extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
-        "class_names": list(CLASS_NAMES),
-    }
-    files.open(TrainConfig(system=system, run_dir=str(directory)), features)
-    files.save("last", built, TrainState(step=1))
+    trained_on = TrainedOn(
+        recipe=extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
+        class_names=list(CLASS_NAMES),
+    )
+    config = TrainConfig(system=system, run_dir=str(directory))
+    saved = Run.start(config, trained_on).checkpoints
+    saved.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
     return directory
 
@@ -213,21 +214,19 @@ def test_annotated_video_has_every_frame_and_the_sound(localized):
         assert video.height > 360
 
 
-def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
+def test_asked_classes_section_and_missing_thresholds(videos, tmp_path, capfd):
     run_dir = make_run(tmp_path / "run")
     (run_dir / "thresholds.json").unlink()
-    output = run(
-        "localize.py",
-        str(videos / "good one.mp4"),
-        "--classes_shown=siren, loud",
-        *flag_list(
-            run_dir=run_dir,
-            output_dir=tmp_path / "found",
-            start_s=0.5,
-            end_s=1.5,
-        ),
+    config = LocalizeConfig(
+        run_dir=str(run_dir),
+        output_dir=str(tmp_path / "found"),
+        classes_shown="siren, loud",
+        start_s=0.5,
+        end_s=1.5,
     )
-    assert "run evaluate.py first" in output
+    assert localize_videos(config, [str(videos / "good one.mp4")]) == 0
+    output, errors = capfd.readouterr()
+    assert "run evaluate.py first" in errors
     assert "threshold " not in output
     folder = tmp_path / "found" / "good_one"
     assert (folder / "fig4-siren_loud.png").exists()
@@ -253,9 +252,8 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
 )
 def test_systems_of_one_modality(videos, tmp_path, system, modalities, name):
     run_dir = make_run(tmp_path / "run", system, modalities=modalities)
-    flags = flag_list(run_dir=run_dir, output_dir=tmp_path / "found")
-    run("localize.py", str(videos / name), *flags)
-    (folder,) = [p for p in (tmp_path / "found").iterdir() if p.is_dir()]
+    folder = tmp_path / "found"
+    localization.load_run(run_dir).localize(videos / name).save(folder)
     assert (folder / "fig3-bus.png").exists()
     has_picture = name != "dark.mp4"
     assert (folder / "annotated.mp4").exists() == has_picture
@@ -321,22 +319,22 @@ def test_sound_that_is_not_scored_is_noted(tmp_path, capsys):
     ("changes", "expected"),
     [
         ({"classes_shown": "bus;tram"}, "received tram"),
-        ({"start_s": 2, "end_s": 1}, "end_s after start_s=2"),
+        ({"start_s": 2.0, "end_s": 1.0}, "end_s after start_s=2"),
         ({"run_dir": "no/such/run"}, "without config.json"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(
+def test_mistakes_are_config_errors(
     videos, run_dir, tmp_path, changes, expected
 ):
-    values = {"run_dir": run_dir, "output_dir": tmp_path / "found", **changes}
-    output = run(
-        "localize.py",
-        str(videos / "good one.mp4"),
-        *flag_list(**values),
-        status=2,
+    config = LocalizeConfig(
+        run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert expected in output
-    assert "Traceback" not in output
+    with pytest.raises(ConfigError, match=expected):
+        localize_videos(
+            dataclasses.replace(config, **changes),
+            [str(videos / "good one.mp4")],
+        )
+    assert not (tmp_path / "found").exists()
 
 
 def test_weights_of_another_run_are_refused(videos, tmp_path):
@@ -358,4 +356,5 @@ def test_weights_of_another_run_are_refused(videos, tmp_path):
         status=2,
     )
     assert "--edge_forest: Expected the file that the run was" in output
+    assert "Traceback" not in output
     assert str(forest) in output

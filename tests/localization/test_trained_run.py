@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.localization_audio import score_cells
 from avmil.localization import TrainedRun
 from avmil.localization.recipe import WeightsFiles
@@ -25,7 +26,7 @@ def make_run(event_thresholds, layers=()):
         recipe={},
         thresholds=dict.fromkeys(CLASS_NAMES, -1.0),
         event_thresholds=event_thresholds,
-        weights={"checkpoint": "last", "step": 1},
+        weights=WeightsIdentity("last", 1),
         model=SimpleNamespace(layers=layers),
         weights_files=WeightsFiles(),
     )

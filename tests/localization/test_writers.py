@@ -13,6 +13,7 @@ import pytest
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
+from avmil.evaluation.identity import WeightsIdentity
 from avmil.localization import Event, VideoLocalization, writers
 from tests.localized_clips import make_clip
 from tests.media_files import noise, write_clip
@@ -45,7 +46,7 @@ def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
     facts = {
         "name": "a",
         "system": "av_two_stream",
-        "weights": {"checkpoint": "last", "step": 9},
+        "weights": WeightsIdentity("last", 9),
         "thresholds": {"bus": 0.0, LOUD: 1.5},
         "event_thresholds": {"bus": 0.25, LOUD: 0.5},
     }

@@ -16,90 +16,72 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import flags
-from avmil.clips.manifest import read as read_manifest
-from avmil.clips.sample_clips import (
-    SampleClipsConfig,
-    SampleClipsError,
-    write_sample_clips,
-)
+from avmil.clips.drawn_clips import DrawnClipsConfig, write_drawn_clips
+from avmil.clips.manifest import read
 from avmil.common import command_line
-from avmil.common.errors import ConfigError
 from avmil.common.progress import Progress
 
 _ROOT = pathlib.Path(__file__).resolve().parent
+_CLIPS = DrawnClipsConfig()
 # Test clips that are localized and get a page.
 _NUM_PAGES = 4
 
 
-def demonstrate(directory: pathlib.Path) -> int:
-    """Runs all steps; returns the status of the first that failed, or 0."""
+def demonstrate(
+    directory: pathlib.Path,
+    clips: DrawnClipsConfig = _CLIPS,
+    training: Sequence[str] = (),
+) -> int:
+    """Runs all steps; returns the status of the first that failed, or 0.
+
+    Args:
+        directory: Where clips, features, the run and pages are put.
+        clips: Which clips are drawn.
+        training: Further flags of train.py.
+    """
     start_s = time.monotonic()
-    print(f"Drawing sample clips in {directory / 'clips'}", flush=True)
-    manifest = _draw_clips(directory / "clips")
-    for command in _commands(directory, manifest):
+    print(f"Drawing clips in {directory / 'clips'}", flush=True)
+    with Progress(clips.num_clips, "clip") as progress:
+        manifest = write_drawn_clips(directory / "clips", clips, progress)
+    _, rows = read(str(manifest))
+    videos = [row.path for row in rows if row.split == "test"][:_NUM_PAGES]
+    configs = os.path.relpath(_ROOT / "configs")
+    features = f"--features_dir={directory / 'features'}"
+    run = f"--run_dir={directory / 'runs' / 'a'}"
+    extraction = f"--flagfile={configs}/demo_extract.flags"
+    truth = f"--truth={manifest.parent / 'truth.json'}"
+    pages = directory / "pages"
+    for command in (
+        ["extract_features.py", extraction, f"--manifest={manifest}", features],
+        [
+            "train.py",
+            f"--flagfile={configs}/demo.flags",
+            features,
+            run,
+            *training,
+        ],
+        ["evaluate.py", run, truth],
+        ["localize.py", *videos, run, f"--output_dir={pages}"],
+    ):
         print(f"\n$ {shlex.join(['python', *command])}", flush=True)
+        script, *arguments = command
         status = subprocess.run(
-            [sys.executable, str(_ROOT / command[0]), *command[1:]],
-            check=False,
+            [sys.executable, str(_ROOT / script), *arguments], check=False
         ).returncode
         if status:
             return status
     print(f"\n{time.monotonic() - start_s:.0f} s in all.")
-    index = (directory / "pages" / "index.html").resolve()
+    index = (pages / "index.html").resolve()
     print(f"See and hear it: open {index} in a browser.")
     return 0
 
 
-def _draw_clips(directory: pathlib.Path) -> pathlib.Path:
-    config = SampleClipsConfig()
-    total = config.num_train + config.num_val + config.num_test
-    try:
-        with Progress(total, "clip") as progress:
-            return write_sample_clips(directory, config, progress)
-    except SampleClipsError as error:
-        raise ConfigError(f"--demo_dir: {error}") from error
-
-
-def _commands(
-    directory: pathlib.Path, manifest: pathlib.Path
-) -> list[list[str]]:
-    features, run = directory / "features", directory / "runs" / "a"
-    _, rows = read_manifest(str(manifest))
-    videos = [row.path for row in rows if row.split == "test"]
-    configs = os.path.relpath(_ROOT / "configs")
-    return [
-        [
-            "extract_features.py",
-            f"--flagfile={configs}/demo_extract.flags",
-            f"--manifest={manifest}",
-            f"--features_dir={features}",
-        ],
-        [
-            "train.py",
-            f"--flagfile={configs}/demo.flags",
-            f"--features_dir={features}",
-            f"--run_dir={run}",
-        ],
-        [
-            "evaluate.py",
-            f"--run_dir={run}",
-            f"--truth={manifest.parent / 'truth.json'}",
-        ],
-        [
-            "localize.py",
-            *videos[:_NUM_PAGES],
-            f"--run_dir={run}",
-            f"--output_dir={directory / 'pages'}",
-        ],
-    ]
-
-
 def main() -> int:
     """Reads the flags and runs the demonstration."""
-    config = flags.read(flags.DemoConfig)
-    return demonstrate(pathlib.Path(config.demo_dir))
+    return demonstrate(pathlib.Path(flags.read(flags.DemoConfig).demo_dir))
 
 
 if __name__ == "__main__":

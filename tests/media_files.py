@@ -27,12 +27,33 @@ def read_number(image: np.ndarray) -> int:
     return int(bits @ (1 << np.arange(_BARS)))
 
 
+def numbered(count: int, **size_px: int) -> list[np.ndarray]:
+    """Draws the numbers from 0 on."""
+    return [numbered_image(number, **size_px) for number in range(count)]
+
+
+def numbers(clip) -> list[int]:
+    """Reads the numbers of a decoded clip's frames."""
+    return [read_number(frame) for frame in clip.frames_rgb]
+
+
 def noise(duration_s: float, rate_hz: int = 16_000, channels: int = 1):
     """Draws low-passed noise, float32 [channels, N], no two parts alike."""
     rng = np.random.default_rng(5)
     white = rng.normal(size=(channels, round(duration_s * rate_hz) + 15))
     smooth = [np.convolve(x, np.hanning(16), "valid") for x in white]
     return (0.05 * np.array(smooth)).astype(np.float32)
+
+
+def set_display_matrix(path, matrix) -> None:
+    """Overwrites the matrix of the first track header (16.16, 2.30)."""
+    content = path.read_bytes()
+    # 'tkhd', version 0: type 4, flags 4, times and id 20, reserved 8, layer,
+    # group, volume and reserved 2 each; then the matrix.
+    start = content.index(b"tkhd") + 44
+    scale = np.array([[1, 1, 2**14]] * 3) * 2**16
+    values = (np.array(matrix) * scale).astype(">i4").tobytes()
+    path.write_bytes(content[:start] + values + content[start + 36 :])
 
 
 def write_clip(

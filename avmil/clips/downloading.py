@@ -14,7 +14,7 @@ from yt_dlp.utils import YoutubeDLError
 from avmil.clips.download_failures import PASSING, DownloadError, explain
 from avmil.clips.download_journal import Journal, Outcome, source, video_id
 from avmil.clips.manifest import ManifestEntry
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.clips.rate_limit import RateLimit, StoppedError
 from avmil.clips.sections import SUFFIXES, copy_section
 from avmil.clips.video_site import SiteOptions, VideoSite

@@ -1,7 +1,8 @@
-"""Assembling a mono 16 kHz waveform from decoded audio."""
+"""Audio on the time line of a section, and its mono 16 kHz waveform."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 
@@ -11,7 +12,7 @@ import numpy as np
 import resampy
 import soundfile
 
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
 
 SAMPLE_RATE_HZ = 16000
@@ -23,65 +24,122 @@ SOUND_FILE_SUFFIXES = (".wav", ".flac", ".ogg")
 _GAP_TOLERANCE_S = 0.005
 
 
-class WaveformBuilder:
+class AudioSink:
     """Places decoded audio on the time line of the wanted section.
 
-    The first sample of the waveform is the start of the section. Audio before
-    it is cut, gaps between time stamps and a late start become silence, and
-    of two overlapping frames the first one stays.
+    Sample 0 is the start of the section. Audio before it is cut, gaps between
+    time stamps and a late start become silence, and of two overlapping frames
+    the first one stays. FFmpeg converts the frames: PyAV misreads the planes
+    of those with eight and more channels.
 
     Args:
-        stream: The audio stream that the frames come from.
         section: Wanted part of the file.
+        sample_format: FFmpeg's name of the samples that are wanted.
+        layout: FFmpeg's name of the wanted channels; None for those of the
+            file.
 
     Attributes:
         done: Whether the audio reaches the end of the section.
+        rate_hz: Sample rate of the frames, None before the first one.
     """
 
-    def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
+    def __init__(
+        self, section: Section, sample_format: str, layout: str | None = None
+    ) -> None:
         self.done = False
+        self.rate_hz: int | None = None
         self._section = section
-        self._time_base = stream.time_base
-        self._mono = MonoConverter()
-        self._rate_hz: int | None = None
-        self._blocks: list[np.ndarray] = []
+        self._wanted = sample_format, layout
+        self._converters: dict[tuple[str, str], av.AudioResampler] = {}
         # In samples from the start of the section:
-        self._length = 0  # Of the blocks.
+        self._length = 0  # Of what was written.
         self._next: int | None = None  # Where a gapless frame would begin.
-        self._end = -sys.maxsize  # Of what the frames declare to hold.
         self._stop = sys.maxsize  # End of the section.
 
-    @property
-    def end_s(self) -> float:
-        """End of the last frame, from the file's zero, cut to the section."""
-        if self._rate_hz is None:
-            return 0.0
-        end_s = self._section.start_s + self._end / self._rate_hz
-        return min(end_s, self._section.end_s)
-
-    def add(self, frame: av.AudioFrame, time_s: float) -> None:
+    def add(self, frame: av.AudioFrame, time_s: float) -> int:
         """Takes the next frame, which begins `time_s` after the file's zero.
+
+        Returns:
+            Where it begins, in samples from the start of the section.
 
         Raises:
             MediaError: If the sample rate changes within the track.
         """
-        if self._rate_hz is None:
-            self._set_rate(frame.sample_rate)
-        elif frame.sample_rate != self._rate_hz:
+        if self.rate_hz is None:
+            self.rate_hz = frame.sample_rate
+            if self._section.end_s < math.inf:
+                length_s = self._section.end_s - self._section.start_s
+                self._stop = round(length_s * self.rate_hz)
+        elif frame.sample_rate != self.rate_hz:
             raise MediaError(
-                f"audio changes from {self._rate_hz} to {frame.sample_rate} Hz"
+                f"audio changes from {self.rate_hz} to {frame.sample_rate} Hz"
             )
-        first = round((time_s - self._section.start_s) * self._rate_hz)
-        tolerance = _GAP_TOLERANCE_S * self._rate_hz
+        first = round((time_s - self._section.start_s) * self.rate_hz)
+        tolerance = _GAP_TOLERANCE_S * self.rate_hz
         if self._next is not None and abs(first - self._next) <= tolerance:
             first = self._next
-        samples = self._mono(frame)
-        silence = max(min(first, self._stop) - self._length, 0)
-        self._append(np.zeros(silence, np.float32))
-        self._append(samples[max(self._length - first, 0) :])
-        self._next = first + len(samples)
-        self._end = max(self._end, first + self._declared_length(frame))
+        samples = self._samples(frame)
+        self._next = first + samples.shape[-1]
+        while (gap := min(first, self._stop) - self._length) > 0:
+            # A second at a time: gaps may last an hour.
+            shape = (*samples.shape[:-1], min(gap, self.rate_hz))
+            self._place(np.zeros(shape, np.float32))
+        self._place(samples[..., max(self._length - first, 0) :])
         self.done = self._length == self._stop
+        return first
+
+    def _samples(self, frame: av.AudioFrame) -> np.ndarray:
+        """Converts a frame, -> float32 [..., N]."""
+        kind = frame.format.name, frame.layout.name
+        converter = self._converters.setdefault(
+            kind, av.AudioResampler(*self._wanted)
+        )
+        (converted,) = converter.resample(frame)
+        return converted.to_ndarray()
+
+    def _place(self, samples: np.ndarray) -> None:
+        samples = samples[..., : self._stop - self._length]
+        self._write(samples)
+        self._length += samples.shape[-1]
+
+    def _write(self, samples: np.ndarray) -> None:
+        """Takes the samples from `_length` on, float32 [..., N]."""
+        raise NotImplementedError
+
+
+class WaveformBuilder(AudioSink):
+    """Assembles the section's mono 16 kHz waveform.
+
+    Args:
+        stream: The audio stream that the frames come from.
+        section: Wanted part of the file.
+    """
+
+    def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
+        super().__init__(section, "flt")
+        self._time_base = stream.time_base
+        self._blocks: list[np.ndarray] = []
+        self._end = -sys.maxsize  # Of what the frames declare to hold.
+
+    @property
+    def end_s(self) -> float:
+        """End of the last frame, from the file's zero, cut to the section."""
+        if self.rate_hz is None:
+            return 0.0
+        end_s = self._section.start_s + self._end / self.rate_hz
+        return min(end_s, self._section.end_s)
+
+    def add(self, frame: av.AudioFrame, time_s: float) -> int:
+        """Takes the next frame, as `AudioSink.add`."""
+        first = super().add(frame, time_s)
+        # The last frame of a track is filled up to the encoder's block size;
+        # its duration tells what is sound. Rounded durations tell nothing.
+        tick = float(self._time_base * self.rate_hz)
+        declared = round(frame.duration * tick)
+        is_filled_up = 0 < declared < frame.samples - tick
+        length = declared if is_filled_up else frame.samples
+        self._end = max(self._end, first + length)
+        return first
 
     def waveform(self) -> np.ndarray:
         """Returns the audio so far, float32 [N] at 16 kHz.
@@ -92,45 +150,14 @@ class WaveformBuilder:
         if self._end <= 0:
             raise MediaError(f"no audio {self._section}")
         samples = np.concatenate(self._blocks)[: self._end]
-        return resample(samples, self._rate_hz)
+        return resample(samples, self.rate_hz)
 
-    def _declared_length(self, frame: av.AudioFrame) -> int:
-        # The last frame of a track is filled up to the encoder's block size;
-        # its duration tells what is sound. Rounded durations tell nothing.
-        tick = float(self._time_base * self._rate_hz)
-        declared = round(frame.duration * tick)
-        is_filled_up = 0 < declared < frame.samples - tick
-        return declared if is_filled_up else frame.samples
+    def _samples(self, frame: av.AudioFrame) -> np.ndarray:
+        packed = super()._samples(frame)  # [1, N * channels]
+        return packed.reshape(-1, frame.layout.nb_channels).mean(axis=1)  # [N]
 
-    def _set_rate(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        if self._section.end_s < float("inf"):
-            length_s = self._section.end_s - self._section.start_s
-            self._stop = round(length_s * rate_hz)
-
-    def _append(self, samples: np.ndarray) -> None:
-        block = samples[: self._stop - self._length]
-        self._blocks.append(block)
-        self._length += len(block)
-
-
-class MonoConverter:
-    """Turns decoded audio of any sample format and channel layout into mono.
-
-    FFmpeg's own conversion to packed floats comes first: PyAV misreads the
-    planes of frames with eight and more channels.
-    """
-
-    def __init__(self):
-        self._packers: dict[tuple[str, str], av.AudioResampler] = {}
-
-    def __call__(self, frame: av.AudioFrame) -> np.ndarray:
-        """Returns the mean of the channels in [-1, 1], float32 [N]."""
-        kind = frame.format.name, frame.layout.name
-        packer = self._packers.setdefault(kind, av.AudioResampler("flt"))
-        (packed,) = packer.resample(frame)
-        samples = packed.to_ndarray()  # [1, N * channels]
-        return samples.reshape(-1, frame.layout.nb_channels).mean(axis=1)
+    def _write(self, samples: np.ndarray) -> None:
+        self._blocks.append(samples)
 
 
 def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""Opening an untrusted media file with PyAV and decoding its tracks."""
+"""Untrusted media files: the wanted section, opening, seeking, decoding."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
@@ -11,13 +13,20 @@ import av
 import av.container
 import av.stream
 
-from avmil.clips.media_section import Section
 from avmil.common.errors import MediaError
+
+# Longest clip that is decoded in one piece. It also bounds what a file with
+# wrong time stamps can ask for: repeated frames and silence in its gaps.
+MAX_CLIP_S = 3600.0
 
 # Container formats that hold one file's own pictures and sound. Playlists and
 # scripts (hls, dash, concat, sdp, image2, lavfi, ...) name other files or
 # addresses and are left out on purpose.
 _DEMUXERS = "mov,matroska,avi,flv,mpeg,mpegts,asf,ogg,mp3,aac,ac3,wav,aiff,flac"
+
+# How far before a section reading begins: the first is enough for files with
+# an index; in others a seek may land behind the keyframe that is needed.
+_PREROLLS_S = (1.0, 4.0, 16.0)
 
 # After a seek, decoders need some packets before their output is right (AAC
 # and Opus overlap blocks, MP3 refers back to its bit reservoir).
@@ -27,12 +36,62 @@ _WARM_UP_S = 0.2
 _MAX_BROKEN_PACKETS = 1
 _MAX_BROKEN_SHARE = 0.1
 
-
-# How far before a section reading begins: the first is enough for files with
-# an index; in others a seek may land behind the keyframe that is needed.
-_PREROLLS_S = (1.0, 4.0, 16.0)
-
 _Result = TypeVar("_Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Wanted part of a file, in seconds from the file's zero.
+
+    Attributes:
+        start_s: Start of the clip.
+        end_s: End of the clip; infinity for the end of the file.
+
+    Raises:
+        ValueError: Unless 0 <= start_s < end_s.
+    """
+
+    start_s: float
+    end_s: float
+
+    def __post_init__(self):
+        if not 0 <= self.start_s < self.end_s:
+            raise ValueError(
+                "Expected 0 <= start_s < end_s, "
+                f"received start_s={self.start_s} and end_s={self.end_s}."
+            )
+
+    def __str__(self):
+        if self.end_s == math.inf:
+            return f"after {self.start_s:g} s"
+        return f"between {self.start_s:g} s and {self.end_s:g} s"
+
+    def check_length(self, time_s: float) -> None:
+        """Refuses a file that goes on too long.
+
+        Args:
+            time_s: A time up to which the file would be decoded.
+
+        Raises:
+            MediaError: If that is over an hour after the section's start.
+        """
+        if min(time_s, self.end_s) > self.start_s + MAX_CLIP_S:
+            raise MediaError(
+                f"longer than {MAX_CLIP_S:g} s: set start_s and end_s"
+            )
+
+    def duration_s(self, file_end_s: float) -> float:
+        """Returns the length of the part that the file really has.
+
+        Raises:
+            MediaError: If the file ends before the section begins.
+        """
+        if self.start_s >= file_end_s:
+            raise MediaError(
+                f"start_s={self.start_s:g} is not before the end of the file "
+                f"at {file_end_s:g} s"
+            )
+        return min(self.end_s, file_end_s) - self.start_s
 
 
 class SeekMissedError(Exception):
@@ -140,12 +199,14 @@ def decode_streams(
         MediaError: If a stream cannot be decoded.
     """
     origin_s = (container.start_time or 0) / av.time_base
-    if seek_s is not None:
-        _seek(container, origin_s + seek_s)
+    seeked = seek_s is not None
+    if seeked:
+        try:
+            container.seek(int((origin_s + seek_s) * av.time_base))
+        except av.FFmpegError as error:
+            raise SeekMissedError from error
     tracks = {
-        stream.index: _Track(
-            stream, sink, section, origin_s, seeked=seek_s is not None
-        )
+        stream.index: _Track(stream, sink, section, origin_s, seeked)
         for stream, sink in sinks.items()
     }
     for packet in _packets(container, list(sinks)):
@@ -157,13 +218,6 @@ def decode_streams(
         track.check()
 
 
-def _seek(container: av.container.InputContainer, time_s: float) -> None:
-    try:
-        container.seek(int(time_s * av.time_base))
-    except av.FFmpegError as error:
-        raise SeekMissedError from error
-
-
 def _packets(
     container: av.container.InputContainer, streams: list[av.stream.Stream]
 ) -> Iterator[av.Packet]:
@@ -173,17 +227,16 @@ def _packets(
             # also after a file that ends in an error.
             if packet.size:
                 yield packet
-    except av.FFmpegError:
-        return
-    except IndexError:
+    except (av.FFmpegError, IndexError):
         # PyAV's flushing trips over streams that first appeared on the way.
         return
 
 
+@dataclasses.dataclass
 class _Track:
     """Decodes one stream into a sink; broken packets are skipped.
 
-    Args:
+    Attributes:
         stream: Audio or video stream of an open container.
         sink: Receives the frames.
         section: Wanted part of the file.
@@ -191,23 +244,15 @@ class _Track:
         seeked: Whether decoding begins after a seek.
     """
 
-    def __init__(
-        self,
-        stream: av.stream.Stream,
-        sink: Sink,
-        section: Section,
-        origin_s: float,
-        seeked: bool,
-    ):
-        self._stream = stream
-        self._sink = sink
-        self._section = section
-        self._origin_s = origin_s
-        self._seeked = seeked
-        self._packet_count = 0
-        self._broken_count = 0
-        self._started = False
-        self._next_s = 0.0
+    stream: av.stream.Stream
+    sink: Sink
+    section: Section
+    origin_s: float
+    seeked: bool
+    _packet_count: int = 0
+    _broken_count: int = 0
+    _started: bool = False
+    _time_s: float = 0.0
 
     def feed(self, packet: av.Packet | None) -> None:
         """Decodes a packet; None takes out the last frames.
@@ -216,11 +261,11 @@ class _Track:
             SeekMissedError: If the first frame after a seek is too late.
             MediaError: If the clip is too long.
         """
-        if self._sink.done:
+        if self.sink.done:
             return
         self._packet_count += self._started
         try:
-            frames = self._stream.codec_context.decode(packet)
+            frames = self.stream.codec_context.decode(packet)
         except av.FFmpegError:
             self._broken_count += self._started
             return
@@ -235,29 +280,25 @@ class _Track:
             MediaError: If nothing, or too little, could be decoded.
         """
         if not self._started:
-            if self._seeked:
+            if self.seeked:
                 raise SeekMissedError
-            raise MediaError(f"no {self._stream.type} frame can be decoded")
+            raise MediaError(f"no {self.stream.type} frame can be decoded")
         if self._broken_count > max(
             _MAX_BROKEN_PACKETS, _MAX_BROKEN_SHARE * self._packet_count
         ):
             raise MediaError(
                 f"{self._broken_count} of {self._packet_count} "
-                f"{self._stream.type} packets are broken"
+                f"{self.stream.type} packets are broken"
             )
 
     def _deliver(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        time_s = self._time_s(frame)
-        latest_s = self._section.start_s - _WARM_UP_S
-        if self._seeked and not self._started and time_s > latest_s:
-            raise SeekMissedError
-        self._section.check_length(time_s)
-        self._started = True
-        self._sink.add(frame, time_s)
-
-    def _time_s(self, frame: av.VideoFrame | av.AudioFrame) -> float:
         pts = frame.dts if frame.pts is None else frame.pts
         # Frames without any time stamp all take the last known time.
         if pts is not None:
-            self._next_s = float(pts * self._stream.time_base) - self._origin_s
-        return self._next_s
+            self._time_s = float(pts * self.stream.time_base) - self.origin_s
+        latest_s = self.section.start_s - _WARM_UP_S
+        if self.seeked and not self._started and self._time_s > latest_s:
+            raise SeekMissedError
+        self.section.check_length(self._time_s)
+        self._started = True
+        self.sink.add(frame, self._time_s)

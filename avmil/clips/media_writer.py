@@ -1,31 +1,34 @@
-"""Writing a section of a video again, with every frame repainted.
+"""Writing H.264 and AAC in MP4, which browsers play.
 
-The result is H.264 and AAC in MP4, which browsers play. Frames are decoded,
-painted and encoded one after the other: memory does not grow with the video.
+`write_painted` writes a section of a video again, with every frame repainted:
+decoded, painted and encoded one after the other, so that memory does not grow
+with the video. `write_video` writes frames and sound that are there.
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 import av
 import av.audio.stream
 import av.container
+import cv2
 import numpy as np
 from av.codec.context import Flags
 
+from avmil.clips.media import upright_rgb
+from avmil.clips.media_audio import AudioSink
 from avmil.clips.media_container import (
+    Section,
     check_file,
     decode_streams,
     first_stream,
     open_container,
     read_from_before,
 )
-from avmil.clips.media_section import Section
-from avmil.clips.media_video import upright_rgb
 from avmil.common.errors import MediaError
 
 Paint = Callable[[np.ndarray, float], np.ndarray]
@@ -39,7 +42,8 @@ _VIDEO_OPTIONS = {
     "preset": "veryfast",
     "crf": "20",
     "bf": "0",
-    # The same bytes on every run, as for the sample clips.
+    # The same bytes on every run: with its look-ahead, one encoding in about
+    # 30 comes out a little different, on a single thread too.
     "threads": "1",
     "x264-params": "rc-lookahead=0:mbtree=0:colormatrix=smpte170m",
 }
@@ -50,7 +54,6 @@ _AAC_RATES_HZ = (
 )
 _OTHER_RATE_HZ = 48_000
 _BITS_PER_S = {"mono": 96_000, "stereo": 160_000}
-_GAP_TOLERANCE_S = 0.005
 
 
 def write_painted(
@@ -82,22 +85,8 @@ def write_painted(
         MediaError: if the file cannot be decoded or encoded.
     """
     check_file(source)
-    write = functools.partial(
-        _write, source, target, section, paint, size_px, sound
-    )
-    return read_from_before(section.start_s, write)
 
-
-def _write(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    section: Section,
-    paint: Paint,
-    size_px: tuple[int, int],
-    sound: bool,
-    seek_s: float | None,
-) -> int:
-    try:
+    def write(seek_s: float | None) -> int:
         with (
             open_container(source) as container,
             av.open(
@@ -119,8 +108,51 @@ def _write(
             for sink in sinks.values():
                 sink.finish()
             return video.num_frames
+
+    try:
+        return read_from_before(section.start_s, write)
     except av.FFmpegError as error:
         raise MediaError(f"cannot be written: {error.strerror}") from error
+
+
+def write_video(
+    path: str | os.PathLike[str],
+    frames_rgb: Iterable[np.ndarray],
+    frame_rate_hz: int,
+    waveform: np.ndarray,
+    rate_hz: int,
+) -> None:
+    """Writes frames of a fixed rate and their sound, the same bytes each time.
+
+    Args:
+        path: MP4 file to write.
+        frames_rgb: uint8 [H, W, 3] each, of one even size.
+        frame_rate_hz: Frames per second.
+        waveform: float32 [N] in [-1, 1], mono.
+        rate_hz: Its sample rate.
+    """
+    frames_rgb = iter(frames_rgb)
+    first = next(frames_rgb)
+    with av.open(os.fspath(path), "w", format="mp4") as output:
+        options = _VIDEO_OPTIONS | {"crf": "23"}
+        video = output.add_stream(
+            "libx264", frame_rate_hz, options, pix_fmt="yuv420p"
+        )
+        video.height, video.width = first.shape[:2]
+        audio = output.add_stream("aac", rate_hz, _AUDIO_OPTIONS, layout="mono")
+        audio.bit_rate = _BITS_PER_S["mono"]
+        sound = av.AudioFrame.from_ndarray(waveform[None], "fltp", "mono")
+        sound.sample_rate, sound.pts = rate_hz, 0
+        sound.time_base = Fraction(1, rate_hz)
+        packets = [*audio.encode(sound), *audio.encode(None)]
+        for number, image in enumerate(itertools.chain([first], frames_rgb)):
+            planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
+            frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, frame_rate_hz)
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            output.mux(packet)
 
 
 class _PaintedVideo:
@@ -196,19 +228,13 @@ class _PaintedVideo:
         self.num_frames += 1
 
 
-class _CopiedSound:
+class _CopiedSound(AudioSink):
     """Encodes the sound of a track, at the times that it has there.
-
-    Gaps and a late start become silence; of two overlapping frames the first
-    one stays.
 
     Args:
         output: The file to write.
         section: Wanted part of the track.
         source: The track.
-
-    Attributes:
-        done: Whether the sound reaches the end of the section.
     """
 
     def __init__(
@@ -217,9 +243,9 @@ class _CopiedSound:
         section: Section,
         source: av.audio.stream.AudioStream,
     ) -> None:
-        self.done = False
-        self._output, self._section = output, section
         self._layout = "mono" if source.layout.nb_channels == 1 else "stereo"
+        super().__init__(section, "fltp", self._layout)
+        self._output = output
         rate_hz = (
             source.rate if source.rate in _AAC_RATES_HZ else _OTHER_RATE_HZ
         )
@@ -227,64 +253,18 @@ class _CopiedSound:
             "aac", rate_hz, _AUDIO_OPTIONS, layout=self._layout
         )
         self._stream.bit_rate = _BITS_PER_S[self._layout]
-        self._packers: dict[tuple[str, str], av.AudioResampler] = {}
-        self._rate_hz: int | None = None
-        # In samples from the start of the section:
-        self._length = 0  # Of what was written.
-        self._next = 0  # Where a gapless frame would begin.
-        self._stop = 0  # End of the section.
-
-    def add(self, frame: av.AudioFrame, time_s: float) -> None:
-        """Takes the next frame, which begins `time_s` after the file's zero.
-
-        Raises:
-            MediaError: if the sample rate changes within the track.
-        """
-        if self._rate_hz is None:
-            length_s = self._section.end_s - self._section.start_s
-            self._rate_hz = frame.sample_rate
-            self._stop = round(length_s * self._rate_hz)
-        elif frame.sample_rate != self._rate_hz:
-            raise MediaError(
-                f"audio changes from {self._rate_hz} to {frame.sample_rate} Hz"
-            )
-        first = round((time_s - self._section.start_s) * self._rate_hz)
-        if abs(first - self._next) <= _GAP_TOLERANCE_S * self._rate_hz:
-            first = self._next
-        samples = self._samples(frame)
-        self._next = first + samples.shape[1]
-        self._fill_with_silence(min(first, self._stop))
-        self._encode(samples[:, max(self._length - first, 0) :])
-        self.done = self._length == self._stop
 
     def finish(self) -> None:
         """Writes what the encoder still holds."""
         self._output.mux(self._stream.encode(None))
 
-    def _samples(self, frame: av.AudioFrame) -> np.ndarray:
-        """The frame in the output's layout, float32 [channels, N]."""
-        kind = frame.format.name, frame.layout.name
-        packer = self._packers.setdefault(
-            kind, av.AudioResampler("fltp", self._layout)
-        )
-        (packed,) = packer.resample(frame)
-        return packed.to_ndarray()
-
-    def _fill_with_silence(self, end: int) -> None:
-        num_channels = 1 if self._layout == "mono" else 2
-        while self._length < end:
-            count = min(end - self._length, self._rate_hz)
-            self._encode(np.zeros((num_channels, count), np.float32))
-
-    def _encode(self, samples: np.ndarray) -> None:
-        samples = samples[:, : self._stop - self._length]
+    def _write(self, samples: np.ndarray) -> None:
         if not samples.size:
             return
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples), "fltp", self._layout
         )
-        frame.sample_rate = self._rate_hz
-        frame.time_base = Fraction(1, self._rate_hz)
+        frame.sample_rate = self.rate_hz
+        frame.time_base = Fraction(1, self.rate_hz)
         frame.pts = self._length
-        self._length += samples.shape[1]
         self._output.mux(self._stream.encode(frame))

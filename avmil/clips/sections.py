@@ -12,11 +12,11 @@ import av.container
 import av.stream
 
 from avmil.clips.media_container import (
+    Section,
     SeekMissedError,
     first_stream,
     read_from_before,
 )
-from avmil.clips.media_section import Section
 from avmil.common.errors import MediaError
 
 # What video sites serve as one file. Playlists, which name other addresses,

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from avmil.clips import media_writer
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common import files
 from avmil.common.errors import ClipError, MediaError
 from avmil.localization.videos import file_stem, local_entry

@@ -1,18 +1,17 @@
 """decode_clip on whole files: which frames, which sound, how long."""
 
+import av
 import numpy as np
 import pytest
 
-from avmil.clips import media, media_video
-from tests.media_files import noise, numbered_image, read_number, write_clip
-
-
-def numbered(count, **size):
-    return [numbered_image(number, **size) for number in range(count)]
-
-
-def numbers(clip):
-    return [read_number(frame) for frame in clip.frames_rgb]
+from avmil.clips import media
+from tests.media_files import (
+    noise,
+    numbered,
+    numbers,
+    set_display_matrix,
+    write_clip,
+)
 
 
 def test_frames_are_those_shown_at_the_half_seconds(tmp_path):
@@ -47,13 +46,13 @@ def test_slow_video_repeats_frames_without_converting_them_again(
     tmp_path, monkeypatch
 ):
     converted = []
-    upright_rgb = media_video.upright_rgb
+    upright_rgb = media.upright_rgb
 
     def count(frame):
         converted.append(frame)
         return upright_rgb(frame)
 
-    monkeypatch.setattr(media_video, "upright_rgb", count)
+    monkeypatch.setattr(media, "upright_rgb", count)
     times_s = [0.0, 0.2, 4.1, 4.2, 4.3]
     path = write_clip(tmp_path / "a.mkv", numbered(5), frame_times_s=times_s)
     assert numbers(media.decode_clip(path)) == [1, 1, 1, 1]
@@ -107,65 +106,55 @@ def test_before_the_first_frame_the_first_frame_is_shown(tmp_path):
     assert numbers(media.decode_clip(path)) == [0, 0, 8]
 
 
-def test_no_frames_after_the_video_has_ended(tmp_path):
-    path = write_clip(tmp_path / "a.mp4", numbered(30), noise(6.0))
+@pytest.mark.parametrize(
+    ("num_frames", "sound_s", "expected"),
+    [
+        # No frames after the video has ended.
+        (30, 6.0, [5, 15, 25]),
+        # It ends at 2.4 s, the sound at 3 s: 2.5 s still has a frame.
+        (24, 3.0, [5, 15, 23]),
+        # The hold of the last frame ends with the clip, at 2.4 s.
+        (24, None, [5, 15]),
+        # A clip that shows any frame gives at least one.
+        (4, None, [3]),
+        (1, None, [0]),
+    ],
+)
+def test_frames_at_the_end_of_the_video(
+    tmp_path, num_frames, sound_s, expected
+):
+    sound = sound_s and noise(sound_s)
+    path = write_clip(tmp_path / "a.mp4", numbered(num_frames), sound)
     clip = media.decode_clip(path)
-    assert numbers(clip) == [5, 15, 25]
-    assert clip.duration_s == pytest.approx(6.0, abs=0.01)
+    assert numbers(clip) == expected
+    np.testing.assert_array_equal(
+        clip.frame_times_s, np.arange(len(expected)) + 0.5
+    )
+    longest_s = max(num_frames / 10, sound_s or 0)
+    assert clip.duration_s == pytest.approx(longest_s, abs=0.01)
 
 
-def test_last_frame_stays_over_a_small_gap_at_the_end(tmp_path):
-    # The video ends at 2.4 s, the sound at 3 s: 2.5 s still has a frame.
-    path = write_clip(tmp_path / "a.mp4", numbered(24), noise(3.0))
-    assert numbers(media.decode_clip(path)) == [5, 15, 23]
-
-
-def test_no_frames_after_the_end_of_the_clip(tmp_path):
-    # The hold of the last frame ends with the clip, at 2.4 s.
-    path = write_clip(tmp_path / "a.mp4", numbered(24))
-    assert numbers(media.decode_clip(path)) == [5, 15]
-
-
-def test_single_frame_is_kept(tmp_path):
-    clip = media.decode_clip(write_clip(tmp_path / "a.mp4", numbered(1)))
-    assert numbers(clip) == [0]
-    np.testing.assert_array_equal(clip.frame_times_s, [0.5])
-
-
-def test_short_video_gives_its_last_frame(tmp_path):
-    clip = media.decode_clip(write_clip(tmp_path / "a.mp4", numbered(4)))
-    assert numbers(clip) == [3]
-    assert clip.duration_s == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi", "flv", "ts"])
+@pytest.mark.parametrize(
+    "suffix", ["mp4", "mov", "mkv", "avi", "flv", "ts", "webm"]
+)
 def test_usual_containers(tmp_path, suffix):
+    codecs = {
+        "avi": {"video_codec": "mpeg4"},
+        "webm": {"video_codec": "libvpx", "audio_codec": "libopus"},
+    }
+    rate_hz = 48_000 if suffix == "webm" else 44_100
     path = write_clip(
         tmp_path / f"a.{suffix}",
         numbered(40),
-        noise(4.0, 44_100),
-        sample_rate_hz=44_100,
-        video_codec="mpeg4" if suffix == "avi" else "libx264",
+        noise(4.0, rate_hz),
+        sample_rate_hz=rate_hz,
+        **codecs.get(suffix, {}),
     )
     clip = media.decode_clip(path)
     # An AAC encoder puts 1024 samples before the sound; some formats keep
     # them as the start of the file.
     np.testing.assert_allclose(numbers(clip), [5, 15, 25, 35], atol=1)
     assert len(clip.waveform) == pytest.approx(64_000, abs=3_000)
-
-
-def test_webm(tmp_path):
-    path = write_clip(
-        tmp_path / "a.webm",
-        numbered(20),
-        noise(2.0, 48_000),
-        sample_rate_hz=48_000,
-        video_codec="libvpx",
-        audio_codec="libopus",
-    )
-    clip = media.decode_clip(path)
-    assert numbers(clip) == [5, 15]
-    assert len(clip.waveform) == pytest.approx(32_000, abs=16)
 
 
 def test_unwanted_tracks_are_left_out(tmp_path):
@@ -177,11 +166,8 @@ def test_unwanted_tracks_are_left_out(tmp_path):
     assert heard.frames_rgb == []
     assert heard.frame_times_s.shape == (0,)
     assert len(heard.waveform) == 32_000
-
-
-def test_sound_wanted_of_a_silent_film(tmp_path):
-    path = write_clip(tmp_path / "a.mp4", numbered(20))
-    clip = media.decode_clip(path, video=False)
+    silent = write_clip(tmp_path / "b.mp4", numbered(20))
+    clip = media.decode_clip(silent, video=False)
     assert clip.waveform is None
     assert clip.frames_rgb == []
     assert clip.duration_s == pytest.approx(2.0)
@@ -210,6 +196,65 @@ def test_arguments_are_checked(tmp_path, arguments, message):
     path = write_clip(tmp_path / "a.mp4", numbered(10))
     with pytest.raises(ValueError, match=message):
         media.decode_clip(path, **arguments)
+
+
+def test_colors_of_high_definition_video(tmp_path):
+    """RGB (200, 40, 60) as BT.709 in 8 bits is Y 81, Cb 121, Cr 197."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width = stream.height = 64
+        stream.codec_context.colorspace = 1  # BT.709
+        frame = av.VideoFrame(64, 64, "yuv420p")
+        for plane, value in zip(frame.planes, (81, 121, 197), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    decoded = media.decode_clip(path).frames_rgb[0]
+    np.testing.assert_allclose(decoded[32, 32], [200, 40, 60], atol=4)
+
+
+def display(image, matrix):
+    """Applies ISO/IEC 14496-12: [p q 1] times [a b u; c d v; x y w]."""
+    height, width = image.shape[:2]
+    targets = {}
+    for row in range(height):
+        for column in range(width):
+            x, y, _ = np.array([column, row, 1]) @ np.array(matrix)
+            targets[x, y] = image[row, column]
+    left = min(x for x, _ in targets)
+    top = min(y for _, y in targets)
+    columns = max(x for x, _ in targets) - left + 1
+    rows = max(y for _, y in targets) - top + 1
+    shown = np.zeros((rows, columns, 3), np.uint8)
+    for (x, y), value in targets.items():
+        shown[y - top, x - left] = value
+    return shown
+
+
+@pytest.mark.parametrize(
+    "corner",
+    [
+        pytest.param([[1, 0], [0, 1]], id="as it is"),
+        pytest.param([[0, 1], [-1, 0]], id="quarter turn clockwise"),
+        pytest.param([[-1, 0], [0, -1]], id="upside down"),
+        pytest.param([[0, -1], [1, 0]], id="quarter turn anticlockwise"),
+        pytest.param([[-1, 0], [0, 1]], id="mirrored"),
+        pytest.param([[1, 0], [0, -1]], id="mirrored upside down"),
+        pytest.param([[0, 1], [1, 0]], id="transposed"),
+        pytest.param([[0, -1], [-1, 0]], id="transposed upside down"),
+    ],
+)
+def test_frames_come_upright(tmp_path, corner):
+    matrix = np.eye(3, dtype=int)
+    matrix[:2, :2] = corner
+    image = np.full((32, 48, 3), 40, np.uint8)
+    image[4:12, 4:28] = 220  # A mark at the top left, lying.
+    path = write_clip(tmp_path / "a.mp4", [image] * 10)
+    plain = media.decode_clip(path).frames_rgb[0]
+    matrix[2, :2] = 32, 48  # The shift that a phone writes is left out.
+    set_display_matrix(path, matrix)
+    turned = media.decode_clip(path).frames_rgb[0]
+    np.testing.assert_array_equal(turned, display(plain, matrix))
 
 
 def test_real_frames_match_another_decoder(shared_data):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from avmil.clips import media, media_audio
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
 from tests.media_files import noise, numbered_image, write_clip
 
@@ -22,51 +22,65 @@ def audio_frame(array, sample_format, layout="mono", rate_hz=16_000):
     return frame
 
 
+def build(section, *frames):
+    """Builds a waveform from frames, given as such or as mono samples."""
+    stream = SimpleNamespace(time_base=Fraction(1, 1000))
+    builder = media_audio.WaveformBuilder(stream, section)
+    for time_s, frame in frames:
+        if not isinstance(frame, av.AudioFrame):
+            frame = audio_frame(np.array(frame, np.float32), "fltp")
+        builder.add(frame, time_s)
+    return builder
+
+
+def mono(*frames):
+    """Waveform of frames that follow each other."""
+    return build(Section(0.0, np.inf), *((0.0, f) for f in frames)).waveform()
+
+
 @pytest.mark.parametrize(
-    ("values", "sample_format", "expected"),
+    ("values", "sample_format"),
     [
-        (np.array([0, 128, 192], np.uint8), "u8", [-1, 0, 0.5]),
-        (np.array([-(2**15), 0, 2**14], np.int16), "s16", [-1, 0, 0.5]),
-        (np.array([-(2**31), 0, 2**30], np.int32), "s32p", [-1, 0, 0.5]),
-        (np.array([-1, 0, 0.5], np.float32), "fltp", [-1, 0, 0.5]),
-        (np.array([-1, 0, 0.5], np.float64), "dbl", [-1, 0, 0.5]),
+        (np.array([0, 128, 192], np.uint8), "u8"),
+        (np.array([-(2**15), 0, 2**14], np.int16), "s16"),
+        (np.array([-(2**31), 0, 2**30], np.int32), "s32p"),
+        (np.array([-1, 0, 0.5], np.float32), "fltp"),
+        (np.array([-1, 0, 0.5], np.float64), "dbl"),
     ],
 )
-def test_sample_formats(values, sample_format, expected):
-    samples = media_audio.MonoConverter()(audio_frame(values, sample_format))
+def test_sample_formats(values, sample_format):
+    samples = mono(audio_frame(values, sample_format))
     assert samples.dtype == np.float32
-    np.testing.assert_array_equal(samples, expected)
+    np.testing.assert_array_equal(samples, [-1, 0, 0.5])
 
 
-def test_mean_of_packed_and_of_planar_channels():
+def test_mean_of_channels():
     packed = np.array([[16384, 0, 0, -16384]], np.int16)  # L R L R
-    np.testing.assert_array_equal(
-        media_audio.MonoConverter()(audio_frame(packed, "s16", "stereo")),
-        [0.25, -0.25],
-    )
     planar = np.array([[0.5, 0.0], [0.0, -0.5]], np.float32)
-    np.testing.assert_array_equal(
-        media_audio.MonoConverter()(audio_frame(planar, "fltp", "stereo")),
-        [0.25, -0.25],
-    )
-
-
-def test_eight_planar_channels():
-    """PyAV's own reading of such planes ends the process."""
-    packed = np.arange(16, dtype=np.float32) / 16
-    to_planar = av.AudioResampler("fltp")
-    (frame,) = to_planar.resample(audio_frame(packed, "flt", "7.1"))
-    np.testing.assert_array_equal(
-        media_audio.MonoConverter()(frame), [3.5 / 16, 11.5 / 16]
-    )
+    for frame in (
+        audio_frame(packed, "s16", "stereo"),
+        audio_frame(planar, "fltp", "stereo"),
+    ):
+        np.testing.assert_array_equal(mono(frame), [0.25, -0.25])
+    # PyAV's own reading of eight planes ends the process.
+    eight = audio_frame(np.arange(16, dtype=np.float32) / 16, "flt", "7.1")
+    (planes,) = av.AudioResampler("fltp").resample(eight)
+    np.testing.assert_array_equal(mono(planes), [3.5 / 16, 11.5 / 16])
 
 
 def test_change_of_format_within_a_track():
-    convert = media_audio.MonoConverter()
-    for sample_format, one in (("flt", 1.0), ("s16p", 2**15 - 1), ("flt", 1.0)):
-        kind = np.float32 if sample_format == "flt" else np.int16
-        frame = audio_frame(np.full(4, one, kind), sample_format)
-        np.testing.assert_allclose(convert(frame), np.ones(4), atol=1e-4)
+    frames = [
+        audio_frame(np.full(160, one, kind), sample_format)
+        for kind, sample_format, one in (
+            (np.float32, "flt", 1.0),
+            (np.int16, "s16p", 2**15 - 1),
+            (np.float32, "flt", 1.0),
+        )
+    ]
+    builder = build(
+        Section(0.0, np.inf), *zip((0, 0.01, 0.02), frames, strict=True)
+    )
+    np.testing.assert_allclose(builder.waveform(), np.ones(480), atol=1e-4)
 
 
 def test_six_channels(tmp_path):
@@ -109,15 +123,6 @@ def test_no_trace_of_the_encoder_padding(tmp_path):
     assert len(waveform) == 20_800
     correlation = np.corrcoef(waveform, sound[0])[0, 1]
     assert correlation > 0.95
-
-
-def build(section, *frames):
-    stream = SimpleNamespace(time_base=Fraction(1, 1000))
-    builder = media_audio.WaveformBuilder(stream, section)
-    for time_s, samples in frames:
-        frame = audio_frame(np.array(samples, np.float32), "fltp")
-        builder.add(frame, time_s)
-    return builder
 
 
 def test_gap_becomes_silence():

@@ -6,15 +6,7 @@ import pytest
 
 from avmil.clips import media, media_audio, media_container
 from avmil.common.errors import MediaError
-from tests.media_files import noise, numbered_image, read_number, write_clip
-
-
-def numbered(count):
-    return [numbered_image(number) for number in range(count)]
-
-
-def numbers(clip):
-    return [read_number(frame) for frame in clip.frames_rgb]
+from tests.media_files import noise, numbered, numbers, write_clip
 
 
 @pytest.fixture
@@ -164,29 +156,19 @@ def test_frame_from_before_the_section_is_still_shown(tmp_path):
     assert numbers(media.decode_clip(path, 5.0, 7.0)) == [1, 1]
 
 
-def test_section_that_reaches_beyond_the_end_is_cut(tmp_path):
+def test_section_at_and_beyond_the_end(tmp_path):
     path = write_clip(tmp_path / "a.mp4", numbered(50), noise(5.0))
-    clip = media.decode_clip(path, 3.0, 13.0)
-    assert clip.duration_s == pytest.approx(2.0)
-    assert numbers(clip) == [35, 45]
-    assert len(clip.waveform) == 32_000
-
-
-def test_section_shorter_than_a_sampling_interval(tmp_path):
-    path = write_clip(tmp_path / "a.mp4", numbered(50), noise(5.0))
-    clip = media.decode_clip(path, 3.0, 3.25)
-    assert numbers(clip) == [32]  # The last one shown.
-    np.testing.assert_array_equal(clip.frame_times_s, [0.5])
-    assert len(clip.waveform) == 4_000
-
-
-def test_start_beyond_the_end_names_both(tmp_path):
-    path = write_clip(tmp_path / "a.mp4", numbered(50), noise(5.0))
+    cut = media.decode_clip(path, 3.0, 13.0)
+    assert cut.duration_s == pytest.approx(2.0)
+    assert numbers(cut) == [35, 45]
+    assert len(cut.waveform) == 32_000
+    short = media.decode_clip(path, 3.0, 3.25)  # Than a sampling interval.
+    assert numbers(short) == [32]  # The last one shown.
+    np.testing.assert_array_equal(short.frame_times_s, [0.5])
+    assert len(short.waveform) == 4_000
     for start_s in (5.0, 7.5, 500.0):
-        with pytest.raises(MediaError) as error:
+        with pytest.raises(MediaError, match=rf"start_s={start_s:g} .* at 5 s"):
             media.decode_clip(path, start_s, start_s + 10)
-        assert f"start_s={start_s:g}" in str(error.value)
-        assert "at 5 s" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -213,11 +195,27 @@ def test_section_of_a_long_file(tmp_path):
 
 def test_container_that_cannot_seek(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "a.mkv", numbered(40))
+    opened = media_container.open_container
 
-    def refuse(container, time_s):
-        raise media_container.SeekMissedError
+    class Unseekable:
+        """A container that only reads on."""
 
-    monkeypatch.setattr(media_container, "_seek", refuse)
+        def __init__(self, path):
+            self._container = opened(path)
+
+        def __getattr__(self, name):
+            return getattr(self._container, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._container.close()
+
+        def seek(self, offset):
+            raise av.InvalidDataError(1, "no")
+
+    monkeypatch.setattr(media, "open_container", Unseekable)
     assert numbers(media.decode_clip(path, 2.0, 4.0)) == [25, 35]
 
 
@@ -234,11 +232,3 @@ def test_real_section(shared_data):
         whole.waveform[64_000:112_000][200:-200],
         atol=1e-4,
     )
-
-
-def test_keyframe_flags_of_the_written_files(tmp_path):
-    """The files above do have the keyframes that the tests suppose."""
-    path = write_clip(tmp_path / "a.ts", numbered(50), keyframe_every=10)
-    with av.open(str(path)) as container:
-        packets = list(container.demux(video=0))
-    assert sum(packet.is_keyframe for packet in packets) == 5

@@ -9,15 +9,13 @@ import soundfile
 
 from avmil.clips import media, media_container
 from avmil.common.errors import MediaError
-from tests.media_files import noise, numbered_image, read_number, write_clip
-
-
-def numbered(count):
-    return [numbered_image(number) for number in range(count)]
-
-
-def numbers(clip):
-    return [read_number(frame) for frame in clip.frames_rgb]
+from tests.media_files import (
+    noise,
+    numbered,
+    numbered_image,
+    numbers,
+    write_clip,
+)
 
 
 def refused(path, **arguments):
@@ -26,33 +24,24 @@ def refused(path, **arguments):
     return str(error.value)
 
 
-def test_missing_file(tmp_path):
+def test_what_is_no_file_with_something_in_it(tmp_path):
     assert refused(tmp_path / "a.mp4") == "missing file"
     assert refused(tmp_path / "a.wav", video=False) == "missing file"
     assert refused("a\0b.mp4") == "missing file"
-
-
-def test_folder_and_pipe(tmp_path):
     assert refused(tmp_path) == "not a regular file"
     os.mkfifo(tmp_path / "pipe.mp4")
     assert refused(tmp_path / "pipe.mp4") == "not a regular file"
-
-
-def test_empty_file(tmp_path):
-    (tmp_path / "a.mp4").touch()
-    assert refused(tmp_path / "a.mp4") == "empty file"
+    (tmp_path / "empty.mp4").touch()
+    assert refused(tmp_path / "empty.mp4") == "empty file"
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.txt", "a.wav", "a.flac"])
-def test_text_file(tmp_path, name):
+def test_text_and_random_bytes(tmp_path, name):
     (tmp_path / name).write_text("Sight and sound are not in step.\n" * 50)
     assert "cannot be opened" in refused(tmp_path / name, video=False)
-
-
-def test_random_bytes(tmp_path):
-    path = tmp_path / "a.mp4"
-    path.write_bytes(np.random.default_rng(0).bytes(100_000))
-    refused(path)
+    content = np.random.default_rng(0).bytes(100_000)
+    (tmp_path / name).write_bytes(content)
+    refused(tmp_path / name, video=False)
 
 
 def test_truncated_before_the_index(tmp_path):

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 from avmil.clips import media, media_writer
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
-from tests.clips.test_media_video import set_display_matrix
-from tests.media_files import noise, numbered_image, read_number, write_clip
+from tests.media_files import (
+    noise,
+    numbered,
+    numbered_image,
+    read_number,
+    set_display_matrix,
+    write_clip,
+)
 
 SIZE_PX = (64, 48)
-
-
-def images(count):
-    return [numbered_image(number) for number in range(count)]
 
 
 def rewrite(source, target, start_s=0.0, end_s=2.0, **options):
@@ -45,7 +47,7 @@ def frames_of(path):
 
 
 def test_every_frame_keeps_its_time(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(20), noise(2.0))
+    source = write_clip(tmp_path / "a.mp4", numbered(20), noise(2.0))
     times_s = rewrite(source, tmp_path / "b.mp4")
     assert times_s == pytest.approx(np.arange(20) / 10)
     numbers, shown_s = frames_of(tmp_path / "b.mp4")
@@ -61,7 +63,7 @@ def test_every_frame_keeps_its_time(tmp_path):
 
 
 def test_painted_frames_are_what_is_written(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(3))
+    source = write_clip(tmp_path / "a.mp4", numbered(3))
     media_writer.write_painted(
         source,
         tmp_path / "b.mp4",
@@ -79,7 +81,7 @@ def test_sound_stays_in_step(tmp_path, rate_hz, channels):
     waveform = noise(2.0, rate_hz, channels)
     source = write_clip(
         tmp_path / "a.mkv",
-        images(20),
+        numbered(20),
         waveform,
         sample_rate_hz=rate_hz,
         audio_codec="flac" if rate_hz == 96_000 else "aac",
@@ -102,7 +104,7 @@ def test_sound_stays_in_step(tmp_path, rate_hz, channels):
 
 def test_colors_come_back(tmp_path):
     red = np.full((48, 64, 3), (200, 40, 60), np.uint8)
-    source = write_clip(tmp_path / "a.mp4", images(2))
+    source = write_clip(tmp_path / "a.mp4", numbered(2))
     media_writer.write_painted(
         source, tmp_path / "b.mp4", Section(0, 0.2), lambda *_: red, SIZE_PX
     )
@@ -111,7 +113,7 @@ def test_colors_come_back(tmp_path):
 
 
 def test_section_is_cut(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(100), noise(10.0))
+    source = write_clip(tmp_path / "a.mp4", numbered(100), noise(10.0))
     times_s = rewrite(source, tmp_path / "b.mp4", 7.0, 8.5)
     numbers, shown_s = frames_of(tmp_path / "b.mp4")
     assert list(numbers) == list(range(70, 85))
@@ -124,7 +126,7 @@ def test_section_is_cut(tmp_path):
 
 
 def test_frame_before_a_section_is_shown_at_its_start(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(20))
+    source = write_clip(tmp_path / "a.mp4", numbered(20))
     rewrite(source, tmp_path / "b.mp4", 0.55, 1.0)
     numbers, shown_s = frames_of(tmp_path / "b.mp4")
     assert list(numbers) == [5, 6, 7, 8, 9]
@@ -133,7 +135,7 @@ def test_frame_before_a_section_is_shown_at_its_start(tmp_path):
 
 def test_long_frames_are_painted_again(tmp_path):
     source = write_clip(
-        tmp_path / "a.mp4", images(3), frame_times_s=[0, 0.1, 0.6]
+        tmp_path / "a.mp4", numbered(3), frame_times_s=[0, 0.1, 0.6]
     )
     times_s = rewrite(source, tmp_path / "b.mp4", end_s=1.0)
     numbers, shown_s = frames_of(tmp_path / "b.mp4")
@@ -145,7 +147,7 @@ def test_long_frames_are_painted_again(tmp_path):
 def test_first_frame_is_shown_from_the_start(tmp_path):
     source = write_clip(
         tmp_path / "a.mp4",
-        images(2),
+        numbered(2),
         noise(1.0),
         frame_times_s=[0.2, 0.3],
     )
@@ -160,7 +162,7 @@ def test_first_frame_is_shown_from_the_start(tmp_path):
 )
 def test_other_containers(tmp_path, name, codec):
     source = write_clip(
-        tmp_path / name, images(10), noise(1.0), video_codec=codec
+        tmp_path / name, numbered(10), noise(1.0), video_codec=codec
     )
     duration_s = media.decode_clip(source).duration_s
     rewrite(source, tmp_path / "b.mp4", end_s=duration_s)
@@ -170,7 +172,7 @@ def test_other_containers(tmp_path, name, codec):
 
 
 def test_rotated_frames_are_written_upright(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(5))
+    source = write_clip(tmp_path / "a.mp4", numbered(5))
     set_display_matrix(source, [[0, 1, 0], [-1, 0, 0], [48, 0, 1]])
     sizes = []
 
@@ -187,14 +189,14 @@ def test_rotated_frames_are_written_upright(tmp_path):
 
 
 def test_sound_can_be_left_out(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(10), noise(1.0))
+    source = write_clip(tmp_path / "a.mp4", numbered(10), noise(1.0))
     rewrite(source, tmp_path / "b.mp4", end_s=1.0, sound=False)
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert not container.streams.audio
 
 
 def test_same_bytes_on_every_run(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", images(20), noise(2.0))
+    source = write_clip(tmp_path / "a.mp4", numbered(20), noise(2.0))
     for name in ("b.mp4", "c.mp4"):
         rewrite(source, tmp_path / name)
     contents = [(tmp_path / n).read_bytes() for n in ("b.mp4", "c.mp4")]

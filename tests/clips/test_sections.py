@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from avmil.clips.media import decode_clip
-from avmil.clips.media_section import Section
+from avmil.clips.media_container import Section
 from avmil.clips.sections import SUFFIXES, copy_section
 from avmil.common.errors import MediaError
 from tests.media_files import noise, numbered_image, write_clip

@@ -87,7 +87,7 @@ def file_flags(config: RecipeConfig) -> list[str]:
 def _digest(name: str, path: str) -> str:
     try:
         return files.sha256(path)
-    except tf.errors.OpError as error:
+    except OSError as error:
         # A V2 checkpoint is a prefix of several files.
         index = f"{path}.index"
         if name == "audio_weights" and files.exists(index):

@@ -16,28 +16,40 @@ from avmil.common.errors import ConfigError
 from avmil.features import extractor
 from flags import RecipeConfig
 
-WEIGHTS = ("edge_forest", "region_weights", "audio_weights")
 _PREFIX = "sha256:"
 _INDEX = ".index"  # A V2 checkpoint is named by its prefix.
 
 
+@dataclasses.dataclass(frozen=True)
+class WeightsFiles:
+    """Where the files of a run's base networks are.
+
+    Attributes:
+        weights_dir: Local folder in which those that are not named are looked
+            for, by their SHA-256.
+        edge_forest: The structured edge forest.
+        region_weights: Of the base visual network.
+        audio_weights: Of the base audio network.
+    """
+
+    weights_dir: str = "weights"
+    edge_forest: str = ""
+    region_weights: str = ""
+    audio_weights: str = ""
+
+
 def with_weights(
-    recipe: Mapping[str, Any],
-    inputs: Collection[str],
-    given: Mapping[str, str],
-    weights_dir: str,
+    recipe: Mapping[str, Any], inputs: Collection[str], given: WeightsFiles
 ) -> RecipeConfig:
     """Puts paths in the place of the SHA-256 of a run's weights.
 
-    What the run's system takes in is left of the recipe: one that only hears
+    What the run's system takes in is left of the recipe: one of audio alone
     needs no network for pictures, nor its weights.
 
     Args:
         recipe: The run's recipe.
         inputs: Names of the inputs of the run's system.
-        given: Paths of `edge_forest`, `region_weights` and `audio_weights`;
-            for an empty one the file is looked for.
-        weights_dir: Local folder to look in.
+        given: Where the files are.
 
     Raises:
         ConfigError: if a file is missing, or not the one that the run was
@@ -50,42 +62,26 @@ def with_weights(
             f"Expected a run of this version of avmil, received a recipe with "
             f"other parameters: {error}."
         ) from error
-    needed = extractor.file_flags(config)
-    wanted = {name: recipe[name] for name in needed}
-    paths = dict.fromkeys(WEIGHTS, "") | {
-        name: given[name] if digest.startswith(_PREFIX) else digest
+    wanted = {name: recipe[name] for name in extractor.file_flags(config)}
+    paths = {
+        name: getattr(given, name) if digest.startswith(_PREFIX) else digest
         for name, digest in wanted.items()
     }
-    open_names = [name for name in needed if not paths[name]]
-    found = _paths_by_digest(weights_dir) if open_names else {}
+    open_names = [name for name in paths if not paths[name]]
+    found = _paths_by_digest(given.weights_dir) if open_names else {}
     missing = [name for name in open_names if wanted[name] not in found]
     if missing:
         listed = "\n  ".join(f"--{name} ({wanted[name]})" for name in missing)
         raise ConfigError(
             "Expected the files of the run's base networks, received neither "
-            f"their flags nor them in --weights_dir={weights_dir}:\n  "
+            f"their flags nor them in --weights_dir={given.weights_dir}:\n  "
             f"{listed}\n"
             "fetch_weights.py fetches published ones."
         )
     paths |= {name: found[wanted[name]] for name in open_names}
-    config = dataclasses.replace(config, **paths)
-    _check_same(wanted, extractor.recipe(config), paths)
-    return config
-
-
-def _narrowed(config: RecipeConfig, inputs: Collection[str]) -> RecipeConfig:
-    """Leaves of a recipe for both modalities the one that a system takes."""
-    sees = "regions" in inputs
-    hears = "segments" in inputs or "cvssp_log_mel" in inputs
-    if config.modalities != "audio_visual" or sees == hears:
-        return config
-    modality = "visual" if sees else "audio"
-    return dataclasses.replace(config, modalities=modality)
-
-
-def _check_same(
-    wanted: Mapping[str, str], received: dict, paths: Mapping[str, str]
-) -> None:
+    unused = {"edge_forest": "", "region_weights": "", "audio_weights": ""}
+    config = dataclasses.replace(config, **(unused | paths))
+    received = extractor.recipe(config)
     for name, digest in wanted.items():
         if digest != received[name]:
             raise ConfigError(
@@ -93,6 +89,18 @@ def _check_same(
                 f"{digest}, received {paths[name]}, which is "
                 f"{received[name]}."
             )
+    return config
+
+
+def _narrowed(config: RecipeConfig, inputs: Collection[str]) -> RecipeConfig:
+    """Leaves of a recipe for both modalities the one that a system takes."""
+    visual = "regions" in inputs
+    audio = "segments" in inputs or "cvssp_log_mel" in inputs
+    if config.modalities != "audio_visual" or visual == audio:
+        return config
+    return dataclasses.replace(
+        config, modalities="visual" if visual else "audio"
+    )
 
 
 def _paths_by_digest(directory: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.ticker import MaxNLocator
 
-from avmil.evaluation.class_localization import ClassLocalization
+from avmil.evaluation.clip_localization import ClassLocalization
 
 # Black is 0 and white 1 (caption of Fig. 3).
 COLOR_MAP = "hot"
@@ -18,14 +18,14 @@ _NOTHING = {"facecolor": "0.72", "edgecolor": "0.58", "hatch": "////"}
 
 def draw_segments(axes: Axes, scores: ClassLocalization) -> QuadMesh:
     """Draws the segments over an axis in seconds."""
-    mesh = _draw(axes, scores.segment_edges_s, scores.segments, "segments")
+    mesh = _draw(axes, scores.clip.segment_edges_s, scores.segments, "segments")
     _mark_time(axes, scores.clip.duration_s)
     return mesh
 
 
 def draw_frames(axes: Axes, scores: ClassLocalization) -> QuadMesh:
     """Draws the best region of each frame over an axis in seconds."""
-    mesh = _draw(axes, scores.frame_edges_s, scores.frames, "regions")
+    mesh = _draw(axes, scores.clip.frame_edges_s, scores.frames, "regions")
     _mark_time(axes, scores.clip.duration_s)
     return mesh
 
@@ -34,7 +34,7 @@ def draw_regions(axes: Axes, scores: ClassLocalization) -> QuadMesh:
     """Draws all regions side by side, those of each frame between lines."""
     num_regions = len(scores.regions)
     mesh = _draw(axes, np.arange(num_regions + 1), scores.regions, "regions")
-    frames, firsts = np.unique(scores.region_frames, return_index=True)
+    frames, firsts = np.unique(scores.clip.region_frames, return_index=True)
     line_width = min(0.8, 30 / len(frames))
     axes.vlines(firsts[1:], 0, 1, colors="0.5", linewidths=line_width)
     middles = (firsts + np.append(firsts[1:], num_regions)) / 2

@@ -8,10 +8,9 @@ import hashlib
 import pytest
 
 from avmil.common.errors import ConfigError
-from avmil.localization import run_recipe
+from avmil.localization.recipe import WeightsFiles, with_weights
 from flags import RecipeConfig
 
-NONE_GIVEN = dict.fromkeys(run_recipe.WEIGHTS, "")
 BOTH = ("regions", "region_mask", "segments", "segment_mask")
 
 
@@ -29,10 +28,8 @@ def make_recipe(**changes):
     return {**dataclasses.asdict(config), **changes}
 
 
-def with_weights(
-    recipe, given=NONE_GIVEN, folder="no/such/folder", inputs=BOTH
-):
-    return run_recipe.with_weights(recipe, inputs, given, str(folder))
+def found(recipe, folder="no/such/folder", inputs=BOTH, **given):
+    return with_weights(recipe, inputs, WeightsFiles(str(folder), **given))
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def weights_dir(tmp_path):
 
 
 def test_weights_are_found_by_their_content(weights_dir):
-    config = with_weights(make_recipe(max_boxes=3), folder=weights_dir)
+    config = found(make_recipe(max_boxes=3), weights_dir)
     assert config.region_weights == str(weights_dir / "alexnet.npz")
     # A V2 checkpoint is named by its prefix.
     assert config.audio_weights == str(weights_dir / "vggish.ckpt")
@@ -56,16 +53,15 @@ def test_weights_are_found_by_their_content(weights_dir):
 def test_named_weights_are_taken(weights_dir, tmp_path):
     elsewhere = tmp_path / "elsewhere.npz"
     elsewhere.write_bytes(b"regions")
-    given = {**NONE_GIVEN, "region_weights": str(elsewhere)}
-    config = with_weights(make_recipe(), given, weights_dir)
+    given = {"region_weights": str(elsewhere)}
+    config = found(make_recipe(), weights_dir, **given)
     assert config.region_weights == str(elsewhere)
 
 
 def test_other_weights_are_refused_by_name(weights_dir):
     other = str(weights_dir / "other")
-    given = {**NONE_GIVEN, "region_weights": other}
     with pytest.raises(ConfigError, match="--region_weights") as caught:
-        with_weights(make_recipe(), given, weights_dir)
+        found(make_recipe(), weights_dir, region_weights=other)
     assert other in str(caught.value)
     assert digest(b"regions") in str(caught.value)
     assert digest(b"other") in str(caught.value)
@@ -74,24 +70,23 @@ def test_other_weights_are_refused_by_name(weights_dir):
 def test_missing_weights_are_named(weights_dir):
     (weights_dir / "alexnet.npz").unlink()
     with pytest.raises(ConfigError, match="--region_weights"):
-        with_weights(make_recipe(), folder=weights_dir)
+        found(make_recipe(), weights_dir)
     with pytest.raises(ConfigError, match="--weights_dir") as caught:
-        with_weights(make_recipe())
+        found(make_recipe())
     for name in ("region_weights", "audio_weights"):
         assert f"--{name} (sha256:" in str(caught.value)
 
 
 def test_untrained_networks_need_no_file():
     recipe = make_recipe(region_weights="random", audio_weights="random")
-    given = {**NONE_GIVEN, "region_weights": "ignored.npz"}
-    config = with_weights(recipe, given)
+    config = found(recipe, region_weights="ignored.npz")
     assert config.region_weights == config.audio_weights == "random"
 
 
 @pytest.mark.parametrize("recipe", [{"made": "up"}, make_recipe(new=1)])
 def test_recipe_of_another_version_is_refused(recipe):
     with pytest.raises(ConfigError, match="this version of avmil"):
-        with_weights(recipe)
+        found(recipe)
 
 
 @pytest.mark.parametrize(
@@ -109,21 +104,21 @@ def test_what_the_system_does_not_take_is_not_needed(
     recipe = make_recipe(
         edges="structured_forest", edge_forest=digest(b"other")
     )
-    config = with_weights(recipe, folder=weights_dir, inputs=inputs)
+    config = found(recipe, weights_dir, inputs)
     assert config.modalities == modalities
     assert bool(config.audio_weights) == (modalities == "audio")
     assert bool(config.region_weights) == (modalities == "visual")
     assert bool(config.edge_forest) == (modalities == "visual")
 
 
-def test_both_modalities_stay(weights_dir):
-    config = with_weights(make_recipe(), folder=weights_dir)
-    assert config.modalities == "audio_visual"
-
-
-@pytest.mark.parametrize("modalities", ["audio", "visual"])
-def test_recipe_of_one_modality_stays(weights_dir, modalities):
-    unused = "region_weights" if modalities == "audio" else "audio_weights"
-    recipe = make_recipe(modalities=modalities, **{unused: ""})
-    config = with_weights(recipe, folder=weights_dir)
-    assert config.modalities == modalities
+@pytest.mark.parametrize(
+    ("modalities", "unused"),
+    [
+        ("audio_visual", {}),
+        ("audio", {"region_weights": ""}),
+        ("visual", {"audio_weights": ""}),
+    ],
+)
+def test_modalities_of_the_recipe_stay(weights_dir, modalities, unused):
+    recipe = make_recipe(modalities=modalities, **unused)
+    assert found(recipe, weights_dir).modalities == modalities

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.report.frame_painter import COLORS_RGB, FramePainter, even_size_px
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+)
+from avmil.report.annotated_video import (
+    COLORS_RGB,
+    FramePainter,
+    Strips,
+    draw_strips,
+    empty_canvas,
+    even_size_px,
+)
 
 YELLOW, CYAN, _ = COLORS_RGB
 SIZE_PX = (480, 320)
@@ -58,10 +70,7 @@ def test_opacity_is_the_scaled_score():
     # Half yellow, half gray.
     assert painted[250, 300].tolist() == [178, 178, 50]
     assert painted[250, 399].tolist() == [178, 178, 50]
-
-
-def test_corners_are_blended_once():
-    _, painted = paint(gray=100)
+    # Corners are blended once.
     assert painted[299, 399].tolist() == [178, 178, 50]
 
 
@@ -179,13 +188,11 @@ def test_frames_that_change_their_size_are_fitted():
 
 def test_without_regions_or_segments_frames_are_painted():
     clip = localized(num_segments=0)
-    empty = ClipLocalization(
-        **{
-            **vars(clip),
-            "boxes": np.zeros((0, 4)),
-            "region_times_s": np.zeros(0),
-            "region_scores": np.zeros((0, 2)),
-        }
+    empty = dataclasses.replace(
+        clip,
+        boxes=np.zeros((0, 4)),
+        region_times_s=np.zeros(0),
+        region_scores=np.zeros((0, 2)),
     )
     painter = FramePainter(empty, ["train"], SIZE_PX)
     painted = painter(np.zeros((320, 480, 3), np.uint8), 0.5)
@@ -201,3 +208,37 @@ def test_names_of_any_kind_are_drawn():
 def test_one_to_three_classes(shown):
     with pytest.raises(ValueError, match="1 to 3 classes"):
         FramePainter(localized(), shown, SIZE_PX)
+
+
+@pytest.mark.parametrize("num_maps", [0, 1, 2])
+@pytest.mark.parametrize("num_classes", [1, 2, 3])
+def test_canvas_has_the_videos_width_and_an_even_height(num_classes, num_maps):
+    for width_px in range(480, 1922, 2):
+        canvas = empty_canvas(width_px, num_classes, num_maps)
+        received_px, height_px = canvas.get_width_height()
+        assert received_px == width_px
+        assert height_px % 2 == 0
+
+
+def test_sound_that_was_not_scored_is_of_no_color_of_the_map():
+    clip = localized()
+    long = dataclasses.replace(
+        clip, duration_s=2 * clip.segment_times_s[-1, 1], class_names=("a", "b")
+    )
+    strips = draw_strips([ClassLocalization(long, "a")], [YELLOW], 640)
+    row = strips.image_rgb[strips.bottom_px - 8].astype(int)
+    middle = strips.cursor_px(long.duration_s / 2)
+    assert (row[middle - 8 : middle - 3] > 250).all()  # The highest score.
+    rest = row[middle + 3 : round(strips.right_px) - 3]
+    assert np.ptp(rest, axis=1).max() == 0  # Grays.
+    assert rest.min() > 100
+    assert rest.max() < 230
+
+
+def test_cursor_at_the_border_stays_inside():
+    image = np.full((4, 20, 3), 90, np.uint8)
+    strips = Strips(image, 0.0, 19.0, 0, 4, duration_s=1.0)
+    cursor = [64, 224, 255]
+    expected = [cursor, cursor, [0] * 3, [90] * 3]
+    assert strips.at(0.0)[2, :4].tolist() == expected
+    assert strips.at(1.0)[2, 18:].tolist() == [cursor, cursor]

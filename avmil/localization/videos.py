@@ -1,4 +1,4 @@
-"""The videos of a command line, each a clip with a name of its own."""
+"""The videos to localize in, each with a name of its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-import tensorflow as tf
-
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ClipError, ConfigError
+from avmil.common.errors import ConfigError
+from avmil.features.extractor import stage
 
 _SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".flv"),
@@ -24,50 +23,64 @@ _LONGEST_STEM = 100
 _OWN_FILES = ("failed.csv", "index.html")
 
 
-def rows(
-    arguments: Sequence[str], start_s: float = 0.0, end_s: float = 0.0
+def entries(
+    paths: Sequence[str], start_s: float = 0.0, end_s: float | None = None
 ) -> list[ManifestEntry]:
-    """Lists the videos as clips; a folder stands for the videos in it.
+    """Lists videos as clips; a folder stands for the videos in it.
 
     Args:
-        arguments: Files and folders.
+        paths: Files and folders.
         start_s: Start of the section to take of each.
-        end_s: End of it; 0 for the end of the video.
+        end_s: End of it; None for the end of the video.
 
     Raises:
         ConfigError: if there is none, a folder holds none, or the section
             ends before it starts.
     """
-    if not arguments:
+    if not paths:
         raise ConfigError("Expected videos or folders, received none.")
-    if end_s and end_s <= start_s:
-        raise ConfigError(
-            f"Expected --end_s after --start_s={start_s:g}, received {end_s:g}."
-        )
-    paths = [path for argument in arguments for path in _paths(argument)]
+    found = [video for path in paths for video in _in_folder(path)]
     clip_ids: list[str] = []
-    for path in paths:
+    for path in found:
         stem = os.path.splitext(os.path.basename(path))[0]
         clip_ids.append(file_stem(stem, [*_OWN_FILES, *clip_ids]))
     return [
-        ManifestEntry(clip_id, path, (), "test", start_s, end_s or None)
-        for clip_id, path in zip(clip_ids, paths, strict=True)
+        entry(path, start_s, end_s, clip_id)
+        for clip_id, path in zip(clip_ids, found, strict=True)
     ]
 
 
+def entry(
+    path: str,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    clip_id: str = "",
+) -> ManifestEntry:
+    """A video, or a section of it, as a clip; by default named by its file.
+
+    Raises:
+        ConfigError: if the section ends before it starts.
+    """
+    if end_s is not None and not 0 <= start_s < end_s:
+        raise ConfigError(
+            f"Expected end_s after start_s={start_s:g}, received {end_s:g}."
+        )
+    if not clip_id:
+        clip_id = file_stem(os.path.splitext(os.path.basename(path))[0])
+    return ManifestEntry(clip_id, path, (), "test", start_s, end_s)
+
+
 @contextlib.contextmanager
-def local_row(row: ManifestEntry) -> Iterator[ManifestEntry]:
+def local_entry(video: ManifestEntry) -> Iterator[ManifestEntry]:
     """Yields the clip with a local path, copied for the time if need be.
 
     Raises:
         ClipError: if it cannot be copied.
     """
     with contextlib.ExitStack() as stack:
-        try:
-            path = stack.enter_context(files.local_copy(row.path))
-        except tf.errors.OpError as error:
-            raise ClipError("decode", error.message) from error
-        yield dataclasses.replace(row, path=path)
+        with stage("decode"):
+            path = stack.enter_context(files.local_copy(video.path))
+        yield dataclasses.replace(video, path=path)
 
 
 def file_stem(name: str, others: Sequence[str] = ()) -> str:
@@ -85,23 +98,24 @@ def file_stem(name: str, others: Sequence[str] = ()) -> str:
     return numbered
 
 
-def _paths(argument: str) -> list[str]:
+def _in_folder(path: str) -> list[str]:
+    """The videos of a folder by name; a file itself."""
     try:
-        if not tf.io.gfile.isdir(argument):
-            return [argument]
-        names = sorted(tf.io.gfile.listdir(argument))
+        path.encode()
     except UnicodeError as error:
         raise ConfigError(
-            f"Expected names in UTF-8, received {argument!a}."
+            f"Expected names in UTF-8, received {path!a}."
         ) from error
+    if not files.path(path).is_dir():
+        return [path]
     found = [
-        files.join(argument, name)
-        for name in names
+        files.join(path, name)
+        for name in files.names(path)
         if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
     ]
     if not found:
         raise ConfigError(
-            f"Expected videos in {argument}, received a folder without: their "
+            f"Expected videos in {path}, received a folder without: their "
             f"names end in {', '.join(_SUFFIXES)}."
         )
     return found

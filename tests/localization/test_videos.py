@@ -7,27 +7,27 @@ import re
 import pytest
 
 from avmil.common.errors import ClipError, ConfigError
-from avmil.localization import video_list
+from avmil.localization import videos
 
 CLIP_ID = re.compile(r"(?!\.)[\w.+=-]{1,200}", re.ASCII)
 
 
 def ids(*arguments):
-    return [row.clip_id for row in video_list.rows(arguments)]
+    return [entry.clip_id for entry in videos.entries(arguments)]
 
 
 def test_files_are_taken_as_they_come():
-    (row,) = video_list.rows(["a/b.mp4"])
-    assert (row.clip_id, row.path) == ("b", "a/b.mp4")
-    assert (row.start_s, row.end_s) == (0, None)
+    (entry,) = videos.entries(["a/b.mp4"])
+    assert (entry.clip_id, entry.path) == ("b", "a/b.mp4")
+    assert (entry.start_s, entry.end_s) == (0, None)
 
 
 def test_folders_stand_for_their_videos_by_name(tmp_path):
     for name in ("b.MP4", "a.mkv", "notes.txt", ".hidden.mp4"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
-    rows = video_list.rows([str(tmp_path)])
-    assert [row.path for row in rows] == [
+    entries = videos.entries([str(tmp_path)])
+    assert [entry.path for entry in entries] == [
         str(tmp_path / "a.mkv"),
         str(tmp_path / "b.MP4"),
     ]
@@ -68,36 +68,38 @@ def test_folders_never_hide_the_files_beside_them():
 
 def test_names_that_are_no_text_are_refused():
     with pytest.raises(ConfigError, match=r"UTF-8, received 'a\\udcff"):
-        video_list.rows(["a\udcff.mp4"])
+        videos.entries(["a\udcff.mp4"])
 
 
 def test_section_is_that_of_every_video():
-    rows = video_list.rows(["a.mp4", "b.mp4"], 1.5, 3.0)
-    assert [(row.start_s, row.end_s) for row in rows] == [(1.5, 3.0)] * 2
+    entries = videos.entries(["a.mp4", "b.mp4"], 1.5, 3.0)
+    assert [(entry.start_s, entry.end_s) for entry in entries] == [
+        (1.5, 3.0)
+    ] * 2
 
 
-@pytest.mark.parametrize("end_s", [1.0, 2.0])
+@pytest.mark.parametrize("end_s", [0.0, 1.0, 2.0])
 def test_section_that_ends_too_early_is_refused(end_s):
-    with pytest.raises(ConfigError, match="--end_s after --start_s=2"):
-        video_list.rows(["a.mp4"], 2.0, end_s)
+    with pytest.raises(ConfigError, match="end_s after start_s=2"):
+        videos.entries(["a.mp4"], 2.0, end_s)
 
 
 def test_no_videos_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="received none"):
-        video_list.rows([])
+        videos.entries([])
     with pytest.raises(ConfigError, match="folder without"):
-        video_list.rows([str(tmp_path)])
+        videos.entries([str(tmp_path)])
 
 
 def test_local_files_are_not_copied():
-    (row,) = video_list.rows(["a.mp4"])
-    with video_list.local_row(row) as local:
-        assert local == row
+    (entry,) = videos.entries(["a.mp4"])
+    with videos.local_entry(entry) as local:
+        assert local == entry
 
 
 def test_remote_file_that_cannot_be_copied_fails_in_decoding(monkeypatch):
-    (row,) = video_list.rows(["nowhere.mp4"])
+    (entry,) = videos.entries(["nowhere.mp4"])
     monkeypatch.setattr("avmil.common.files.is_remote", lambda path: True)
-    with pytest.raises(ClipError) as caught, video_list.local_row(row):
+    with pytest.raises(ClipError) as caught, videos.local_entry(entry):
         pass
     assert caught.value.stage == "decode"

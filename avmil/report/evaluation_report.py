@@ -67,32 +67,29 @@ class EvaluationReport:
         Args:
             directory: It exists, or is remote.
         """
-        rows = self._rows
-        results = [result for row in rows for result in row.results]
-        metrics_ = [exports.to_dict(result) for result in results]
-        if len(results) == 1:
-            jsons = {"metrics": metrics_[0]}
-        else:
-            jsons = {
-                "metrics": metrics_,
-                "comparison": exports.comparison_dict(rows),
-            }
-        csvs = {
+        rows, localized = self._rows, self._localized
+        runs = [exports.to_dict(run) for row in rows for run in row.results]
+        contents = {"metrics": runs[0] if len(runs) == 1 else runs}
+        frames = {
             "table1": exports.table_1(rows),
             "table2": exports.table_2(rows),
         }
+        if len(runs) > 1:
+            contents["comparison"] = exports.comparison_dict(rows)
+        elif localized:
+            contents["table3"] = exports.localization_dict(localized[0])
         if len(rows) > 1:
-            csvs["leads"] = exports.leads(rows)
-        if self._localized:
-            csvs["table3"] = exports.table_3(self._localized)
-        if len(results) == len(self._localized) == 1:
-            jsons["table3"] = exports.localization_dict(self._localized[0])
-        texts = {f"{n}.csv": f.to_csv(index=False) for n, f in csvs.items()}
-        texts["tables.md"] = "\n".join(map(writers.to_markdown, self.tables))
+            frames["leads"] = exports.leads(rows)
+        if localized:
+            frames["table3"] = exports.table_3(localized)
         latex = map(writers.to_latex, self.tables)
-        texts["tables.tex"] = "\n".join([_LATEX_PREAMBLE, *latex])
-        texts["report.html"] = self.to_html()
-        for name, content in jsons.items():
+        texts = {
+            "tables.md": "\n".join(map(writers.to_markdown, self.tables)),
+            "tables.tex": "\n".join([_LATEX_PREAMBLE, *latex]),
+            "report.html": self.to_html(),
+        }
+        texts |= {f"{n}.csv": f.to_csv(index=False) for n, f in frames.items()}
+        for name, content in contents.items():
             files.write_json(files.join(directory, f"{name}.json"), content)
         for name, text in texts.items():
             files.write_text(files.join(directory, name), text)

@@ -143,6 +143,7 @@ class Trainer:
             self._store,
             itertools.islice(self._sampler, config.steps - state.step),
             shape,
+            self._system.input,
         )
         interval_s = time.monotonic()
         with Progress(config.steps, "step", state.step) as progress:

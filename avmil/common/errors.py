@@ -59,3 +59,7 @@ class ClipError(AvmilError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.stage, self.reason)
+
+
+class ExtractionError(AvmilError):
+    """Worker processes that cannot extract anything."""

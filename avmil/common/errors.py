@@ -63,3 +63,7 @@ class ClipError(AvmilError):
 
 class FetchError(AvmilError):
     """Weights that could not be fetched; the message says what to do."""
+
+
+class ExtractionError(AvmilError):
+    """Worker processes that cannot extract anything."""

@@ -135,6 +135,7 @@ class _Trainer:
             self._store,
             itertools.islice(self._sampler, config.steps - state.step),
             scoring.batch_shape(self._store, config.batch_size),
+            self._system.input,
         )
         interval_s = time.monotonic()
         with Progress(config.steps, "step", state.step) as progress:

@@ -114,7 +114,10 @@ def test_recipe_is_kept(whole):
     info = json.loads((whole / "dataset_info.json").read_text())
     assert info["recipe"]["max_boxes"] == 3
     assert info["recipe"]["region_weights"] == "random"
-    assert info["num_shards"] == {"train": 2, "val": 1, "test": 1}
+    assert info["num_clips"] == {"train": 6, "val": 3, "test": 3}
+    assert info["shards"]["train"] == [
+        f"train-0000{number}-of-00002.tfrecord" for number in range(2)
+    ]
     assert info["record"]["regions"]["dtype"] == "float16"
 
 
@@ -140,7 +143,7 @@ def test_killed_extraction_goes_on_to_the_same_bytes(
 
 
 def kept_clips(features_dir):
-    parts = features_dir.glob("*.parts/*.example")
+    parts = features_dir.glob("*.parts/*.index.json")
     return {part.name for part in parts} | {
         part.name for part in features_dir.glob("*.index.json")
     }

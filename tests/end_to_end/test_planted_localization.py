@@ -54,6 +54,7 @@ def localized(system):
     clip = ClipFeatures(
         clip_id="planted",
         labels=(),
+        duration_s=10.0,
         regions=regions,
         boxes=np.stack([corners, corners, corners + 60, corners + 40], axis=1),
         objectness=np.zeros(count, np.float32),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import types
 
 import keras
@@ -13,16 +12,16 @@ import pytest
 
 from avmil.common.errors import ConfigError
 from avmil.evaluation.identity import RunIdentity, WeightsIdentity
-from avmil.features import shards
 from avmil.runs import localization_evaluation, scoring
 from model import systems
 from tests.feature_files import (
     CLASS_NAMES,
+    extract,
     make_clip,
     make_rows,
+    plan_shards,
     write_features,
 )
-from vggish import mel_features
 
 BOX = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
 
@@ -183,37 +182,10 @@ def test_a_run_that_the_truth_leaves_out_is_told(
     assert (told in capsys.readouterr().out) == said
 
 
-@pytest.mark.parametrize(
-    ("num_frames", "num_segments", "expected_s"),
-    [
-        (10, 20, 10.0),
-        (0, 20, 10.0),  # Until 10.08 s with its padding.
-        (3, 20, 10.0),  # The sound is longer than the pictures,
-        (10, 5, 10.0),  # or shorter.
-        (3, 0, 3.0),
-        (0, 1, 0.96),
-        (0, 2, 1.0),
-        (0, 19, 9.6),  # More than 9.12 s.
-        (0, 21, 10.56),  # More than 10.08 s.
-        (0, 0, 0.0),
-    ],
-)
-def test_a_clip_lasts_as_long_as_its_longer_track(
-    num_frames, num_segments, expected_s
-):
-    clip = make_clip("clip", (), num_frames, num_segments)
+def test_a_localized_clip_lasts_as_long_as_is_stored():
+    clip = dataclasses.replace(make_clip("clip"), duration_s=12.5)
     localized = scoring.localize(build("av_two_stream"), clip, CLASS_NAMES)
-    assert localized.duration_s == pytest.approx(expected_s)
-
-
-@pytest.mark.parametrize("hop_s", [0.01, 0.1, 0.48, 0.96])
-def test_sound_of_whole_seconds_has_no_further_second(hop_s):
-    for seconds in range(1, 61):
-        sound = np.zeros(16_000 * seconds)
-        count = len(mel_features.log_mel_patches(sound, 16_000, hop_s))
-        times_s = mel_features.segment_times_s(count, hop_s)
-        # Nor is the last tenth of a second cut off.
-        assert math.ceil(10 * scoring._sound_s(times_s)) == 10 * seconds
+    assert localized.duration_s == 12.5
 
 
 def segments_heard(times_s, events):
@@ -252,13 +224,11 @@ def sound_stores(tmp_path_factory):
         segments[:, :3] = segments_heard(onsets_s, events)
         log_mel[:, :3] = segments_heard(np.arange(240) * 0.0415, events)
         return dataclasses.replace(
-            clip, segments=segments, cvssp_log_mel=log_mel
+            clip, duration_s=10.0, segments=segments, cvssp_log_mel=log_mel
         )
 
-    tasks = shards.plan(rows, directory, 6)
-    shards.open_features_dir(directory, {}, CLASS_NAMES, tasks, 6)
-    for task in tasks:
-        shards.extract(task, extract_clip)
+    for shard in plan_shards(directory, rows):
+        extract(shard, extract_clip)
     return [scoring.open_split(directory, split) for split in ("val", "test")]
 
 

@@ -12,13 +12,14 @@ all videos. The base networks' weights are those of the run, looked for in
 
 from __future__ import annotations
 
-from avmil.common import command_line  # isort: skip  # Before what imports TensorFlow.
 import flags
-from avmil.localization.batch import localize_videos
+from avmil.common import command_line
 
 
 def main(*arguments: str) -> int:
     """Reads the flags and localizes."""
+    from avmil.localization.batch import localize_videos
+
     return localize_videos(flags.read(flags.LocalizeConfig), arguments)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
+from vggish import cvssp_features
 
 Batch = dict[str, np.ndarray]
 
@@ -23,8 +24,8 @@ _FIELDS = {
     "cvssp_log_mel": "cvssp_log_mel",
 }
 INPUTS = tuple(_FIELDS)
-# Frames of the CVSSP systems' input.
-_CVSSP_FRAMES = 240
+# Frames of the CVSSP systems' input, and the seconds between two.
+CVSSP_FRAMES, CVSSP_HOP_S = cvssp_features.NUM_FRAMES, cvssp_features.HOP_S
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ def pad(
     lengths = {
         "regions": shape.max_regions,
         "segments": shape.max_segments,
-        "cvssp_log_mel": _CVSSP_FRAMES,
+        "cvssp_log_mel": CVSSP_FRAMES,
     }
     batch = {}
     for name in inputs:

@@ -248,6 +248,16 @@ def _audio_stage(config: RecipeConfig) -> SegmentEmbeddings:
         )
 
 
+def fc_weights(path: str) -> dict[str, np.ndarray]:
+    """The weights that fc6 and fc7 of a system start from (paper 3.2).
+
+    Raises:
+        ConfigError: if the file is missing or holds no such weights.
+    """
+    with _named("--fc_weights"):
+        return load_fc_weights(path)
+
+
 def _path_or_none(weights: str) -> str | None:
     return None if weights == _RANDOM else weights
 

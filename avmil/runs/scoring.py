@@ -10,10 +10,17 @@ import numpy as np
 from avmil.common.errors import FeaturesError
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.scores import ScoreSet
-from avmil.features.batches import Batch, BatchShape, in_order, pad, read_ahead
+from avmil.features.batches import (
+    CVSSP_FRAMES,
+    CVSSP_HOP_S,
+    Batch,
+    BatchShape,
+    in_order,
+    pad,
+    read_ahead,
+)
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
-from vggish import cvssp_features
 
 
 def open_split(features_dir: str, split: str) -> FeatureStore:
@@ -122,7 +129,7 @@ def _steps(
     step_scores: np.ndarray, duration_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores [N, C] and times [N, 2] of the steps within the clip."""
-    step_s = cvssp_features.NUM_FRAMES / len(step_scores) * cvssp_features.HOP_S
+    step_s = CVSSP_FRAMES / len(step_scores) * CVSSP_HOP_S
     onsets_s = np.arange(len(step_scores)) * step_s
     times_s = np.stack([onsets_s, onsets_s + step_s], axis=1)
     within = onsets_s < duration_s

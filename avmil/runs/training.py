@@ -16,6 +16,7 @@ from avmil.common import command_line, files
 from avmil.common.errors import ConfigError, FeaturesError
 from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
+from avmil.features import extractor
 from avmil.features.balanced import BalancedSampler
 from avmil.features.batches import Batch, read_ahead
 from avmil.features.standardization import fit_bins
@@ -24,7 +25,6 @@ from avmil.runs import scoring
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.run import Run, TrainedOn
 from avmil.runs.tensorboard_log import TensorBoardLog
-from fast_rcnn_features.weights import load_fc_weights
 from flags import TrainConfig
 from model import systems
 
@@ -100,10 +100,10 @@ class _Trainer:
         num_classes = len(self._store.class_names)
         system = systems.build(config.system, num_classes, sizes)
         if config.fc_weights:
+            weights = extractor.fc_weights(config.fc_weights)
             try:
-                weights = load_fc_weights(config.fc_weights)
                 systems.set_fc_weights(system, weights)
-            except (ValueError, OSError) as error:
+            except ValueError as error:
                 raise ConfigError(f"--fc_weights: {error}") from error
         system.compile(
             keras.optimizers.Adam(

@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import dask
@@ -148,6 +149,13 @@ def _extracted(
     waiting = collections.deque(work)
     num_workers = min(num_workers, len(work))
     with _cluster(num_workers) as client:
+
+        def submit(shard: Shard, row: ManifestEntry) -> distributed.Future:
+            alone = dataclasses.replace(shard, rows=())  # Less to send.
+            return client.submit(
+                _extract_in_worker, make_extract_clip, alone, row, pure=False
+            )
+
         while waiting:
             _prepare(client, num_workers, make_extract_clip)
             under_way: dict[distributed.Future, Work] = {}
@@ -155,7 +163,7 @@ def _extracted(
             while under_way or (waiting and not killed):
                 while waiting and not killed and len(under_way) < num_workers:
                     shard, row = waiting.popleft()
-                    under_way[_submit(client, shard, row)] = (shard, row)
+                    under_way[submit(shard, row)] = (shard, row)
                 done, _ = distributed.wait(
                     list(under_way), return_when="FIRST_COMPLETED"
                 )
@@ -170,18 +178,11 @@ def _extracted(
             for shard, row in killed:
                 _prepare(client, num_workers, make_extract_clip)
                 try:
-                    extracted = _submit(client, shard, row).result()
+                    extracted = submit(shard, row).result()
                 except distributed.KilledWorker:
                     extracted = False
                     shard.fail(row, "process", "the worker process died")
                 yield shard, extracted
-
-
-def _submit(
-    client: distributed.Client, shard: Shard, row: ManifestEntry
-) -> distributed.Future:
-    alone = dataclasses.replace(shard, rows=())  # Less to send.
-    return client.submit(_extract_in_worker, alone, row, pure=False)
 
 
 @contextlib.contextmanager
@@ -223,18 +224,30 @@ def _prepare(
 
 # The extractor of a worker process.
 _extract_clip: ExtractClip | None = None
+_making = threading.Lock()
 
 
 def _prepare_worker(make_extract_clip: Callable[[], ExtractClip]) -> None:
-    global _extract_clip
     # A terminal interrupts all processes; this one is ended by its parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if _extract_clip is None:
-        _extract_clip = make_extract_clip()
+    _extractor(make_extract_clip)
 
 
-def _extract_in_worker(shard: Shard, row: ManifestEntry) -> bool:
-    return shard.extract(row, _extract_clip)
+def _extractor(make_extract_clip: Callable[[], ExtractClip]) -> ExtractClip:
+    global _extract_clip
+    with _making:
+        if _extract_clip is None:
+            _extract_clip = make_extract_clip()
+    return _extract_clip
+
+
+def _extract_in_worker(
+    make_extract_clip: Callable[[], ExtractClip],
+    shard: Shard,
+    row: ManifestEntry,
+) -> bool:
+    # A new process may be given a clip before it is prepared.
+    return shard.extract(row, _extractor(make_extract_clip))
 
 
 def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:

@@ -21,7 +21,9 @@ from avmil.common.errors import ClipError, ConfigError, MediaError
 from avmil.features import clip_features
 from avmil.features.clip_features import ClipFeatures
 from fast_rcnn_features.edge_boxes import EdgeBoxes
-from fast_rcnn_features.features import NUM_FEATURES, RegionFeatures
+from fast_rcnn_features.features import RegionFeatures
+from fast_rcnn_features.networks import NUM_FEATURES
+from fast_rcnn_features.weights import load_fc_weights
 from flags import RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import cvssp_log_mel

@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# All processor cores; a file's tests share their fixtures.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 .PHONY: demo tables test test-unit lint format install clean
 
@@ -47,10 +49,10 @@ tables: $(INSTALLED)
 	    $(EVALUATE_FLAGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-unit: $(INSTALLED)
-	$(BIN)/python -m pytest --ignore=tests/end_to_end -m "not slow"
+	$(PYTEST) --ignore=tests/end_to_end -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ define the flags, read them once and hand the configuration down.
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import sys
 from typing import Any, TypeVar
 
@@ -176,17 +177,13 @@ class TrainConfig:
         10, "How many of these stay, the last ones.", lower_bound=1
     )
 
-
-# Fields of TrainConfig that change nothing of what is learned.
-BOOKKEEPING = (
-    "features_dir",
-    "run_dir",
-    "log_every",
-    "validate_every",
-    "checkpoint_every",
-    "keep_every",
-    "keep_last",
-)
+    def choices(self) -> dict[str, Any]:
+        """The flags that decide what is learned, without the bookkeeping."""
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if not (name.endswith(("_dir", "_every")) or name == "keep_last")
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,8 +323,9 @@ class DownloadConfig:
     )
     rate_limit_s: float = _flag(
         1.0,
-        "Seconds between two videos, and between one worker's requests for a "
-        "video's addresses; doubled with each refusal in a row.",
+        "Seconds between two videos, on average over all workers, and between "
+        "one worker's requests for a video's addresses; the pause before a "
+        "further try doubles each time.",
         lower_bound=0.0,
     )
     retries: int = _flag(
@@ -417,6 +415,42 @@ def _define_field(field: dataclasses.Field) -> None:
     flags.FLAGS.register_key_flag_for_module(
         sys.argv[0], flags.FLAGS[field.name]
     )
+
+
+class _RowFlag(flags.Flag):
+    """Sets what the flagfile of a row of Table 1 lists, where it stands."""
+
+    def parse(self, argument: str) -> None:
+        """Takes the row's flags; those that come later override them."""
+        super().parse(argument)
+        flagfile = f"--flagfile={_row_flagfiles()[self.value]}"
+        for given in flags.FLAGS.read_flags_from_files([flagfile]):
+            name, _, value = given.removeprefix("--").partition("=")
+            flags.FLAGS[name].parse(value)
+            flags.FLAGS[name].using_default_value = False
+
+
+def define_row(*rows: str) -> None:
+    """Defines --row, which stands for the flagfile of one of the rows."""
+    flags.DEFINE_flag(
+        _RowFlag(
+            flags.EnumParser(rows),
+            None,
+            "row",
+            None,
+            f"<{'|'.join(rows)}>: Row of the paper's Table 1, whose flagfile "
+            "in configs/ is taken; flags behind it override the file's.",
+        )
+    )
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["row"])
+
+
+def _row_flagfiles() -> dict[str, pathlib.Path]:
+    """The flagfile of each row, in a checkout or beside the installed avmil."""
+    root = pathlib.Path(__file__).resolve().parent
+    installed, checkout = root / "avmil" / "configs", root / "configs"
+    directory = installed if installed.is_dir() else checkout
+    return {path.name[0]: path for path in directory.glob("[a-g]_*.flags")}
 
 
 def read(config: type[Config]) -> Config:

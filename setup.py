@@ -4,9 +4,22 @@ import pathlib
 
 import setuptools
 
+_PACKAGES = ("avmil", "vggish", "fast_rcnn_features", "model")
+# The entry scripts and the flags that they share.
+_SCRIPTS = {
+    "fetch-weights": "fetch_weights",
+    "make-manifest": "make_manifest",
+    "download": "download_clips",
+    "extract": "extract_features",
+    "train": "train",
+    "evaluate": "evaluate",
+    "localize": "localize",
+    "demo": "demo",
+}
+
 setuptools.setup(
     name="avmil",
-    version="0.1.0",
+    version="0.2.0",
     description=(
         "Weakly supervised learning of unsynchronized audio-visual events: "
         "which event a video shows, where it is seen and when it is heard"
@@ -16,25 +29,17 @@ setuptools.setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
-    packages=setuptools.find_packages(
-        include=[
-            name + suffix
-            for name in ("avmil", "vggish", "fast_rcnn_features", "model")
-            for suffix in ("", ".*")
-        ]
-    ),
-    package_data={"avmil.report": ["templates/*"]},
-    py_modules=[
-        "flags",
-        "fetch_weights",
-        "make_manifest",
-        "download_clips",
-        "extract_features",
-        "train",
-        "evaluate",
-        "localize",
-        "demo",
+    packages=[
+        *setuptools.find_packages(include=[f"{name}*" for name in _PACKAGES]),
+        "avmil.configs",
     ],
+    # The flagfiles lie where a reader of the source looks for them.
+    package_dir={"avmil.configs": "configs"},
+    package_data={
+        "avmil.configs": ["*.flags"],
+        "avmil.report": ["templates/*"],
+    },
+    py_modules=["flags", *_SCRIPTS.values()],
     install_requires=[
         # tensorflow-io has working native operations up to TensorFlow 2.17.
         "tensorflow>=2.17,<2.18",
@@ -49,20 +54,28 @@ setuptools.setup(
         "absl-py>=2.1",
         "scikit-learn>=1.4",
         "scipy>=1.11",
+        "pandas>=2.1",
+        "tabulate>=0.9",
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "av>=17",
-        "tqdm>=4.66",
-        "yt-dlp>=2025.1",
-        "requests>=2.31",
+        "distributed>=2024.1",
+        "etils[epath]>=1.7",
+        "filelock>=3.12",
         "h5py>=3.10",
+        "imageio-ffmpeg>=0.5",
+        "pooch>=1.8",
         "tensorboard>=2.17,<2.18",
+        "tqdm>=4.66",
+        "xxhash>=3.4",
+        "yt-dlp>=2025.1",
         "setuptools<81",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.17,<2.18"],
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3.5",
             "ruff>=0.6",
             "pre-commit>=3.7",
             "sed_eval>=0.2.1",
@@ -72,13 +85,8 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
-            "avmil-make-manifest=make_manifest:console_entry_point",
-            "avmil-download=download_clips:console_entry_point",
-            "avmil-extract=extract_features:console_entry_point",
-            "avmil-train=train:console_entry_point",
-            "avmil-evaluate=evaluate:console_entry_point",
-            "avmil-localize=localize:console_entry_point",
-            "avmil-fetch-weights=fetch_weights:console_entry_point",
+            f"avmil-{command}={module}:console_entry_point"
+            for command, module in _SCRIPTS.items()
         ],
     },
 )

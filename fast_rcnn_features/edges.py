@@ -42,7 +42,7 @@ def gradient_edges(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The magnitude is the alternative given in edgeBoxesImg.m (triangle filter of
     radius 4, strongest color channel, divided by its maximum). It replaces
-    the structured forest where none is at hand and finds fewer objects.
+    the structured forest where there is none and finds fewer objects.
 
     Args:
         image_rgb: uint8 [H, W, 3].

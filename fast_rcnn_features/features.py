@@ -17,9 +17,6 @@ from fast_rcnn_features.preprocessing import prepare_image
 from fast_rcnn_features.roi_pooling import roi_max_pool
 from fast_rcnn_features.weights import load_conv_weights
 
-_NUM_BINS = 6
-NUM_FEATURES = networks.NUM_CHANNELS * _NUM_BINS**2
-
 
 class RegionFeatures:
     """Computes the features of boxes in a frame.
@@ -74,7 +71,7 @@ class RegionFeatures:
                 [R, 4].
         """
         if not len(boxes):
-            return np.zeros((0, NUM_FEATURES), np.float32)
+            return np.zeros((0, networks.NUM_FEATURES), np.float32)
         image, scale = prepare_image(
             image_rgb, self.network, self.short_side_px, self.long_side_px
         )
@@ -83,6 +80,6 @@ class RegionFeatures:
             feature_map,
             boxes.astype(np.float64) * scale,
             1 / networks.FEATURE_STRIDE_PX,
-            _NUM_BINS,
+            networks.NUM_BINS,
         )  # [R, 6, 6, D]
-        return pooled.transpose(0, 3, 1, 2).reshape(len(boxes), NUM_FEATURES)
+        return pooled.transpose(0, 3, 1, 2).reshape(len(boxes), -1)

@@ -16,6 +16,9 @@ from keras import ops
 
 FEATURE_STRIDE_PX = 16
 NUM_CHANNELS = 256
+# Bins along each side of a box, and the features that they hold.
+NUM_BINS = 6
+NUM_FEATURES = NUM_CHANNELS * NUM_BINS**2  # 9216
 
 _LRN_DEPTH_RADIUS = 2
 _LRN_BIAS = 1.0

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from fast_rcnn_features import caffemodel
+from fast_rcnn_features.networks import NUM_FEATURES
 
 _CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _LONG_SUFFIX = {"w": "kernel", "b": "bias"}
@@ -60,7 +61,7 @@ def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 def load_fc_weights(
     path: str | os.PathLike[str],
-    num_features: int = 9216,
+    num_features: int = NUM_FEATURES,
     num_units: int = 4096,
 ) -> dict[str, np.ndarray]:
     """Reads the weights of the fully connected layers fc6 and fc7.

@@ -7,7 +7,7 @@ in yongxuUSTC/dcase2017_task4_cvssp, written for Keras 2. Shapes: `B` clips,
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -20,24 +20,6 @@ _LAST_MAPS = 256
 _GRU_UNITS = 128
 # The attention's weights are clipped before their sum divides.
 _SMALLEST_WEIGHT = 1e-7
-
-
-@dataclasses.dataclass(frozen=True)
-class GatedCrnnConfig:
-    """Choices of a gated CRNN.
-
-    Attributes:
-        attention: Weights the steps as the detection script does, and keeps
-            all 240 steps instead of pooling them to 30.
-        bin_means: Mean of each mel band on the training frames.
-        bin_stds: Standard deviation of each mel band there.
-        seed: Seed of the initial weights.
-    """
-
-    attention: bool = False
-    bin_means: tuple[float, ...] = (0.0,) * NUM_MEL_BINS
-    bin_stds: tuple[float, ...] = (1.0,) * NUM_MEL_BINS
-    seed: int = 0
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -129,7 +111,14 @@ def keras_2_hard_sigmoid(inputs):  # noqa: ANN001, ANN201
     return ops.clip(0.2 * inputs + 0.5, 0.0, 1.0)
 
 
-def build(name: str, num_classes: int, config: GatedCrnnConfig) -> keras.Model:
+def build(
+    name: str,
+    num_classes: int,
+    attention: bool = False,
+    bin_means: Sequence[float] = (0.0,) * NUM_MEL_BINS,
+    bin_stds: Sequence[float] = (1.0,) * NUM_MEL_BINS,
+    seed: int = 0,
+) -> keras.Model:
     """Builds a gated CRNN.
 
     The second convolution block after the third pooling, whose output the
@@ -138,25 +127,35 @@ def build(name: str, num_classes: int, config: GatedCrnnConfig) -> keras.Model:
     Args:
         name: Name of the model.
         num_classes: Number of classes C.
-        config: Its choices.
+        attention: Weights the steps as the detection script does, and keeps
+            all 240 steps instead of pooling them to 30.
+        bin_means: Mean of each mel band on the training frames.
+        bin_stds: Standard deviation of each mel band there.
+        seed: Seed of the initial weights.
 
     Returns:
         A model from `cvssp_log_mel` [B, 240, 64] to `scores` [B, C] and
         `step_scores` [B, N, C], probabilities; N is 30, or 240 with attention.
     """
     log_mel = keras.Input((NUM_FRAMES, NUM_MEL_BINS), name="cvssp_log_mel")
-    steps = _convolutions(_standardized(log_mel, config), config)  # [B, N, 256]
+    standardized = keras.layers.Normalization(
+        axis=-1,
+        mean=list(bin_means),
+        variance=[std**2 for std in bin_stds],
+        dtype="float32",
+        name="standardization",
+    )(log_mel)
+    maps = keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardized)
+    steps = _convolutions(maps, attention, seed)  # [B, N, 256]
     step_scores = keras.layers.Dense(
         num_classes,
         activation="sigmoid",
-        kernel_initializer=keras.initializers.GlorotUniform(config.seed + 30),
+        kernel_initializer=keras.initializers.GlorotUniform(seed + 30),
         dtype="float32",
         name="localization_layer",
-    )(_gated_gru(steps, config))  # [B, N, C]
-    if config.attention:
-        pooling = ClassAttention(
-            config.seed + 31, dtype="float32", name="attention"
-        )
+    )(_gated_gru(steps, seed))  # [B, N, C]
+    if attention:
+        pooling = ClassAttention(seed + 31, dtype="float32", name="attention")
     else:
         pooling = keras.layers.GlobalAveragePooling1D(
             dtype="float32", name="mean"
@@ -169,30 +168,15 @@ def build(name: str, num_classes: int, config: GatedCrnnConfig) -> keras.Model:
     )
 
 
-def _standardized(
-    log_mel: keras.KerasTensor, config: GatedCrnnConfig
-) -> keras.KerasTensor:
-    """[B, 240, 64] -> [B, 240, 64, 1]."""
-    standardized = keras.layers.Normalization(
-        axis=-1,
-        mean=list(config.bin_means),
-        variance=[std**2 for std in config.bin_stds],
-        dtype="float32",
-        name="standardization",
-    )(log_mel)
-    return keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardized)
-
-
 def _convolutions(
-    maps: keras.KerasTensor, config: GatedCrnnConfig
+    maps: keras.KerasTensor, attention: bool, seed: int
 ) -> keras.KerasTensor:
     """[B, 240, 64, 1] -> [B, N, 256]; tagging pools time to 30 steps."""
-    pool = (1, 2) if config.attention else (2, 2)
-    for number, pooling in enumerate(
-        (None, pool, None, pool, None, pool, (1, 2))
-    ):
+    pool = (1, 2) if attention else (2, 2)
+    poolings = (None, pool, None, pool, None, pool, (1, 2))
+    for number, pooling in enumerate(poolings):
         maps = GatedConvolution(
-            config.seed + number, name=f"gated_convolution_{number + 1}"
+            seed + number, name=f"gated_convolution_{number + 1}"
         )(maps)
         if pooling:
             maps = keras.layers.MaxPooling2D(pooling)(maps)
@@ -201,16 +185,14 @@ def _convolutions(
         3,
         padding="same",
         activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(config.seed + 10),
+        kernel_initializer=keras.initializers.GlorotUniform(seed + 10),
         name="convolution",
     )(maps)  # [B, N, 4, 256]
     maps = keras.layers.MaxPooling2D((1, 4))(maps)  # [B, N, 1, 256]
     return keras.layers.Reshape((-1, _LAST_MAPS))(maps)
 
 
-def _gated_gru(
-    steps: keras.KerasTensor, config: GatedCrnnConfig
-) -> keras.KerasTensor:
+def _gated_gru(steps: keras.KerasTensor, seed: int) -> keras.KerasTensor:
     """[B, N, 256] -> [B, N, 256], one recurrent layer gating another."""
     linear, gate = (
         keras.layers.Bidirectional(
@@ -220,15 +202,17 @@ def _gated_gru(
                 # What Keras 2 does unless told otherwise.
                 recurrent_activation=keras_2_hard_sigmoid,
                 reset_after=False,
-                kernel_initializer=keras.initializers.GlorotUniform(seed),
-                recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+                kernel_initializer=keras.initializers.GlorotUniform(layer_seed),
+                recurrent_initializer=keras.initializers.Orthogonal(
+                    seed=layer_seed
+                ),
                 return_sequences=True,
             ),
             name=f"gru_{activation}",
         )(steps)
-        for activation, seed in (
-            ("linear", config.seed + 20),
-            ("sigmoid", config.seed + 21),
+        for activation, layer_seed in (
+            ("linear", seed + 20),
+            ("sigmoid", seed + 21),
         )
     )
     return keras.layers.Multiply(name="gated_gru")([linear, gate])

@@ -50,8 +50,8 @@ class _Composition:
     """What tells one system from the others.
 
     Attributes:
-        visual: Scoring of the bag of regions; None without pictures.
-        audio: Scoring of the bag of segments; None without sound.
+        visual: Scoring of the bag of regions; None for audio alone.
+        audio: Scoring of the bag of segments; None for images alone.
         normalized: Whether each modality's scores are l2-normalized.
         loss: Loss over the scores of a clip.
     """
@@ -63,26 +63,22 @@ class _Composition:
 
 
 _SYSTEMS = {
-    # (a), the proposed system.
-    "av_two_stream": _Composition(
+    "av_two_stream": _Composition(  # (a), the proposed system.
         visual=layers.TwoStreamScoring, audio=layers.TwoStreamScoring
     ),
     "audio_two_stream": _Composition(audio=layers.TwoStreamScoring),  # (b)
     "visual_two_stream": _Composition(visual=layers.TwoStreamScoring),  # (c)
-    # (d): its scores lie in [0, 1], hence the binary log-loss.
-    "visual_wsddn": _Composition(
+    "visual_wsddn": _Composition(  # (d): scores in [0, 1], hence log-loss.
         visual=layers.WsddnScoring,
         normalized=False,
         loss=keras.losses.BinaryCrossentropy,
     ),
-    # (e): log-sum-exp instead of localization and sum.
-    "av_one_stream": _Composition(
+    "av_one_stream": _Composition(  # (e): log-sum-exp, no localization.
         visual=layers.OneStreamScoring, audio=layers.OneStreamScoring
     ),
 }
 
-
-# (g), and the same network with attention. Whether it has attention.
+# (g), and the same network with attention: name -> whether it has attention.
 _GATED_CRNNS = {
     "cvssp_gated_crnn": False,
     "cvssp_gated_crnn_attention": True,
@@ -106,13 +102,13 @@ def gives_probabilities(name: str) -> bool:
     return isinstance(loss(name), keras.losses.BinaryCrossentropy)
 
 
-def hears(name: str) -> bool:
+def has_audio(name: str) -> bool:
     """Whether a system has an audio module."""
     return name in _GATED_CRNNS or _SYSTEMS[name].audio is not None
 
 
 def needs_standardization(name: str) -> bool:
-    """Whether `build` wants the training split's `bin_means`, `bin_stds`."""
+    """Whether `build` needs the training split's `bin_means`, `bin_stds`."""
     return name in _GATED_CRNNS
 
 
@@ -147,77 +143,60 @@ def build(
         )
     config = config or SystemConfig()
     if name in _GATED_CRNNS:
-        choices = gated_crnn.GatedCrnnConfig(
-            _GATED_CRNNS[name], config.bin_means, config.bin_stds, config.seed
+        return gated_crnn.build(
+            name,
+            num_classes,
+            _GATED_CRNNS[name],
+            config.bin_means,
+            config.bin_stds,
+            config.seed,
         )
-        return gated_crnn.build(name, num_classes, choices)
     return _compose(name, _SYSTEMS[name], num_classes, config)
 
 
 def _compose(
     name: str, parts: _Composition, num_classes: int, config: SystemConfig
 ) -> keras.Model:
-    inputs, outputs, scores = {}, {}, []
+    """Bags -> representations -> scores of each modality -> their sum."""
+    inputs, outputs, scores = {}, {}, {}
     if parts.visual:
-        bag = _region_bag()
+        # Stored and sent as float16; the first layer casts.
+        regions = keras.Input(
+            (None, REGION_SIZE), dtype="float16", name="regions"
+        )
+        mask = keras.Input((None,), dtype="bool", name="region_mask")
+        inputs |= {"regions": regions, "region_mask": mask}
         scoring = parts.visual(
             num_classes,
             config.seed + 10,
             dtype="float32",
             name="visual_scoring",
         )
-        visual, outputs["region_scores"] = scoring(
-            _visual_representation(bag["regions"], config),
-            mask=bag["region_mask"],
-        )
-        inputs |= bag
-        scores.append(_normalized(visual, "visual", parts))
+        scores["visual"], outputs["region_scores"] = scoring(
+            _visual_representation(regions, config), mask=mask
+        )  # [B, C], [B, M, C]
     if parts.audio:
-        bag = _segment_bag(config)
+        segments = keras.Input((None, config.segment_size), name="segments")
+        mask = keras.Input((None,), dtype="bool", name="segment_mask")
+        inputs |= {"segments": segments, "segment_mask": mask}
         scoring = parts.audio(
             num_classes, config.seed + 20, dtype="float32", name="audio_scoring"
         )
-        audio, outputs["segment_scores"] = scoring(
-            _audio_representation(bag["segments"], config),
-            mask=bag["segment_mask"],
-        )
-        inputs |= bag
-        scores.append(_normalized(audio, "audio", parts))
-    outputs["scores"] = _added(scores)  # [B, C]
-    return keras.Model(inputs, outputs, name=name)
-
-
-def _normalized(
-    scores: keras.KerasTensor, modality: str, parts: _Composition
-) -> keras.KerasTensor:
-    if not parts.normalized:
-        return scores
-    return layers.ScoreNormalization(
-        dtype="float32", name=f"{modality}_normalization"
-    )(scores)
-
-
-def _added(scores: list[keras.KerasTensor]) -> keras.KerasTensor:
+        scores["audio"], outputs["segment_scores"] = scoring(
+            _audio_representation(segments, config), mask=mask
+        )  # [B, C], [B, T, C]
+    if parts.normalized:
+        for modality in scores:
+            normalization = layers.ScoreNormalization(
+                dtype="float32", name=f"{modality}_normalization"
+            )
+            scores[modality] = normalization(scores[modality])
     if len(scores) == 1:
-        return scores[0]
-    return keras.layers.Add(dtype="float32", name="scores")(scores)
-
-
-def _region_bag() -> dict[str, keras.KerasTensor]:
-    return {
-        # Stored and sent as float16; the first layer casts.
-        "regions": keras.Input(
-            (None, REGION_SIZE), dtype="float16", name="regions"
-        ),
-        "region_mask": keras.Input((None,), dtype="bool", name="region_mask"),
-    }
-
-
-def _segment_bag(config: SystemConfig) -> dict[str, keras.KerasTensor]:
-    return {
-        "segments": keras.Input((None, config.segment_size), name="segments"),
-        "segment_mask": keras.Input((None,), dtype="bool", name="segment_mask"),
-    }
+        (outputs["scores"],) = scores.values()
+    else:
+        add = keras.layers.Add(dtype="float32", name="scores")
+        outputs["scores"] = add(list(scores.values()))  # [B, C]
+    return keras.Model(inputs, outputs, name=name)
 
 
 def _visual_representation(
@@ -226,16 +205,15 @@ def _visual_representation(
     """CaffeNet's fc6 and fc7, fine-tuned: [B, M, 9216] -> [B, M, fc_units]."""
     outputs = regions
     for number, name in enumerate(("fc6", "fc7")):
+        seed = config.seed + number
         outputs = keras.layers.Dense(
             config.fc_units,
             activation="relu",
-            kernel_initializer=keras.initializers.GlorotUniform(
-                seed=config.seed + number
-            ),
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
             name=name,
         )(outputs)
         outputs = keras.layers.Dropout(
-            config.dropout, seed=config.seed + number, name=f"drop_{name}"
+            config.dropout, seed=seed, name=f"drop_{name}"
         )(outputs)
     return outputs
 
@@ -247,9 +225,7 @@ def _audio_representation(
     return keras.layers.Dense(
         config.audio_units,
         activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(
-            seed=config.seed + 2
-        ),
+        kernel_initializer=keras.initializers.GlorotUniform(config.seed + 2),
         name="audio_fc",
     )(segments)
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
-from avmil.features import shards
+from avmil.features import clip_features, shards
 from avmil.features.clip_features import ClipFeatures
+from avmil.features.shards import ExtractClip, Shard
 
 CLASS_NAMES = ("bus", "siren, loud", "train")
 
@@ -33,6 +34,7 @@ def make_clip(
     return ClipFeatures(
         clip_id=clip_id,
         labels=labels,
+        duration_s=max(float(num_regions), 0.48 * num_segments + 0.48),
         regions=regions.astype(np.float16),
         boxes=generator.random((num_regions, 4), np.float32),
         objectness=generator.random(num_regions, np.float32),
@@ -65,6 +67,31 @@ def make_rows(
     ]
 
 
+def plan_shards(
+    directory: str,
+    rows: list[ManifestEntry],
+    shard_size: int = 4,
+    segment_size: int = 128,
+) -> list[Shard]:
+    """Makes a features directory of these classes, without its features."""
+    return shards.plan(
+        rows,
+        directory,
+        {"made": "up"},
+        CLASS_NAMES,
+        shard_size,
+        clip_features.layout(9216, segment_size),
+    )
+
+
+def extract(shard: Shard, extract_clip: ExtractClip) -> list[bool]:
+    """Completes a shard in this process; says which clips were extracted."""
+    extracted = [shard.extract(r, extract_clip) for r in shard.open_rows()]
+    if not shard.is_complete():
+        shard.join()
+    return extracted
+
+
 def write_features(
     directory: str,
     counts: dict[str, int],
@@ -74,10 +101,6 @@ def write_features(
 ) -> list[ManifestEntry]:
     """Writes a complete features directory and returns its rows."""
     rows = make_rows(counts)
-    tasks = shards.plan(rows, directory, shard_size)
-    shards.open_features_dir(
-        directory, {"made": "up"}, CLASS_NAMES, tasks, shard_size
-    )
 
     def extract_clip(row: ManifestEntry) -> ClipFeatures:
         if row.clip_id in missing:
@@ -89,6 +112,6 @@ def write_features(
             segment_size=segment_size,
         )
 
-    for task in tasks:
-        shards.extract(task, extract_clip)
+    for shard in plan_shards(directory, rows, shard_size, segment_size):
+        extract(shard, extract_clip)
     return rows

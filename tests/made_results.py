@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from avmil.evaluation import chance, evaluation, metrics, paper
+from avmil.common.dcase2017_classes import CLASS_NAMES
+from avmil.evaluation import evaluation, metrics
+from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.scores import ScoreSet
 
-CHANCE = chance.Chance(
+CHANCE = evaluation.Chance(
     random_mean=metrics.Scores(0.125, 0.0704, 0.5),
     random_std=metrics.Scores(0.0042, 0.01, 0.02),
     num_draws=200,
@@ -27,16 +29,20 @@ def score_set(prefix, num_clips, class_names, num_missing=0):
 
 def result_of(
     system="av_two_stream",
-    class_names=paper.CLASS_NAMES[::-1],
+    class_names=CLASS_NAMES[::-1],
     num_missing=2,
+    run_name=None,
+    seed=0,
+    settings="",
     **changes,
 ):
     """A result whose class F1 are 0.00, 0.01, 0.02, ... in its own order."""
     f1 = np.arange(len(class_names)) / 100
     test = score_set("t", 30, class_names, num_missing)
     fields = {
-        "system": system,
-        "run_name": f"run_of_{system}",
+        "identity": RunIdentity(
+            system, run_name or f"run_of_{system}", seed, settings
+        ),
         "thresholds": np.full(len(class_names), 0.25),
         "untuned_class_names": (),
         "fallback_argmax": False,
@@ -47,7 +53,18 @@ def result_of(
         "val": score_set("v", 20, class_names, num_missing=1),
         "test": test,
         "predictions": (test.scores > 0.25).astype(np.int8),
-        "seed": 0,
-        "settings": "",
     }
     return evaluation.Result(**(fields | changes))
+
+
+def cells_of(table):
+    """The rows of a table as tuples of texts."""
+    return [tuple(row) for row in table.cells.to_numpy().tolist()]
+
+
+def bold_cells(table):
+    """Place -> text of the bold cells of a table."""
+    cells = table.cells.to_numpy()
+    return {
+        tuple(place): cells[tuple(place)] for place in np.argwhere(table.bold)
+    }

@@ -10,7 +10,13 @@ import socket
 import threading
 import time
 
-MEDIA_TYPES = {"mp4": "video/mp4", "mpd": "application/dash+xml"}
+MEDIA_TYPES = {
+    "mp4": "video/mp4",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "mpd": "application/dash+xml",
+    "html": "text/html",
+}
 
 
 class MediaServer:
@@ -20,7 +26,8 @@ class MediaServer:
         contents: Name to bytes.
         behaviors: Name to what happens at its next requests, one each:
             a status, "break" (half of what was promised), "silent" (no
-            answer), "slow" (after 0.3 s) or "ok"; afterwards it serves.
+            answer), "slow" (after 0.3 s), "no ranges" or "ok"; afterwards it
+            serves.
         always: Name to a behavior for all of its requests.
         requests: (name, range or "", seconds, headers) of each request.
         base: Address of the server.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vggish import checkpoint, yamnet_weights
+from vggish import checkpoint
 from vggish.network import build_vggish
 from vggish.yamnet import build_yamnet
 
@@ -49,9 +49,13 @@ class SegmentEmbeddings:
             )
         self.log_offset = _LOG_OFFSETS[network]
         if network == "vggish":
-            model = _vggish(weights, embedding_activation, seed)
+            model = build_vggish(embedding_activation, seed)
         else:
-            model = _yamnet(weights, seed)
+            model = build_yamnet(seed)
+        if weights is not None:
+            checkpoint.load(model, weights)
+        if network == "yamnet":
+            model = keras.Model(model.input, model.output["embeddings"])
         # One trace serves any number of segments.
         self._embed = tf.function(
             functools.partial(model, training=False),
@@ -69,19 +73,3 @@ class SegmentEmbeddings:
             float32 [T, size], the size that `EMBEDDING_SIZES` has.
         """
         return self._embed(log_mel).numpy()
-
-
-def _vggish(
-    weights: str | os.PathLike[str] | None, activation: str | None, seed: int
-) -> keras.Model:
-    model = build_vggish(activation, seed)
-    if weights is not None:
-        checkpoint.load(model, weights)
-    return model
-
-
-def _yamnet(weights: str | os.PathLike[str] | None, seed: int) -> keras.Model:
-    model = build_yamnet(seed)
-    if weights is not None:
-        yamnet_weights.load(model, weights)
-    return keras.Model(model.input, model.output["embeddings"])

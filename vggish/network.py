@@ -28,7 +28,7 @@ _EMBEDDING_LAYER = "fc2"
 def build_vggish(
     embedding_activation: str | None = "relu", seed: int = 0
 ) -> keras.Model:
-    """VGGish with random weights; `vggish.checkpoint.load` has the real ones.
+    """VGGish with random weights; `checkpoint.load` reads the published ones.
 
     The random weights are He-normal, which keeps the scale of the signal from
     layer to layer, so that even an untrained network gives embeddings that

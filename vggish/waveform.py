@@ -36,8 +36,26 @@ def to_mono_16k(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
             f"Expected a sample rate above 0 Hz, received {sample_rate_hz}."
         )
     waveform = np.asarray(waveform)
-    _check_shape(waveform.shape)
-    samples = _as_float(waveform)
+    shape = waveform.shape
+    transposed = len(shape) == 2 and shape[1] > shape[0]
+    if len(shape) not in (1, 2) or 0 in shape or transposed:
+        raise ValueError(
+            "Expected a waveform of shape [N] or [N, channels] with N of 1 or "
+            f"more and at least as many as channels, received shape {shape}."
+        )
+    if np.issubdtype(waveform.dtype, np.int16):  # Of either byte order.
+        samples = waveform.astype(np.float64) / _INT16_FULL_SCALE
+    elif np.issubdtype(waveform.dtype, np.floating):
+        samples = waveform.astype(np.float64)
+    else:
+        raise ValueError(
+            "Expected a waveform of floats in [-1, 1] or of int16, received "
+            f"{waveform.dtype}."
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError(
+            "Expected a waveform of finite samples, received NaN or infinity."
+        )
     if samples.ndim == 2:
         samples = samples.mean(axis=1)  # [N]
     if sample_rate_hz == SAMPLE_RATE_HZ:
@@ -46,37 +64,3 @@ def to_mono_16k(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     return resampy.resample(
         samples, sample_rate_hz, SAMPLE_RATE_HZ, filter="kaiser_best"
     )
-
-
-def _check_shape(shape: tuple[int, ...]) -> None:
-    if len(shape) not in (1, 2):
-        raise ValueError(
-            "Expected a waveform of shape [N] or [N, channels], received "
-            f"shape {shape}."
-        )
-    if 0 in shape:
-        raise ValueError(
-            f"Expected a waveform with samples, received shape {shape}; a clip "
-            "without sound has no audio features."
-        )
-    if len(shape) == 2 and shape[1] > shape[0]:
-        raise ValueError(
-            "Expected a waveform of shape [N, channels], received shape "
-            f"{shape}, more channels than samples; transpose it."
-        )
-
-
-def _as_float(waveform: np.ndarray) -> np.ndarray:
-    """Waveform as float64 with full scale [-1, 1]."""
-    if np.issubdtype(waveform.dtype, np.int16):
-        return waveform.astype(np.float64) / _INT16_FULL_SCALE
-    if not np.issubdtype(waveform.dtype, np.floating):
-        raise ValueError(
-            "Expected a waveform of floats in [-1, 1] or of int16, received "
-            f"{waveform.dtype}."
-        )
-    if not np.isfinite(waveform).all():
-        raise ValueError(
-            "Expected a waveform of finite samples, received NaN or infinity."
-        )
-    return waveform.astype(np.float64)

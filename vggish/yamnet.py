@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import keras
 
@@ -15,35 +14,27 @@ NUM_CLASSES = 521
 # sqrt(variance + this) divides; loading folded weights has to make up for it.
 BATCH_NORM_EPSILON = 1e-4
 
-
-class _Block(NamedTuple):
-    kind: str
-    kernel: int
-    stride: int
-    filters: int
-
-
-# The shapes of the outputs are beside the blocks.
-_BLOCKS = (
-    _Block("convolution", 3, 2, 32),  # [T, 48, 32, 32]
-    _Block("separable", 3, 1, 64),  # [T, 48, 32, 64]
-    _Block("separable", 3, 2, 128),  # [T, 24, 16, 128]
-    _Block("separable", 3, 1, 128),  # [T, 24, 16, 128]
-    _Block("separable", 3, 2, 256),  # [T, 12, 8, 256]
-    _Block("separable", 3, 1, 256),  # [T, 12, 8, 256]
-    _Block("separable", 3, 2, 512),  # [T, 6, 4, 512]
-    _Block("separable", 3, 1, 512),  # [T, 6, 4, 512]
-    _Block("separable", 3, 1, 512),  # [T, 6, 4, 512]
-    _Block("separable", 3, 1, 512),  # [T, 6, 4, 512]
-    _Block("separable", 3, 1, 512),  # [T, 6, 4, 512]
-    _Block("separable", 3, 1, 512),  # [T, 6, 4, 512]
-    _Block("separable", 3, 2, 1024),  # [T, 3, 2, 1024]
-    _Block("separable", 3, 1, 1024),  # [T, 3, 2, 1024]
+# Stride and filters of the separable blocks, with the shapes of their outputs.
+_SEPARABLE_BLOCKS = (
+    (1, 64),  # [T, 48, 32, 64]
+    (2, 128),  # [T, 24, 16, 128]
+    (1, 128),  # [T, 24, 16, 128]
+    (2, 256),  # [T, 12, 8, 256]
+    (1, 256),  # [T, 12, 8, 256]
+    (2, 512),  # [T, 6, 4, 512]
+    (1, 512),  # [T, 6, 4, 512]
+    (1, 512),  # [T, 6, 4, 512]
+    (1, 512),  # [T, 6, 4, 512]
+    (1, 512),  # [T, 6, 4, 512]
+    (1, 512),  # [T, 6, 4, 512]
+    (2, 1024),  # [T, 3, 2, 1024]
+    (1, 1024),  # [T, 3, 2, 1024]
 )
+_KERNEL = 3
 
 
 def build_yamnet(seed: int = 0) -> keras.Model:
-    """YAMNet with random weights; `yamnet_weights.load` has the real ones.
+    """YAMNet with random weights; `checkpoint.load` reads the published ones.
 
     The random weights are He-normal, as those of `network.build_vggish`.
 
@@ -62,8 +53,28 @@ def build_yamnet(seed: int = 0) -> keras.Model:
     seeds = itertools.count(seed)
     inputs = keras.Input((96, 64), name="log_mel_patches")
     outputs = keras.layers.Reshape((96, 64, 1), name="channel")(inputs)
-    for number, block in enumerate(_BLOCKS, start=1):
-        outputs = _apply_block(f"layer{number}", block, outputs, seeds)
+    outputs = _normalized_relu(
+        _convolution("layer1.conv", 32, _KERNEL, 2, seeds), outputs
+    )  # [T, 48, 32, 32]
+    for number, (stride, filters) in enumerate(_SEPARABLE_BLOCKS, start=2):
+        depthwise = keras.layers.DepthwiseConv2D(
+            _KERNEL,
+            stride,
+            padding="same",
+            data_format="channels_last",
+            use_bias=False,
+            # HeNormal takes all channels for inputs of each output, which here
+            # has one: the signal would fade from layer to layer.
+            depthwise_initializer=keras.initializers.RandomNormal(
+                stddev=(2.0 / _KERNEL**2) ** 0.5, seed=next(seeds)
+            ),
+            name=f"layer{number}.depthwise_conv",
+        )
+        pointwise = _convolution(
+            f"layer{number}.pointwise_conv", filters, 1, 1, seeds
+        )
+        outputs = _normalized_relu(depthwise, outputs)
+        outputs = _normalized_relu(pointwise, outputs)
     embeddings = keras.layers.GlobalAveragePooling2D(
         data_format="channels_last", name="embeddings"
     )(outputs)  # [T, 1024]
@@ -76,36 +87,6 @@ def build_yamnet(seed: int = 0) -> keras.Model:
     return keras.Model(
         inputs, {"embeddings": embeddings, "scores": scores}, name="yamnet"
     )
-
-
-def _apply_block(
-    name: str,
-    block: _Block,
-    inputs: keras.KerasTensor,
-    seeds: Iterator[int],
-) -> keras.KerasTensor:
-    if block.kind == "convolution":
-        convolution = _convolution(
-            f"{name}.conv", block.filters, block.kernel, block.stride, seeds
-        )
-        return _normalized_relu(convolution, inputs)
-    depthwise = keras.layers.DepthwiseConv2D(
-        block.kernel,
-        block.stride,
-        padding="same",
-        data_format="channels_last",
-        use_bias=False,
-        # HeNormal takes all channels for inputs of each output, which here
-        # has one: the signal would fade from layer to layer.
-        depthwise_initializer=keras.initializers.RandomNormal(
-            stddev=(2.0 / block.kernel**2) ** 0.5, seed=next(seeds)
-        ),
-        name=f"{name}.depthwise_conv",
-    )
-    pointwise = _convolution(
-        f"{name}.pointwise_conv", block.filters, 1, 1, seeds
-    )
-    return _normalized_relu(pointwise, _normalized_relu(depthwise, inputs))
 
 
 def _convolution(

@@ -79,7 +79,7 @@ def read(
         allow_outside_paths: As for `read_manifest`.
 
     Returns:
-        The class names and the rows.
+        The class names and the entries.
 
     Raises:
         FileNotFoundError: if one of the two is not there.
@@ -111,7 +111,7 @@ def read_manifest(
             manifest's folder.
 
     Returns:
-        The rows in the order of the file.
+        The entries in the order of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -122,22 +122,52 @@ def read_manifest(
     header = tuple(reader.fieldnames or ())
     if problems := _header_problems(header):
         raise ManifestError(path, problems)
-    parser = _RowParser(path, class_names, allow_outside_paths)
+    folder = os.path.dirname(str(path))
+    known_classes = frozenset(class_names)
+    entries: list[ManifestEntry] = []
+    first_line: dict[str, int] = {}
     try:
-        rows = [parser.parse(record, reader.line_num) for record in reader]
+        for record in reader:
+            line = reader.line_num
+            if "_more" in record or None in record.values():
+                found = ["the number of fields differs from the header's."]
+            else:
+                entry, found = _parse(
+                    record, folder, known_classes, allow_outside_paths
+                )
+                entries.append(entry)
+                first = first_line.setdefault(entry.clip_id, line)
+                if first != line:
+                    found.append(
+                        f"clip_id {entry.clip_id!r} stands already in line "
+                        f"{first}."
+                    )
+            problems += [f"line {line}: {problem}" for problem in found]
     except csv.Error as error:
-        raise ManifestError(
-            path, [f"line {reader.line_num + 1}: Expected CSV: {error}."]
-        ) from error
-    if not rows:
-        parser.problems.append("Expected clips, received a header only.")
-    if parser.problems:
-        raise ManifestError(path, parser.problems)
-    return [row for row in rows if row is not None]
+        problem = f"line {reader.line_num + 1}: Expected CSV: {error}."
+        raise ManifestError(path, [problem]) from error
+    if not entries and not problems:
+        problems.append("Expected clips, received a header only.")
+    if problems:
+        raise ManifestError(path, problems)
+    return entries
 
 
-def write_manifest(path: str, rows: list[ManifestEntry]) -> None:
-    """Writes a manifest that `read_manifest` reads as the same rows.
+def write(
+    path: str, class_names: tuple[str, ...], entries: list[ManifestEntry]
+) -> None:
+    """Writes classes.txt and then the manifest beside it, as `read` reads them.
+
+    Both are written atomically; media files are named as by `write_manifest`.
+    """
+    names = "".join(f"{name}\n" for name in class_names)
+    folder = os.path.dirname(path)
+    files.write_text(files.join(folder, "classes.txt"), names)
+    write_manifest(path, entries)
+
+
+def write_manifest(path: str, entries: list[ManifestEntry]) -> None:
+    """Writes a manifest that `read_manifest` reads as the same entries.
 
     Media files are named relative to the manifest's folder.
     """
@@ -145,18 +175,14 @@ def write_manifest(path: str, rows: list[ManifestEntry]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(_REQUIRED + _OPTIONAL)
-    for row in rows:
-        media_path = _relative(row.path, folder)
-        labels = ";".join(row.labels)
-        times_s = row.start_s, row.end_s
-        writer.writerow([row.clip_id, media_path, labels, row.split, *times_s])
+    for entry in entries:
+        name = entry.path
+        if not files.is_remote(name) or name.startswith(f"{folder}/"):
+            name = os.path.relpath(name, folder or os.curdir)
+        labels = ";".join(entry.labels)
+        times_s = (entry.start_s, entry.end_s)
+        writer.writerow((entry.clip_id, name, labels, entry.split, *times_s))
     files.write_text(path, text.getvalue())
-
-
-def _relative(path: str, folder: str) -> str:
-    if files.is_remote(path) and not path.startswith(f"{folder}/"):
-        return path
-    return os.path.relpath(path, folder or os.curdir)
 
 
 def label_matrix(
@@ -198,94 +224,63 @@ def _header_problems(header: tuple[str, ...]) -> list[str]:
     return problems
 
 
-class _RowParser:
-    """Turns CSV records into rows and collects every problem."""
-
-    def __init__(
-        self,
-        manifest_path: str,
-        class_names: tuple[str, ...],
-        allow_outside_paths: bool,
-    ) -> None:
-        self._folder = os.path.dirname(str(manifest_path))
-        self._classes = set(class_names)
-        self._allow_outside_paths = allow_outside_paths
-        self._first_line: dict[str, int] = {}
-        self.problems: list[str] = []
-
-    def parse(self, record: dict, line: int) -> ManifestEntry | None:
-        """Checks one record; returns None where it has a problem."""
-        before = len(self.problems)
-        self._line = line
-        if "_more" in record or None in record.values():
-            self._report("the number of fields differs from the header's.")
-            return None
-        row = ManifestEntry(
-            clip_id=self._clip_id(record["clip_id"]),
-            path=self._path(record["path"]),
-            labels=self._labels(record["labels"]),
-            split=self._split(record["split"]),
-            start_s=self._seconds(record, "start_s"),
-            end_s=self._seconds(record, "end_s"),
+def _parse(
+    record: dict[str, str],
+    folder: str,
+    known_classes: frozenset[str],
+    allow_outside_paths: bool,
+) -> tuple[ManifestEntry, list[str]]:
+    """Turns a CSV record into an entry, and says what is wrong with it."""
+    problems = []
+    clip_id, path, labels, split = (record[name] for name in _REQUIRED)
+    if not _CLIP_ID.fullmatch(clip_id):
+        problems.append(
+            "Expected a clip_id of letters, digits and ._+=-, received "
+            f"{clip_id!r}."
         )
-        if row.end_s is not None and row.end_s <= (row.start_s or 0.0):
-            self._report(
-                f"Expected end_s after start_s, received {row.start_s} to "
-                f"{row.end_s}."
-            )
-        return row if len(self.problems) == before else None
-
-    def _report(self, problem: str) -> None:
-        self.problems.append(f"line {self._line}: {problem}")
-
-    def _clip_id(self, clip_id: str) -> str:
-        if not _CLIP_ID.fullmatch(clip_id):
-            self._report(
-                "Expected a clip_id of letters, digits and ._+=-, received "
-                f"{clip_id!r}."
-            )
-        first = self._first_line.setdefault(clip_id, self._line)
-        if first != self._line:
-            self._report(f"clip_id {clip_id!r} stands already in line {first}.")
-        return clip_id
-
-    def _path(self, path: str) -> str:
-        if not path:
-            self._report("Expected a path, received none.")
-        outside = os.path.isabs(path) or files.is_remote(path)
-        outside = outside or os.path.normpath(path).startswith("..")
-        if outside and not self._allow_outside_paths:
-            self._report(
-                f"path {path!r} leaves the manifest's folder; "
-                "--allow_outside_paths permits that."
-            )
-        return files.join(self._folder, path)
-
-    def _labels(self, labels: str) -> tuple[str, ...]:
-        names = tuple(n.strip() for n in labels.split(";") if n.strip())
-        for name in names:
-            if name not in self._classes:
-                self._report(f"label {name!r} is not in the class list.")
-        if len(set(names)) != len(names):
-            self._report(f"a label is repeated in {labels!r}.")
-        return names
-
-    def _split(self, split: str) -> str:
-        if split not in SPLITS:
-            self._report(
-                f"Expected a split of {', '.join(SPLITS)}, received {split!r}."
-            )
-        return split
-
-    def _seconds(self, record: dict, column: str) -> float | None:
+    if not path:
+        problems.append("Expected a path, received none.")
+    is_outside = (
+        os.path.isabs(path)
+        or files.is_remote(path)
+        or os.path.normpath(path).startswith("..")
+    )
+    if is_outside and not allow_outside_paths:
+        problems.append(
+            f"path {path!r} leaves the manifest's folder; "
+            "--allow_outside_paths permits that."
+        )
+    names = tuple(n.strip() for n in labels.split(";") if n.strip())
+    problems += [
+        f"label {name!r} is not in the class list."
+        for name in names
+        if name not in known_classes
+    ]
+    if len(set(names)) != len(names):
+        problems.append(f"a label is repeated in {labels!r}.")
+    if split not in SPLITS:
+        problems.append(
+            f"Expected a split of {', '.join(SPLITS)}, received {split!r}."
+        )
+    times_s: list[float | None] = []
+    for column in _OPTIONAL:
         text = record.get(column, "")
-        if not text:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            self._report(f"Expected {column} in seconds, received {text!r}.")
-            return None
-        return value
+        times_s.append(_seconds(text) if text else None)
+        if text and times_s[-1] is None:
+            problems.append(f"Expected {column} in seconds, received {text!r}.")
+    start_s, end_s = times_s
+    if end_s is not None and end_s <= (start_s or 0.0):
+        problems.append(
+            f"Expected end_s after start_s, received {start_s} to {end_s}."
+        )
+    path = files.join(folder, path)
+    entry = ManifestEntry(clip_id, path, names, split, start_s, end_s)
+    return entry, problems
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None

@@ -59,3 +59,11 @@ class ClipError(AvmilError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.stage, self.reason)
+
+
+class FetchError(AvmilError):
+    """Weights that could not be fetched; the message says what to do."""
+
+
+class ExtractionError(AvmilError):
+    """Worker processes that cannot extract anything."""

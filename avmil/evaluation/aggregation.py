@@ -6,13 +6,15 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from avmil.evaluation import bootstrap, metrics, paper
-from avmil.evaluation.chance import Chance
-from avmil.evaluation.evaluation import Result
+from avmil.evaluation.evaluation import Chance, Result
+from avmil.evaluation.localization import ALL, LocalizationResult
+
+_AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
 
 
 class Intervals(NamedTuple):
@@ -36,7 +38,7 @@ class Row:
     @property
     def system(self) -> str:
         """The system's name."""
-        return self.results[0].system
+        return self.results[0].identity.system
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -46,7 +48,7 @@ class Row:
     @property
     def run_names(self) -> tuple[str, ...]:
         """Names of the runs."""
-        return tuple(result.run_name for result in self.results)
+        return tuple(result.identity.run_name for result in self.results)
 
     @property
     def has_seeds(self) -> bool:
@@ -77,13 +79,10 @@ class Row:
     def resampled(self) -> metrics.Scores:
         """Micro scores in each bootstrap resample of the clips, arrays [R].
 
-        The draws depend on the number of clips alone, so that all rows of a
-        table share them.
+        All rows of a table share the draws.
         """
-        test = self.results[0].test
         return bootstrap.resampled_scores(
-            bootstrap.resample(len(test.clip_ids)),
-            test.labels,
+            self.results[0].test.labels,
             np.stack([result.predictions for result in self.results]),
         )
 
@@ -110,13 +109,11 @@ def rows(results: Sequence[Result]) -> list[Row]:
             runs differ in nothing, not even in their seed.
     """
     _check_one_split(results)
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        groups.setdefault((result.system, result.settings), []).append(result)
-    for group in groups.values():
+    groups = _grouped(results)
+    for group in groups:
         _check_seeds(group)
     return sorted(
-        (Row(tuple(group)) for group in groups.values()),
+        (Row(tuple(group)) for group in groups),
         key=lambda row: paper.place(row.system),
     )
 
@@ -144,31 +141,115 @@ def pairs(
         yield first, second, compare(first, second)
 
 
+class LocalizationRow(NamedTuple):
+    """Runs of one system, and their scores of what is heard, or seen.
+
+    Attributes:
+        results: One, or several seeds.
+        means: Group -> [F], in the order of the scores' fields.
+        stds: Group -> sample standard deviations [F], NaN of a single run.
+    """
+
+    results: tuple[LocalizationResult, ...]
+    means: dict[str, np.ndarray]
+    stds: dict[str, np.ndarray]
+
+    @property
+    def system(self) -> str:
+        """The system's name."""
+        return self.results[0].identity.system
+
+    @property
+    def run_names(self) -> tuple[str, ...]:
+        """Names of the runs."""
+        return tuple(result.identity.run_name for result in self.results)
+
+
+def in_paper_order(
+    results: Sequence[LocalizationResult],
+) -> list[LocalizationResult]:
+    """Sorts runs as Table 1 does, systems that it lacks last.
+
+    Raises:
+        ValueError: if there are none or their test splits differ.
+    """
+    splits = {
+        (r.class_names, r.num_test_clips, tuple(r.num_pairs.items()))
+        for r in results
+    }
+    if len(splits) != 1:
+        received = "; ".join(
+            f"{r.identity.run_name}: {len(r.class_names)} classes, "
+            f"{r.num_test_clips} clips, {r.num_pairs[ALL]} pairs"
+            for r in results
+        )
+        raise ValueError(
+            "Expected results on one test split with one truth, received "
+            f"{received or 'none'}."
+        )
+    return sorted(results, key=lambda r: paper.place(r.identity.system))
+
+
+def localization_rows(
+    results: Sequence[LocalizationResult], part: str
+) -> list[LocalizationRow]:
+    """Groups runs into the rows of a part of Table 3.
+
+    Args:
+        results: As `in_paper_order` returns them.
+        part: `audio` or `visual`; systems without it are left out.
+    """
+    having = [result for result in results if getattr(result, part)]
+    rows_found = []
+    for group in _grouped(having):
+        found = [getattr(result, part).scores for result in group]
+        means, stds = {}, {}
+        for name in found[0]:
+            values = np.array([scores[name] for scores in found])  # [R, F]
+            means[name], stds[name] = values.mean(axis=0), _sample_std(values)
+        rows_found.append(LocalizationRow(tuple(group), means, stds))
+    return rows_found
+
+
 def _mean(scores: Sequence[metrics.Scores]) -> metrics.Scores:
     fields = zip(*scores, strict=True)
     return metrics.Scores(*(np.mean(field, axis=0) for field in fields))
 
 
 def _std(scores: Sequence[metrics.Scores]) -> metrics.Scores:
-    if len(scores) == 1:
-        return metrics.Scores(*(np.full_like(s, np.nan) for s in scores[0]))
     fields = zip(*scores, strict=True)
-    return metrics.Scores(*(np.std(field, axis=0, ddof=1) for field in fields))
+    return metrics.Scores(*(_sample_std(np.array(field)) for field in fields))
+
+
+def _sample_std(values: np.ndarray) -> np.ndarray:
+    """Of values over their first axis; NaN of a single one."""
+    if len(values) == 1:
+        return np.full_like(values[0], np.nan)
+    return np.std(values, axis=0, ddof=1)
+
+
+def _grouped(results: Sequence[_AnyResult]) -> list[list[_AnyResult]]:
+    """Results of one system and settings, which differ in their seed."""
+    groups: dict[tuple[str, str], list[_AnyResult]] = {}
+    for result in results:
+        key = (result.identity.system, result.identity.settings)
+        groups.setdefault(key, []).append(result)
+    return list(groups.values())
 
 
 def _check_seeds(group: Sequence[Result]) -> None:
     by_seed: dict[int | str, str] = {}
-    for result in group:
-        if result.seed is None:
+    for identity in (result.identity for result in group):
+        if identity.seed is None:
             continue
-        if result.seed in by_seed:
+        if identity.seed in by_seed:
             raise ValueError(
                 "Expected runs of one system to differ in their seed or in "
-                f"another setting, received {by_seed[result.seed]} and "
-                f"{result.run_name} of {result.system}, both of seed "
-                f"{result.seed}. Leave one out."
+                f"another setting, received {by_seed[identity.seed]} and "
+                f"{identity.run_name} of {identity.system}, both of seed "
+                f"{identity.seed}. Leave one out."
             )
-        by_seed[result.seed] = result.run_name
+        by_seed[identity.seed] = identity.run_name
 
 
 def _check_one_split(results: Sequence[Result]) -> None:
@@ -179,6 +260,7 @@ def _check_one_split(results: Sequence[Result]) -> None:
         if differing := first.test.difference(other.test):
             raise ValueError(
                 "Expected results on one test split, the same clips in the "
-                f"same order with one class list, received {first.run_name} "
-                f"and {other.run_name} with {differing}."
+                f"same order with one class list, received "
+                f"{first.identity.run_name} and {other.identity.run_name} "
+                f"with {differing}."
             )

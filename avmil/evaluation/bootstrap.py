@@ -6,23 +6,22 @@ and the seeds of a system are averaged in each resample: the intervals speak of
 the sampling of test clips, not of that of seeds.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13
-(percentile intervals). `scipy.stats.bootstrap` defines the same intervals, but
-draws for each call anew. Here one set of draws serves all systems, which
-pairs them, and pooled counts become one matrix product.
+(percentile intervals).
 """
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.stats
 
 from avmil.evaluation import metrics
 
 NUM_RESAMPLES = 2000
 LEVEL = 0.95
+_BATCH = 100  # Resamples at a time; more of them leave the cache.
 
 
 class Interval(NamedTuple):
@@ -51,57 +50,48 @@ class Comparison(NamedTuple):
         return self.p_value < 1 - LEVEL
 
 
-@functools.lru_cache(maxsize=1)
-def resample(
-    num_clips: int, num_resamples: int = NUM_RESAMPLES, seed: int = 0
-) -> np.ndarray:
-    """Draws as many clips as there are, with replacement, many times.
+def resampled_scores(
+    labels: npt.ArrayLike,
+    predictions: npt.ArrayLike,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> metrics.Scores:
+    """Micro F1, precision and recall in each resample of the clips.
+
+    The draws depend on the number of clips and the seed alone: systems that
+    are measured on the same clips share them, which pairs the systems.
 
     Args:
-        num_clips: N.
+        labels: {0, 1} of shape [N, C].
+        predictions: {0, 1} of shape [S, N, C], of S seeds of one system.
         num_resamples: R, how often.
         seed: Seed of the draws.
 
     Returns:
-        How often each clip is drawn, float32 [R, N], read-only; rows sum to N.
-    """
-    generator = np.random.default_rng(seed)
-    even = np.full(num_clips, 1 / num_clips)
-    draws = generator.multinomial(num_clips, even, num_resamples)
-    # A type that BLAS multiplies; whole numbers up to 2^24 stay exact.
-    draws = draws.astype(np.float32)
-    draws.flags.writeable = False  # Shared by all callers.
-    return draws
-
-
-def resampled_scores(
-    draws: np.ndarray, labels: npt.ArrayLike, predictions: npt.ArrayLike
-) -> metrics.Scores:
-    """Micro F1, precision and recall in each resample.
-
-    Args:
-        draws: How often each clip is drawn, [R, N].
-        labels: {0, 1} of shape [N, C].
-        predictions: {0, 1} of shape [S, N, C], of S seeds of one system.
-
-    Returns:
         Means over the seeds, arrays [R]; 0 where a denominator is 0.
     """
-    labels = np.asarray(labels, bool)
     predictions = np.asarray(predictions, bool)
-    hits, predicted, positive = (
-        (draws @ pairs.sum(axis=-1, dtype=np.float32).T).astype(np.float64)
-        for pairs in (
-            predictions & labels,
-            predictions,
-            np.broadcast_to(labels, predictions.shape),
-        )
-    )  # [R, S] each
-    return metrics.Scores(
-        f1=_ratio(2 * hits, predicted + positive).mean(axis=1),
-        precision=_ratio(hits, predicted).mean(axis=1),
-        recall=_ratio(hits, positive).mean(axis=1),
+    labels = np.broadcast_to(np.asarray(labels, bool), predictions.shape)
+    counts = np.stack(
+        [
+            pairs.sum(axis=-1, dtype=np.float32)
+            for pairs in (labels & predictions, predictions, labels)
+        ]
+    )  # [3, S, N]
+    if counts.shape[-1] == 1:  # SciPy takes no single clip; two are no other.
+        counts = np.repeat(counts, 2, axis=-1)
+    drawn = scipy.stats.bootstrap(
+        (counts,),
+        _scores,
+        axis=-1,
+        vectorized=True,
+        n_resamples=num_resamples,
+        batch=_BATCH,
+        method="percentile",
+        confidence_level=LEVEL,
+        rng=np.random.default_rng(seed),
     )
+    return metrics.Scores(*drawn.bootstrap_distribution)
 
 
 def interval(samples: np.ndarray) -> Interval:
@@ -137,10 +127,6 @@ def compare(
     return Comparison(first - second, interval(differences), p_value)
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    return np.divide(
-        numerator,
-        denominator,
-        out=np.zeros_like(numerator),
-        where=denominator > 0,
-    )
+def _scores(counts: np.ndarray, axis: int) -> np.ndarray:
+    """Pools the counts of clips, [3, S, ..., N] -> F1, P and R, [3, ...]."""
+    return np.mean(metrics.from_counts(*counts.sum(axis=axis)), axis=1)

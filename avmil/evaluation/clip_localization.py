@@ -1,10 +1,18 @@
-"""Where and when a system localizes the classes in one clip."""
+"""Where and when a system localizes the classes in one clip.
+
+Sampled frames and segments stand for parts of the clip that follow each other:
+an instant belongs to the frame, or to the segment, whose middle is nearest.
+The last part ends where nothing was scored anymore, as after the 10 s that a
+CVSSP system takes; nothing stands for the rest.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +35,9 @@ class ClipLocalization:
         segment_times_s: Onset and offset of each segment, [T, 2]; the last
             one may end after the clip.
         segment_scores: [T, C], as the system gives them.
+
+    Raises:
+        ValueError: if a shape is another one.
     """
 
     clip_id: str
@@ -58,6 +69,84 @@ class ClipLocalization:
                     f"received {received}."
                 )
 
+    @functools.cached_property
+    def ranked_classes(self) -> tuple[str, ...]:
+        """The classes, the highest score first."""
+        order = np.argsort(-self.scores, kind="stable")
+        return tuple(self.class_names[index] for index in order)
+
+    @functools.cached_property
+    def segment_edges_s(self) -> np.ndarray:
+        """Where the segments take over from each other, [T + 1].
+
+        The last one lasts to its offset, at most to the end of the clip.
+        """
+        times_s = np.asarray(self.segment_times_s, np.float64)
+        if not len(times_s):
+            return np.zeros(1)
+        end_s = min(times_s[-1, 1], self.duration_s)
+        return _edges_s(times_s.mean(axis=1), end_s)
+
+    @functools.cached_property
+    def frame_edges_s(self) -> np.ndarray:
+        """Where the sampled frames take over from each other, [F + 1].
+
+        Frames are the middles of equal parts. What is left of the clip and too
+        short for another frame belongs to the last one; where frames were due
+        and the video has none, it ends with its part.
+        """
+        times_s = np.asarray(self.frame_times_s, np.float64)
+        if not len(times_s):
+            return np.zeros(1)
+        half_s, last_s = times_s[0], times_s[-1]
+        is_complete = last_s + 2 * half_s >= self.duration_s
+        end_s = self.duration_s if is_complete else last_s + half_s
+        return _edges_s(times_s, end_s)
+
+    @functools.cached_property
+    def region_frames(self) -> np.ndarray:
+        """Index of each region's frame, [M]."""
+        return part_at(self.frame_edges_s, self.region_times_s)
+
+
+class ClassLocalization:
+    """One class of a clip, scaled as the paper's heat maps show it.
+
+    Args:
+        clip: All scores of the clip.
+        class_name: The class.
+
+    Attributes:
+        clip: As given.
+        class_name: As given.
+        score: Score of the clip, as the system gives it.
+        regions: Region scores scaled to [0, 1], [M].
+        segments: Segment scores scaled to [0, 1], [T].
+        frames: The highest scaled region score of each frame, 0 for none, [F].
+
+    Raises:
+        ValueError: if the system does not know the class.
+    """
+
+    def __init__(self, clip: ClipLocalization, class_name: str) -> None:
+        if class_name not in clip.class_names:
+            raise ValueError(
+                f"Expected a class of {', '.join(clip.class_names)}, "
+                f"received {class_name!r}."
+            )
+        column = clip.class_names.index(class_name)
+        self.clip, self.class_name = clip, class_name
+        self.score = float(clip.scores[column])
+        self.regions = scaled(clip.region_scores[:, column])
+        self.segments = scaled(clip.segment_scores[:, column])
+        self.frames = np.zeros(len(clip.frame_times_s))
+        np.maximum.at(self.frames, clip.region_frames, self.regions)
+
+    def ascending_regions(self, frame: int) -> np.ndarray:
+        """Indices of the regions of a sampled frame, the best one last."""
+        regions = np.flatnonzero(self.clip.region_frames == frame)
+        return regions[np.argsort(self.regions[regions], kind="stable")]
+
 
 def scaled(scores: np.ndarray) -> np.ndarray:
     """Scales the scores of a clip to [0, 1], as the paper's heat maps do.
@@ -74,3 +163,14 @@ def scaled(scores: np.ndarray) -> np.ndarray:
     if not scores.size or not (extent := np.ptp(scores)):
         return np.zeros_like(scores)
     return (scores - scores.min()) / extent
+
+
+def part_at(edges_s: np.ndarray, times_s: npt.ArrayLike) -> np.ndarray:
+    """Indices of the parts at some instants; behind all, of the last one."""
+    return np.searchsorted(edges_s[1:-1], times_s, side="right")
+
+
+def _edges_s(middles_s: np.ndarray, end_s: float) -> np.ndarray:
+    """Edges half-way between neighboring middles, from 0 to the end."""
+    between_s = (middles_s[1:] + middles_s[:-1]) / 2
+    return np.minimum([0.0, *between_s, end_s], end_s)

@@ -9,91 +9,60 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from avmil.evaluation import audio_localization, visual_localization
+from avmil.evaluation.asynchrony import pair_groups
+from avmil.evaluation.audio_localization import Audio, AudioScores
 from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event, detect_events
-from avmil.evaluation.localization_asynchrony import pair_groups
-from avmil.evaluation.localization_audio import normalized
-from avmil.evaluation.localization_measures import (
-    AudioScores,
-    Bounds,
-    Clips,
-    Groups,
-    VisualScores,
-    measure_audio,
-    measure_visual,
-)
-from avmil.evaluation.localization_visual import sightings
+from avmil.evaluation.events import Event, detect_events, normalized
+from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.truth import TrueEvent, Truth
+from avmil.evaluation.visual_localization import Visual, VisualScores, sightings
 
 ALL = "all"
 NUM_DRAWS = 10
 
 _Scores = TypeVar("_Scores", AudioScores, VisualScores)
-
-
-def _nothing() -> Any:
-    return dataclasses.field(default_factory=dict)
+_Clips = Sequence[ClipLocalization]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalizationResult:
     """How a run localizes on the test split.
 
-    Figures are given for `all` pairs of clip and class and for each group of
-    `localization_asynchrony` that has some; mappings of what a system or a
-    truth lacks are empty.
-
     Attributes:
-        system: The system's name, as in `model.systems`.
-        run_name: What tells this run from others of the system.
-        settings: What must be the same in runs that differ in their seed.
+        identity: The run.
         class_names: C names, in the order of all arrays.
         num_pairs: Group -> true pairs of clip and class, whether or not the
-            features show them.
+            features show them: of `all`, and of each group by asynchrony
+            where the truth knows of sight.
         num_val_clips: Validation clips of the truth.
         num_test_clips: Test clips of the truth.
         num_test_missing: Those without features; they count as missed.
         num_test_without_truth: Test clips that the truth does not name; they
             are left out.
-        audio: Group -> scores.
-        audio_pairs: The same groups -> pairs scored: those that are heard.
-        audio_chance: The same of random segment scores, mean over draws.
-        audio_by_class: Arrays [C], NaN for a class never heard; or None.
-        event_thresholds: [C], tuned on validation; or None.
+        audio: Scores of when classes are heard; None of a system without
+            audio or a truth without sounds.
+        visual: Scores of where classes are seen; None of a system without
+            regions or a truth without boxes.
+        event_thresholds: [C], tuned on validation; None without audio.
         events: Detected on test with these thresholds.
-        visual: Group -> scores.
-        visual_pairs: The same groups -> pairs scored: those that are seen in
-            a sampled frame.
-        visual_chance: The same of random region scores, mean over draws.
-        visual_by_class: Average precision, [C], NaN for a class never seen;
-            or None.
-        bounds: Group -> what the proposals leave possible.
     """
 
-    system: str
-    run_name: str
-    settings: str
+    identity: RunIdentity
     class_names: tuple[str, ...]
     num_pairs: Mapping[str, int]
     num_val_clips: int
     num_test_clips: int
     num_test_missing: int
     num_test_without_truth: int
-    audio: Mapping[str, AudioScores] = _nothing()
-    audio_pairs: Mapping[str, int] = _nothing()
-    audio_chance: Mapping[str, AudioScores] = _nothing()
-    audio_by_class: AudioScores | None = None
+    audio: Audio | None = None
+    visual: Visual | None = None
     event_thresholds: np.ndarray | None = None
     events: tuple[Event, ...] = ()
-    visual: Mapping[str, VisualScores] = _nothing()
-    visual_pairs: Mapping[str, int] = _nothing()
-    visual_chance: Mapping[str, VisualScores] = _nothing()
-    visual_by_class: np.ndarray | None = None
-    bounds: Mapping[str, Bounds] = _nothing()
 
 
 def missing_clip(
@@ -130,13 +99,11 @@ def missing_clip(
 
 
 def evaluate(
-    val: Clips,
-    test: Clips,
+    val: _Clips,
+    test: _Clips,
     truth: Truth,
     *,
-    system: str,
-    run_name: str,
-    settings: str = "",
+    identity: RunIdentity,
     normalize_segments: bool,
     num_test_missing: int = 0,
     num_test_without_truth: int = 0,
@@ -148,10 +115,8 @@ def evaluate(
         val: Validation clips of the truth, localized or missing.
         test: Test clips of the truth.
         truth: Events of all of them.
-        system: As in the result, like the other arguments of its names.
-        run_name: As in the result.
-        settings: As in the result.
-        normalize_segments: Whether to apply `localization_audio.normalized`.
+        identity: The run.
+        normalize_segments: Whether to apply `events.normalized`.
         num_test_missing: As in the result.
         num_test_without_truth: As in the result.
         seed: Seed of the random scores behind the chance levels.
@@ -163,42 +128,40 @@ def evaluate(
     groups, num_pairs = _groups(test, truth)
     if normalize_segments:
         val, test = (tuple(map(normalized, part)) for part in (val, test))
+    has_audio = any(len(clip.segment_scores) for clip in test)
+    has_visual = any(len(clip.region_scores) for clip in test)
+    if not (has_audio or has_visual):
+        raise ValueError(
+            "Expected regions or segments in a test clip of the truth, "
+            f"received none in {len(test)}. See failed.csv of the features."
+        )
+    audio = visual = event_thresholds = None
+    events: list[Event] = []
+    if has_audio:
+        audio = _audio(val, test, truth, groups, seed)
+        event_thresholds = audio.thresholds
+        for clip in test:
+            events += detect_events(clip, event_thresholds)
+    if has_visual:
+        visual = _visual(test, truth, groups, seed)
     return LocalizationResult(
-        system=system,
-        run_name=run_name,
-        settings=settings,
+        identity=identity,
         class_names=test[0].class_names,
         num_pairs=num_pairs,
         num_val_clips=len(val),
         num_test_clips=len(test),
         num_test_missing=num_test_missing,
         num_test_without_truth=num_test_without_truth,
-        **_measured(val, test, truth, groups, seed),
+        audio=audio if audio and audio.scores else None,
+        visual=visual,
+        event_thresholds=event_thresholds,
+        events=tuple(events),
     )
 
 
-def _measured(
-    val: Clips, test: Clips, truth: Truth, groups: Groups, seed: int
-) -> dict[str, Any]:
-    """The fields of the result for what the system hears and sees."""
-    hears, sees = (
-        any(len(getattr(clip, field)) for clip in test)
-        for field in ("segment_scores", "region_scores")
-    )
-    if not (hears or sees):
-        raise ValueError(
-            "Expected regions or segments in a test clip of the truth, "
-            f"received none in {len(test)}. See failed.csv of the features."
-        )
-    fields: dict[str, Any] = {}
-    if hears:
-        fields |= _audio(val, test, truth, groups, seed)
-    if sees:
-        fields |= _visual(test, truth, groups, seed)
-    return fields
-
-
-def _groups(test: Clips, truth: Truth) -> tuple[Groups, dict[str, int]]:
+def _groups(
+    test: _Clips, truth: Truth
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """All pairs and, where the truth knows of sight, those by asynchrony."""
     class_names = test[0].class_names
     groups = pair_groups([c.clip_id for c in test], truth, class_names)
@@ -217,59 +180,55 @@ def _groups(test: Clips, truth: Truth) -> tuple[Groups, dict[str, int]]:
 
 
 def _audio(
-    val: Clips, test: Clips, truth: Truth, groups: Groups, seed: int
-) -> dict[str, Any]:
-    measured = measure_audio(val, test, truth, groups)
+    val: _Clips,
+    test: _Clips,
+    truth: Truth,
+    groups: Mapping[str, np.ndarray],
+    seed: int,
+) -> Audio:
+    """Scores of the segments, and of random ones."""
     generator = np.random.default_rng(seed)
-    draws = [
-        measure_audio(
-            _random(val, "segment_scores", generator),
-            _random(test, "segment_scores", generator),
-            truth,
-            groups,
-        ).scores
-        for _ in range(NUM_DRAWS)
-    ]
-    events = (detect_events(clip, measured.thresholds) for clip in test)
-    return {
-        "audio": measured.scores,
-        "audio_pairs": measured.num_pairs,
-        "audio_chance": _mean(draws),
-        "audio_by_class": measured.by_class,
-        "event_thresholds": measured.thresholds,
-        "events": tuple(itertools.chain.from_iterable(events)),
-    }
+    draws = []
+    for _ in range(NUM_DRAWS):
+        random_val = _random(val, "segment_scores", generator)
+        random_test = _random(test, "segment_scores", generator)
+        drawn = audio_localization.measure(
+            random_val, random_test, truth, groups
+        )
+        draws.append(drawn.scores)
+    measured = audio_localization.measure(val, test, truth, groups)
+    return measured._replace(chance=_mean(draws))
 
 
 def _visual(
-    test: Clips, truth: Truth, groups: Groups, seed: int
-) -> dict[str, Any]:
+    test: _Clips,
+    truth: Truth,
+    groups: Mapping[str, np.ndarray],
+    seed: int,
+) -> Visual | None:
+    """Scores of the regions, and of random ones; None without true boxes."""
     found = [sightings(clip, truth[clip.clip_id]) for clip in test]
     if not any(found):
-        return {}
-    measured = measure_visual(test, found, groups)
+        return None
     generator = np.random.default_rng(seed)
-    draws = [
-        measure_visual(
-            _random(test, "region_scores", generator), found, groups
-        ).scores
-        for _ in range(NUM_DRAWS)
-    ]
-    return {
-        "visual": measured.scores,
-        "visual_pairs": measured.num_pairs,
-        "visual_chance": _mean(draws),
-        "visual_by_class": measured.by_class,
-        "bounds": measured.bounds,
-    }
+    draws = []
+    for _ in range(NUM_DRAWS):
+        random_test = _random(test, "region_scores", generator)
+        drawn = visual_localization.measure(random_test, found, groups)
+        draws.append(drawn.scores)
+    measured = visual_localization.measure(test, found, groups)
+    return measured._replace(chance=_mean(draws))
 
 
-def _random(clips: Clips, field: str, generator: np.random.Generator) -> Clips:
+def _random(
+    clips: _Clips, field: str, generator: np.random.Generator
+) -> list[ClipLocalization]:
     """Gives all regions, or all segments, random scores."""
-    shapes = [getattr(clip, field).shape for clip in clips]
     return [
-        dataclasses.replace(clip, **{field: generator.random(shape)})
-        for clip, shape in zip(clips, shapes, strict=True)
+        dataclasses.replace(
+            clip, **{field: generator.random(getattr(clip, field).shape)}
+        )
+        for clip in clips
     ]
 
 

@@ -1,4 +1,4 @@
-"""F1, precision and recall, pooled over clips and for each class.
+"""F1, precision and recall, and their curves over all thresholds.
 
 Source: the paper's section 4 and DCASE 2017 task 4, subtask A: counts are
 pooled over clips and classes before F1 is taken (micro average).
@@ -31,6 +31,23 @@ class Counts(NamedTuple):
     false_negatives: int
 
 
+class Curve(NamedTuple):
+    """A precision-recall curve, from the lowest threshold to none passing.
+
+    Attributes:
+        recall: Descending, [K + 1]; the last is 0.
+        precision: [K + 1]; the last is 1, by convention.
+    """
+
+    recall: np.ndarray
+    precision: np.ndarray
+
+    @property
+    def average_precision(self) -> float:
+        """Area below the curve's steps."""
+        return float(-np.sum(np.diff(self.recall) * self.precision[:-1]))
+
+
 def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
     """F1, precision and recall of all decisions together.
 
@@ -45,7 +62,10 @@ def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
         ValueError: if the input is malformed.
     """
     labels, predictions = _checked(labels, predictions)
-    return _binary_scores(labels.ravel(), predictions.ravel())
+    scores = from_counts(
+        np.sum(labels & predictions), predictions.sum(), labels.sum()
+    )
+    return Scores(*map(float, scores))
 
 
 def class_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
@@ -62,8 +82,34 @@ def class_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
         ValueError: if the input is malformed.
     """
     labels, predictions = _checked(labels, predictions)
-    rows = map(_binary_scores, labels.T, predictions.T)
-    return Scores(*np.array(list(rows)).T)
+    return from_counts(
+        np.sum(labels & predictions, axis=0),
+        predictions.sum(axis=0),
+        labels.sum(axis=0),
+    )
+
+
+def from_counts(
+    hits: npt.ArrayLike, predicted: npt.ArrayLike, positive: npt.ArrayLike
+) -> Scores:
+    """F1, precision and recall from counts of any one shape.
+
+    Args:
+        hits: Of true positives.
+        predicted: Of true and false positives.
+        positive: Of true positives and false negatives.
+
+    Returns:
+        Arrays of that shape; 0 where a denominator is 0.
+    """
+    hits, predicted, positive = (
+        np.asarray(counts, np.float64) for counts in (hits, predicted, positive)
+    )
+    return Scores(
+        _ratio(2 * hits, predicted + positive),
+        _ratio(hits, predicted),
+        _ratio(hits, positive),
+    )
 
 
 def counts(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Counts:
@@ -84,12 +130,42 @@ def counts(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Counts:
     )
 
 
-def _binary_scores(labels: np.ndarray, predictions: np.ndarray) -> Scores:
-    # Vectors, since scikit-learn takes a matrix of one column for two classes.
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, predictions, average="binary", zero_division=0
+def precision_recall_curve(
+    labels: npt.ArrayLike, scores: npt.ArrayLike
+) -> Curve | None:
+    """Precision and recall of one class at every threshold.
+
+    A clip without features is never retrieved: the curve of a class that one
+    of them holds ends short of full recall.
+
+    Args:
+        labels: {0, 1} of shape [N].
+        scores: [N], -inf for clips without features.
+
+    Returns:
+        The curve; None for a class that no clip holds, since its recall is
+        undefined.
+    """
+    labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
+    if not labels.any():
+        return None
+    # Scikit-learn takes finite scores only.
+    scored = np.isfinite(scores)
+    below_all = scores.min(where=scored, initial=0) - 1
+    precision, recall, thresholds = metrics.precision_recall_curve(
+        labels, np.where(scored, scores, below_all)
     )
-    return Scores(float(f1), float(precision), float(recall))
+    kept = np.append(thresholds > below_all, True)
+    return Curve(recall[kept], precision[kept])
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(
+        numerator,
+        denominator,
+        out=np.zeros_like(numerator),
+        where=denominator > 0,
+    )
 
 
 def _checked(

@@ -9,36 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 
+from avmil.common.dcase2017_classes import CLASS_NAMES, is_dcase
 from avmil.evaluation import metrics
 
 DATASET = "DCASE 2017 task 4"
-
-# Class names as DCASE writes them, in the order and with the abbreviations of
-# Table 2.
-CLASS_GROUPS: Mapping[str, Mapping[str, str]] = {
-    "Vehicle sounds": {
-        "Bicycle": "bik",
-        "Bus": "bus",
-        "Car": "car",
-        "Car passing by": "car-pby",
-        "Motorcycle": "mbik",
-        "Skateboard": "skt",
-        "Train": "trn",
-        "Truck": "trk",
-    },
-    "Warning sounds": {
-        "Air horn, truck horn": "air-hrn",
-        "Ambulance (siren)": "amb",
-        "Car alarm": "car-alm",
-        "Civil defense siren": "civ-def",
-        "Fire engine, fire truck (siren)": "F-eng",
-        "Police car (siren)": "pol-car",
-        "Reversing beeps": "rv-bps",
-        "Screaming": "scrm",
-        "Train horn": "trn-hrn",
-    },
-}
-CLASS_NAMES = tuple(name for group in CLASS_GROUPS.values() for name in group)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +34,6 @@ class PublishedSystem:
     scores: metrics.Scores
     short_name: str
     class_f1: Mapping[str, float]
-
-
-def is_dcase(class_names: Collection[str]) -> bool:
-    """Says whether a class list is the paper's, in whatever order."""
-    return len(class_names) == len(CLASS_NAMES) and set(class_names) == set(
-        CLASS_NAMES
-    )
 
 
 def _fraction(percent: float) -> float:
@@ -144,3 +111,17 @@ def place(system: str) -> int:
     """Place of a system in Table 1's order; systems that it lacks are last."""
     names = list(SYSTEMS)
     return names.index(system) if system in SYSTEMS else len(names)
+
+
+def numbered_name(system: str, short: bool = False) -> str:
+    """A system as the tables name it: "(b) TS Audio-Only".
+
+    Args:
+        system: Its name in `model.systems`; one that the paper lacks keeps it.
+        short: As in Table 2 instead of Table 1.
+    """
+    published = SYSTEMS.get(system)
+    if published is None:
+        return system
+    name = published.short_name if short else published.name
+    return f"({published.letter}) {name}"

@@ -1,4 +1,4 @@
-"""The scores of one split: what a system says of each clip."""
+"""The scores of one split, and the fusion of several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -166,6 +166,51 @@ class ScoreSet:
 
     def _names_of(self, mask: np.ndarray) -> tuple[str, ...]:
         return tuple(self.clip_ids[row] for row in np.flatnonzero(mask))
+
+
+def fuse(members: Mapping[str, ScoreSet]) -> ScoreSet:
+    """Fuses several scorings of the same clips: their mean probability.
+
+    A clip gets the mean over the members that have scores of it, and stays
+    without scores where none has.
+
+    Source: `recognise` of CVSSP's code for DCASE 2017 task 4 (yongxuUSTC/
+    dcase2017_task4_cvssp), which averages the probabilities of ten checkpoints.
+
+    Args:
+        members: What errors call them, to their scores of one split.
+
+    Returns:
+        Mean probabilities of the same clips and classes.
+
+    Raises:
+        ValueError: if there are none, if their clips, classes or labels
+            differ, or if scores are no probabilities.
+    """
+    if not members:
+        raise ValueError("Expected scores to fuse, received none.")
+    name, first = next(iter(members.items()))
+    for other_name, other in members.items():
+        if differing := first.difference(other):
+            raise ValueError(
+                "Expected scores of the same clips and classes to fuse, "
+                f"received {name} and {other_name} with {differing}."
+            )
+        finite = other.scores[np.isfinite(other.scores)]
+        if ((finite < 0) | (finite > 1)).any():
+            raise ValueError(
+                "Expected probabilities to fuse, in [0, 1], received scores "
+                f"from {finite.min():.3g} to {finite.max():.3g} of "
+                f"{other_name}."
+            )
+    scores = np.stack([member.scores for member in members.values()])
+    scores = scores.astype(np.float64)  # [S, N, C]
+    known = np.isfinite(scores)
+    total = np.where(known, scores, 0).sum(axis=0)
+    mean = np.where(
+        known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), -np.inf
+    )
+    return ScoreSet(first.clip_ids, first.class_names, first.labels, mean)
 
 
 def _shortened(names: Sequence[str], limit: int = 5) -> str:

@@ -1,4 +1,4 @@
-"""True events of clips: when they are heard, when and where they are seen.
+"""True events of clips: when they are heard, when and where seen.
 
 Two forms are read: `truth.json`, as beside the sample clips (docs/formats.md),
 and DCASE 2017's strong labels, which know of sound only.
@@ -21,7 +21,7 @@ _AUDIO_SUFFIX = ".wav"
 
 
 class Interval(NamedTuple):
-    """A stretch of a clip, in seconds; its end is outside."""
+    """A part of a clip, in seconds; its end is outside."""
 
     start_s: float
     end_s: float

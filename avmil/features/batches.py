@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import tensorflow as tf
 
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
+from vggish import cvssp_features
 
 Batch = dict[str, np.ndarray]
 
-# Frames and mel bands of the CVSSP systems' input.
-CVSSP_SHAPE = (240, 64)
+# Input of the systems -> the field that it comes from.
+_FIELDS = {
+    "regions": "regions",
+    "region_mask": "regions",
+    "segments": "segments",
+    "segment_mask": "segments",
+    "cvssp_log_mel": "cvssp_log_mel",
+}
+INPUTS = tuple(_FIELDS)
+# Frames of the CVSSP systems' input, and the seconds between two.
+CVSSP_FRAMES, CVSSP_HOP_S = cvssp_features.NUM_FRAMES, cvssp_features.HOP_S
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,20 +46,28 @@ class BatchShape:
 
 
 def load_batch(
-    store: FeatureStore, indices: np.ndarray, shape: BatchShape
+    store: FeatureStore,
+    indices: np.ndarray,
+    shape: BatchShape,
+    inputs: Collection[str] = INPUTS,
 ) -> Batch:
     """Reads clips and pads them.
 
     Args:
         store: Where the clips lie.
-        indices: Clips of the batch, at most `shape.batch_size`.
+        indices: Clips of the batch, one to `shape.batch_size`.
         shape: Size of the batch; missing clips, regions and segments are
             zeros that the masks leave out.
+        inputs: What is wanted of `INPUTS`; nothing else is read.
 
     Returns:
         What `pad` returns, and `labels` float32 [B, C].
+
+    Raises:
+        FeaturesError: for a damaged clip, by name.
     """
-    batch = pad([store[i] for i in indices], shape, store.segment_size)
+    fields = tuple(dict.fromkeys(_FIELDS[name] for name in inputs))
+    batch = pad([store.read(i, fields) for i in indices], shape, inputs)
     num_classes = len(store.class_names)
     batch["labels"] = np.zeros((shape.batch_size, num_classes), np.float32)
     batch["labels"][: len(indices)] = store.labels[indices]
@@ -56,35 +75,42 @@ def load_batch(
 
 
 def pad(
-    clips: Sequence[ClipFeatures], shape: BatchShape, segment_size: int
+    clips: Sequence[ClipFeatures | Mapping[str, np.ndarray]],
+    shape: BatchShape,
+    inputs: Collection[str] = INPUTS,
 ) -> Batch:
     """Puts clips into arrays of one size.
 
     Args:
-        clips: At most `shape.batch_size`.
+        clips: One to `shape.batch_size` clips, or what a store read of them.
         shape: Size of the batch; what the clips do not fill is zeros that
             the masks leave out.
-        segment_size: Size D of a segment's embedding.
+        inputs: What is wanted of `INPUTS`.
 
     Returns:
-        `regions` float16 [B, M, 9216], `region_mask` bool [B, M], `segments`
+        Of `regions` float16 [B, M, D], `region_mask` bool [B, M], `segments`
         float32 [B, T, D], `segment_mask` bool [B, T] and `cvssp_log_mel`
-        float32 [B, 240, 64].
+        float32 [B, 240, 64] those that are wanted.
     """
-    size, regions, segments = dataclasses.astuple(shape)
-    batch = {
-        "regions": np.zeros((size, regions, 9216), np.float16),
-        "region_mask": np.zeros((size, regions), bool),
-        "segments": np.zeros((size, segments, segment_size), np.float32),
-        "segment_mask": np.zeros((size, segments), bool),
-        "cvssp_log_mel": np.zeros((size, *CVSSP_SHAPE), np.float32),
+    bags = [vars(c) if isinstance(c, ClipFeatures) else c for c in clips]
+    lengths = {
+        "regions": shape.max_regions,
+        "segments": shape.max_segments,
+        "cvssp_log_mel": CVSSP_FRAMES,
     }
-    for row, clip in enumerate(clips):
-        for name in ("regions", "segments", "cvssp_log_mel"):
-            features = getattr(clip, name)
-            batch[name][row, : len(features)] = features
-        batch["region_mask"][row, : len(clip.regions)] = True
-        batch["segment_mask"][row, : len(clip.segments)] = True
+    batch = {}
+    for name in inputs:
+        field = _FIELDS[name]
+        size = shape.batch_size, lengths[field]
+        if name.endswith("_mask"):
+            batch[name] = np.zeros(size, bool)
+            for row, bag in enumerate(bags):
+                batch[name][row, : len(bag[field])] = True
+        else:
+            like = bags[0][field]  # [N, D]
+            batch[name] = np.zeros((*size, like.shape[1]), like.dtype)
+            for row, bag in enumerate(bags):
+                batch[name][row, : len(bag[field])] = bag[field]
     return batch
 
 
@@ -92,50 +118,35 @@ def read_ahead(
     store: FeatureStore,
     index_batches: Iterable[np.ndarray],
     shape: BatchShape,
+    inputs: Collection[str] = INPUTS,
     num_readers: int = 2,
 ) -> Iterator[Batch]:
     """Yields batches in order while the next ones are read.
 
     Args:
         store: Where the clips lie.
-        index_batches: Clip indices of each batch.
+        index_batches: Clip indices of each batch; as many are taken ahead as
+            there are readers.
         shape: Size of the batches.
+        inputs: What is wanted of `INPUTS`; nothing else is read.
         num_readers: Batches that are read at the same time.
 
     Yields:
         What `load_batch` returns.
 
     Raises:
-        ValueError: for a damaged clip, by name.
+        FeaturesError: for a damaged clip, by name.
     """
-    empty = load_batch(store, np.array([], int), shape)
-    failures: list[ValueError] = []
-
-    def load(indices: np.ndarray) -> tuple[np.ndarray, ...]:
-        try:
-            return tuple(load_batch(store, indices, shape).values())
-        except ValueError as error:
-            failures.append(error)
-            raise
-
-    dataset = tf.data.Dataset.from_generator(
-        lambda: iter(index_batches),
-        output_signature=tf.TensorSpec([None], tf.int64),
-    ).map(
-        lambda indices: tf.numpy_function(
-            load, [indices], [tf.as_dtype(a.dtype) for a in empty.values()]
-        ),
-        num_parallel_calls=num_readers,
-        deterministic=True,
-    )
-    try:
-        for arrays in dataset.prefetch(1).as_numpy_iterator():
-            yield dict(zip(empty, arrays, strict=True))
-    except tf.errors.OpError:
-        # tf.data wraps what its functions raise; the cause says it better.
-        if failures:
-            raise failures[0] from None
-        raise
+    waiting = collections.deque()
+    with ThreadPoolExecutor(num_readers) as readers:
+        for indices in index_batches:
+            waiting.append(
+                readers.submit(load_batch, store, indices, shape, inputs)
+            )
+            if len(waiting) > num_readers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def in_order(num_clips: int, batch_size: int) -> Iterator[np.ndarray]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
+import xxhash
 
 from avmil.common.errors import UnusableFeaturesError
 
@@ -19,7 +20,9 @@ class ClipFeatures:
     Attributes:
         clip_id: Name of the clip.
         labels: Names of its classes.
-        regions: RoI-pooled features, float16 [M, 9216], channel-major.
+        duration_s: Length of the clip.
+        regions: RoI-pooled features, float16 [M, D], channel-major; D is 9216
+            for CaffeNet and AlexNet.
         boxes: x1, y1, x2, y2 in pixels of the decoded frame, 0-based and
             inclusive, float32 [M, 4].
         objectness: Score of each proposal, float32 [M].
@@ -36,6 +39,7 @@ class ClipFeatures:
 
     clip_id: str
     labels: tuple[str, ...]
+    duration_s: float
     regions: np.ndarray
     boxes: np.ndarray
     objectness: np.ndarray
@@ -62,111 +66,127 @@ class ClipFeatures:
             )
 
 
-# Feature name -> dtype and shape; -1 stands for a length of its own. The size
-# of a segment depends on the base network, so that records keep it besides.
-_SEGMENT_SIZE = "segment_size"
-_ARRAYS = {
-    "regions": (np.float16, (-1, 9216)),
-    "boxes": (np.float32, (-1, 4)),
-    "objectness": (np.float32, (-1,)),
-    "region_times_s": (np.float32, (-1,)),
-    "frame_times_s": (np.float32, (-1,)),
-    "frame_size_px": (np.int32, (2,)),
-    "log_mel": (np.float32, (-1, 96, 64)),
-    "segments": (np.float32, (-1, -1)),
-    "segment_times_s": (np.float32, (-1, 2)),
-    "cvssp_log_mel": (np.float32, (-1, 64)),
-}
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """Type of one array of all clips of a features directory.
 
-
-def schema() -> dict[str, dict]:
-    """Names, types and shapes of a record's arrays, for dataset_info.json."""
-    arrays = {
-        name: {"dtype": np.dtype(dtype).name, "shape": list(shape)}
-        for name, (dtype, shape) in _ARRAYS.items()
-    }
-    return {**arrays, _SEGMENT_SIZE: {"dtype": "int64", "shape": []}}
-
-
-def check_finite(features: ClipFeatures) -> None:
-    """Checks all arrays.
-
-    Raises:
-        UnusableFeaturesError: names the array with a NaN or an infinity.
+    Attributes:
+        dtype: Its NumPy name.
+        shape: Its sizes; a leading -1 stands for a length of each clip's own.
     """
-    for name in _ARRAYS:
-        if not np.isfinite(getattr(features, name)).all():
-            raise UnusableFeaturesError(
-                f"Clip {features.clip_id}: Expected finite numbers in {name}, "
-                "received NaN or infinity. Extract the clip again."
-            )
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def stored_dtype(self) -> np.dtype:
+        """The dtype as bytes in a file: little-endian."""
+        return np.dtype(self.dtype).newbyteorder("<")
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Says whether an array of a shape is of this type."""
+        return len(shape) == len(self.shape) and all(
+            expected in (-1, length)
+            for expected, length in zip(self.shape, shape, strict=True)
+        )
 
 
-def to_record(features: ClipFeatures) -> bytes:
-    """Serializes a clip as a tf.train.Example; arrays are raw bytes.
+Layout = dict[str, Field]
+
+
+def layout(region_size: int, segment_size: int) -> Layout:
+    """The fields of a clip, in the order of their bytes in its record.
+
+    What is read together lies together, and the regions, by far the largest
+    field, come last.
+
+    Args:
+        region_size: Size of a region's features.
+        segment_size: Size of a segment's embedding.
+    """
+    return {
+        "duration_s": Field("float64", ()),
+        "log_mel": Field("float32", (-1, 96, 64)),
+        "cvssp_log_mel": Field("float32", (-1, 64)),
+        "segments": Field("float32", (-1, segment_size)),
+        "segment_times_s": Field("float32", (-1, 2)),
+        "frame_times_s": Field("float32", (-1,)),
+        "frame_size_px": Field("int32", (2,)),
+        "boxes": Field("float32", (-1, 4)),
+        "objectness": Field("float32", (-1,)),
+        "region_times_s": Field("float32", (-1,)),
+        "regions": Field("float16", (-1, region_size)),
+    }
+
+
+class Span(NamedTuple):
+    """Where the bytes of a field lie; a tuple, as a store holds many.
+
+    Attributes:
+        offset: First byte.
+        size: Number of bytes.
+        xxh3: XXH3 (64 bits) of the bytes, in hexadecimal.
+    """
+
+    offset: int
+    size: int
+    xxh3: str
+
+
+def to_record(
+    features: ClipFeatures, fields: Layout
+) -> tuple[bytes, dict[str, Span]]:
+    """Serializes a clip as a tf.train.Example.
+
+    Returns:
+        The example and the place of each field in it. Every array is one
+        string of raw bytes, which protobuf leaves in one piece.
 
     Raises:
         UnusableFeaturesError: for an array of another shape, or one that is
             not finite.
     """
-    example = tf.train.Example()
-    entries = example.features.feature
-    entries["clip_id"].bytes_list.value.append(features.clip_id.encode())
-    entries["labels"].bytes_list.value.extend(
-        label.encode() for label in features.labels
-    )
-    for name, (dtype, shape) in _ARRAYS.items():
-        array = _as_little_endian(features, name, dtype, shape)
-        entries[name].bytes_list.value.append(array.tobytes())
-    segment_size = features.segments.shape[1]
-    entries[_SEGMENT_SIZE].int64_list.value.append(segment_size)
-    check_finite(features)
-    return example.SerializeToString()
+    import tensorflow as tf
 
-
-def _as_little_endian(
-    features: ClipFeatures, name: str, dtype: type, shape: tuple[int, ...]
-) -> np.ndarray:
-    array = np.asarray(getattr(features, name))
-    fits = array.ndim == len(shape) and all(
-        expected in (-1, length)
-        for expected, length in zip(shape, array.shape, strict=True)
-    )
-    if not fits:
-        raise UnusableFeaturesError(
-            f"Clip {features.clip_id}: Expected {name} of shape {shape}, "
-            f"received {array.shape}."
-        )
-    return array.astype(np.dtype(dtype).newbyteorder("<"))
-
-
-def from_record(record: bytes) -> ClipFeatures:
-    """Reads a clip back.
-
-    The arrays are read-only views of the record.
-
-    Raises:
-        ValueError: if the record is no clip of this schema.
-    """
-    example = tf.train.Example.FromString(record)
-    entries = example.features.feature
-    expected = {"clip_id", "labels", _SEGMENT_SIZE, *_ARRAYS}
-    missing = sorted(expected - set(entries))
-    if missing:
-        raise ValueError(
-            f"Expected a clip's record, received one without {missing}."
-        )
-    (segment_size,) = entries[_SEGMENT_SIZE].int64_list.value
-    arrays = {
-        name: np.frombuffer(
-            entries[name].bytes_list.value[0], np.dtype(dtype).newbyteorder("<")
-        ).reshape((-1, segment_size) if name == "segments" else shape)
-        for name, (dtype, shape) in _ARRAYS.items()
+    strings = {
+        "clip_id": [features.clip_id.encode()],
+        "labels": [label.encode() for label in features.labels],
     }
-    return ClipFeatures(
-        clip_id=entries["clip_id"].bytes_list.value[0].decode(),
-        labels=tuple(
-            label.decode() for label in entries["labels"].bytes_list.value
-        ),
-        **arrays,
-    )
+    payloads = _payloads(features, fields)
+    parts, spans, end = [], {}, 0
+    for name, value in [*strings.items(), *payloads.items()]:
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
+        part = tf.train.Features(feature={name: feature}).SerializeToString()
+        parts.append(part)
+        end += len(part)
+        if name in payloads:  # An entry ends with its value.
+            (payload,) = value
+            checksum = xxhash.xxh3_64_hexdigest(payload)
+            spans[name] = Span(end - len(payload), len(payload), checksum)
+    # Joined messages are one message with the entries of all of them.
+    entries = b"".join(parts)
+    example = tf.train.Example(features=tf.train.Features.FromString(entries))
+    header = example.SerializeToString()[: example.ByteSize() - len(entries)]
+    return header + entries, {
+        name: span._replace(offset=len(header) + span.offset)
+        for name, span in spans.items()
+    }
+
+
+def _payloads(features: ClipFeatures, fields: Layout) -> dict[str, list[bytes]]:
+    payloads = {}
+    for name, field in fields.items():
+        array = np.asarray(getattr(features, name))
+        if not field.fits(array.shape):
+            raise UnusableFeaturesError(
+                f"Clip {features.clip_id}: Expected {name} of shape "
+                f"{field.shape}, received {array.shape}."
+            )
+        array = array.astype(field.stored_dtype)
+        if not np.isfinite(array).all():
+            raise UnusableFeaturesError(
+                f"Clip {features.clip_id}: Expected finite numbers in {name}, "
+                "received NaN or infinity. Extract the clip again."
+            )
+        payloads[name] = [array.tobytes()]
+    return payloads

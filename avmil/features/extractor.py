@@ -18,17 +18,20 @@ from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, ConfigError, MediaError
+from avmil.features import clip_features
 from avmil.features.clip_features import ClipFeatures
 from fast_rcnn_features.edge_boxes import EdgeBoxes
 from fast_rcnn_features.features import RegionFeatures
+from fast_rcnn_features.networks import NUM_FEATURES
+from fast_rcnn_features.weights import load_fc_weights
 from flags import RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
-from vggish.params import VggishParams
+from vggish.waveform import SAMPLE_RATE_HZ
 
-_RATE_HZ = 16_000
 _RANDOM = "random"
+_AUDIO_FIELDS = ("log_mel", "segments", "segment_times_s", "cvssp_log_mel")
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -59,7 +62,7 @@ def recipe(config: RecipeConfig) -> dict:
             not named or missing.
     """
     with _named("--segment_hop_s"):
-        VggishParams(patch_hop_s=config.segment_hop_s)
+        mel_features.hop_frames(config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     for name in file_flags(config):
         path = getattr(config, name)
@@ -85,10 +88,16 @@ def file_flags(config: RecipeConfig) -> list[str]:
     return names
 
 
+def layout(config: RecipeConfig) -> clip_features.Layout:
+    """The arrays that a recipe gives; their sizes are the networks'."""
+    segment_size = EMBEDDING_SIZES[config.audio_network]
+    return clip_features.layout(NUM_FEATURES, segment_size)
+
+
 def _digest(name: str, path: str) -> str:
     try:
         return files.sha256(path)
-    except tf.errors.OpError as error:
+    except OSError as error:
         # A V2 checkpoint is a prefix of several files.
         index = f"{path}.index"
         if name == "audio_weights" and files.exists(index):
@@ -161,7 +170,9 @@ class ClipExtractor:
             visual = self._visual_features(clip)
         with stage("segments"):
             audio = self._audio_features(clip)
-        return ClipFeatures(row.clip_id, row.labels, **visual, **audio)
+        return ClipFeatures(
+            row.clip_id, row.labels, clip.duration_s, **visual, **audio
+        )
 
     def _visual_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
         proposals = [self._edge_boxes(frame) for frame in clip.frames_rgb]
@@ -173,7 +184,8 @@ class ClipExtractor:
         ]
         size = clip.frames_rgb[0].shape[1::-1] if clip.frames_rgb else (0, 0)
         with np.errstate(over="ignore"):  # An infinity is refused later.
-            stored = _concatenate(regions, (0, 9216)).astype(np.float16)
+            stored = _concatenate(regions, (0, NUM_FEATURES))
+            stored = stored.astype(np.float16)
         return {
             "regions": stored,
             "boxes": _concatenate(boxes, (0, 4)),
@@ -188,11 +200,19 @@ class ClipExtractor:
         if self._audio and waveform is None:
             if self._config.missing_audio == "fail":
                 raise ValueError("no sound track")
-            waveform = np.zeros(round(clip.duration_s * _RATE_HZ), np.float32)
+            num_samples = round(clip.duration_s * SAMPLE_RATE_HZ)
+            waveform = np.zeros(num_samples, np.float32)
         if waveform is None:
-            return _no_segments(EMBEDDING_SIZES[self._config.audio_network])
+            fields = layout(self._config)
+            return {
+                name: np.empty((0, *fields[name].shape[1:]), np.float32)
+                for name in _AUDIO_FIELDS
+            }
         log_mel = mel_features.log_mel_patches(
-            waveform, _RATE_HZ, hop_s, self._segment_embeddings.log_offset
+            waveform,
+            SAMPLE_RATE_HZ,
+            hop_s,
+            self._segment_embeddings.log_offset,
         )
         return {
             "log_mel": log_mel,
@@ -200,7 +220,7 @@ class ClipExtractor:
             "segment_times_s": mel_features.segment_times_s(
                 len(log_mel), hop_s
             ),
-            "cvssp_log_mel": cvssp_log_mel(waveform, _RATE_HZ),
+            "cvssp_log_mel": cvssp_log_mel(waveform, SAMPLE_RATE_HZ),
         }
 
 
@@ -230,6 +250,16 @@ def _audio_stage(config: RecipeConfig) -> SegmentEmbeddings:
         )
 
 
+def fc_weights(path: str) -> dict[str, np.ndarray]:
+    """The weights that fc6 and fc7 of a system start from (paper 3.2).
+
+    Raises:
+        ConfigError: if the file is missing or holds no such weights.
+    """
+    with _named("--fc_weights"):
+        return load_fc_weights(path)
+
+
 def _path_or_none(weights: str) -> str | None:
     return None if weights == _RANDOM else weights
 
@@ -256,12 +286,3 @@ def _concatenate(
     arrays: list[np.ndarray], empty_shape: tuple[int, ...]
 ) -> np.ndarray:
     return np.concatenate([np.empty(empty_shape, np.float32), *arrays])
-
-
-def _no_segments(segment_size: int) -> dict[str, np.ndarray]:
-    return {
-        "log_mel": np.empty((0, 96, 64), np.float32),
-        "segments": np.empty((0, segment_size), np.float32),
-        "segment_times_s": np.empty((0, 2), np.float32),
-        "cvssp_log_mel": np.empty((0, 64), np.float32),
-    }

@@ -1,172 +1,269 @@
-"""Extraction of one shard: a pure function of its clips and their extractor.
-
-What runs the shards (local processes, a cluster) is someone else's concern.
-"""
+"""Shards of a features directory: planned, filled clip by clip, joined."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Callable
+
+import tensorflow as tf
 
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, FeaturesError, UnusableFeaturesError
 from avmil.features import clip_features
-from avmil.features import store as records
-from avmil.features.clip_features import ClipFeatures
+from avmil.features.clip_features import ClipFeatures, Layout
+from avmil.features.store import (
+    INFO_NAME,
+    SCHEMA_VERSION,
+    MissingClip,
+    ShardIndex,
+    differences,
+    read_info,
+)
 
 ExtractClip = Callable[[ManifestEntry], ClipFeatures]
 
-
-# Keys whose values would not help a reader of the message.
-_DESCRIBED = ("recipe", "clips_sha256", "num_shards")
+PLAN_NAME = "clips.csv"
+_PLAN_COLUMNS = ("clip_id", "labels", "split", "start_s", "end_s", "shard")
+# A TFRecord is length (8 bytes), its CRC (4), the data and their CRC (4).
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4
+_RECORD = ".tfrecord"
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """One shard to extract.
+class Shard:
+    """One shard, whose extraction can be interrupted at any clip.
+
+    Every clip is kept beside the shard, as a shard of its own, until `join`
+    puts them together in their order: a shard is the same whether or not its
+    extraction was interrupted. It is complete when its index exists.
 
     Attributes:
-        features_dir: Where the shard goes.
-        split: Split of its clips.
-        shard: Its number in the split.
-        num_shards: How many shards the split has.
+        path: Its file.
         rows: Its clips, in order.
+        fields: Types of the arrays.
     """
 
-    features_dir: str
-    split: str
-    shard: int
-    num_shards: int
+    path: str
     rows: tuple[ManifestEntry, ...]
+    fields: Layout
 
-    def writer(self) -> records.FeatureWriter:
-        """The writer of this shard."""
-        return records.FeatureWriter(
-            self.features_dir, self.split, self.shard, self.num_shards
-        )
+    def is_complete(self) -> bool:
+        """Says whether the shard was joined before."""
+        return files.exists(ShardIndex.path(self.path))
 
-    def num_open(self) -> int:
-        """How many of its clips are not extracted yet."""
-        writer = self.writer()
-        return (
-            0 if writer.is_complete() else len(self.rows) - len(writer.held())
-        )
+    def open_rows(self) -> list[ManifestEntry]:
+        """The clips that are neither kept nor known to be missing yet."""
+        if self.is_complete():
+            return []
+        kept = set(files.names(self._parts))
+        return [
+            row
+            for row in self.rows
+            if ShardIndex.path(row.clip_id + _RECORD) not in kept
+        ]
+
+    def extract(self, row: ManifestEntry, extract_clip: ExtractClip) -> bool:
+        """Extracts and keeps a clip, or the reason why it is missing.
+
+        Args:
+            row: The clip.
+            extract_clip: Makes its features or raises `ClipError`.
+
+        Returns:
+            Whether the clip was extracted.
+        """
+        try:
+            self._keep(extract_clip(row))
+        except ClipError as error:
+            self.fail(row, error.stage, error.reason)
+        except UnusableFeaturesError as error:
+            self.fail(row, "features", str(error))
+        else:
+            return True
+        return False
+
+    def _keep(self, features: ClipFeatures) -> None:
+        record, spans = clip_features.to_record(features, self.fields)
+        part = self._part(features.clip_id)
+        with (
+            files.replacing(part) as temporary,
+            tf.io.TFRecordWriter(temporary) as writer,
+        ):
+            writer.write(record)
+        index = ShardIndex(self.fields)
+        index.add(features.clip_id, features.labels, spans, _HEADER_BYTES)
+        index.write(part)
+
+    def fail(self, row: ManifestEntry, stage: str, reason: str) -> None:
+        """Keeps the reason why a clip has no features."""
+        missing = MissingClip(row.clip_id, row.labels, stage, reason)
+        part = self._part(row.clip_id)
+        ShardIndex(self.fields, missing=[missing]).write(part)
+
+    def join(self) -> None:
+        """Joins the kept clips, one for each row, and writes the index."""
+        index, position = ShardIndex(self.fields), 0
+        with (
+            files.replacing(self.path) as temporary,
+            files.path(temporary).open("wb") as shard,
+        ):
+            for row in self.rows:
+                part = self._part(row.clip_id)
+                kept = ShardIndex.read(part)
+                index.missing += kept.missing
+                if kept.clip_ids:
+                    spans = kept.clip_spans(0)
+                    index.add(row.clip_id, kept.labels[0], spans, position)
+                    position += shard.write(files.read_bytes(part))
+        index.write(self.path)
+        files.path(self._parts).rmtree()
+
+    def reopen(self) -> None:
+        """Takes a complete shard apart, so that its missing clips are retried.
+
+        The clips that it has are kept.
+        """
+        index = ShardIndex.read(self.path)
+        if not index.missing:
+            return
+        with files.path(self.path).open("rb") as shard:
+            for number, clip_id in enumerate(index.clip_ids):
+                header = shard.read(_HEADER_BYTES)
+                size = int.from_bytes(header[:8], "little") + _FOOTER_BYTES
+                part = self._part(clip_id)
+                position = shard.tell() - _HEADER_BYTES
+                files.write_bytes(part, header + shard.read(size))
+                kept = ShardIndex(self.fields)
+                spans = index.clip_spans(number)
+                kept.add(clip_id, index.labels[number], spans, -position)
+                kept.write(part)
+        files.path(ShardIndex.path(self.path)).unlink()
+
+    @property
+    def _parts(self) -> str:
+        return f"{self.path}.parts"
+
+    def _part(self, clip_id: str) -> str:
+        files.make_directory(self._parts)
+        return files.join(self._parts, clip_id + _RECORD)
 
 
 def plan(
-    rows: list[ManifestEntry], features_dir: str, shard_size: int
-) -> list[ShardTask]:
-    """Divides the clips of each split, in their order, into shards."""
-    tasks = []
-    for split in manifest.SPLITS:
-        members = [row for row in rows if row.split == split]
-        starts = range(0, len(members), shard_size)
-        tasks += [
-            ShardTask(
-                features_dir,
-                split,
-                shard,
-                len(starts),
-                tuple(members[start : start + shard_size]),
-            )
-            for shard, start in enumerate(starts)
-        ]
-    return tasks
-
-
-def extract(
-    task: ShardTask,
-    extract_clip: ExtractClip,
-    on_clip: Callable[[bool], None] = lambda failed: None,
-) -> None:
-    """Extracts the clips of a shard that are not extracted yet.
-
-    A clip that cannot be extracted is kept as missing, with its stage and
-    reason; everything else that goes wrong ends the shard, which goes on at
-    the next call.
-
-    Args:
-        task: The shard.
-        extract_clip: Makes the features of a clip or raises `ClipError`.
-        on_clip: Called after each clip with whether it failed.
-    """
-    files.enable_remote(task.features_dir)  # In a worker process too.
-    writer = task.writer()
-    if writer.is_complete():
-        return
-    held = writer.held()
-    for row in task.rows:
-        if row.clip_id not in held:
-            writer.begin(row.clip_id)
-            on_clip(_extract_one(writer, row, extract_clip))
-    writer.close([row.clip_id for row in task.rows])
-
-
-def _extract_one(
-    writer: records.FeatureWriter, row: ManifestEntry, extract_clip: ExtractClip
-) -> bool:
-    try:
-        writer.add(extract_clip(row))
-    except ClipError as error:
-        writer.fail(missing_clip(row, error.stage, error.reason))
-        return True
-    except UnusableFeaturesError as error:
-        writer.fail(missing_clip(row, "features", str(error)))
-        return True
-    return False
-
-
-def missing_clip(
-    row: ManifestEntry, stage: str, reason: str
-) -> records.MissingClip:
-    """Describes a clip that could not be extracted."""
-    return records.MissingClip(row.clip_id, row.labels, stage, reason)
-
-
-def open_features_dir(
+    rows: list[ManifestEntry],
     features_dir: str,
     recipe: dict,
     class_names: tuple[str, ...],
-    tasks: list[ShardTask],
     shard_size: int,
-) -> None:
-    """Makes a features directory, or goes on in one of the same recipe.
+    fields: Layout,
+) -> list[Shard]:
+    """Makes a features directory or goes on in one of the same recipe.
 
-    A directory in which nothing was extracted yet may change its recipe.
+    Clips that the directory does not know yet go into new shards of up to
+    `shard_size` clips, those of a split in their order; the others stay where
+    they are. A directory in which nothing was extracted yet is made anew.
+
+    Args:
+        rows: All clips, those that are there already too.
+        features_dir: The features directory, local or remote.
+        recipe: What decides the numbers.
+        class_names: Classes in table order.
+        shard_size: Most clips of a new shard.
+        fields: Types of the arrays.
+
+    Returns:
+        All shards, complete ones too.
 
     Raises:
-        FeaturesError: names what differs from the directory's recipe.
+        FeaturesError: names what differs from the directory's recipe, or
+            clips that are changed or lack.
     """
-    num_shards = {task.split: task.num_shards for task in tasks}
+    files.make_directory(features_dir)
+    planned: dict[str, list[str]] = {}
+    if any(".tfrecord" in name for name in files.names(features_dir)):
+        existing = read_info(features_dir)
+        planned = _read_plan(features_dir)
+        _refuse_other_recipe(features_dir, existing, recipe, class_names)
+        _refuse_other_clips(features_dir, planned, rows)
+    members: dict[str, dict[str, list[ManifestEntry]]] = {
+        split: {} for split in manifest.SPLITS
+    }
+    by_id = {row.clip_id: row for row in rows}
+    for clip_id, (*_, split, _, _, name) in planned.items():
+        members[split].setdefault(name, []).append(by_id[clip_id])
+    for split, shards in members.items():
+        new = [r for r in rows if r.split == split and r.clip_id not in planned]
+        starts = range(0, len(new), shard_size)
+        first, total = len(shards), len(shards) + len(starts)
+        for number, start in enumerate(starts, first):
+            name = f"{split}-{number:05d}-of-{total:05d}.tfrecord"
+            shards[name] = new[start : start + shard_size]
+    _write_plan(features_dir, recipe, class_names, members, fields)
+    return [
+        Shard(files.join(features_dir, name), tuple(clips), fields)
+        for shards in members.values()
+        for name, clips in shards.items()
+    ]
+
+
+def _describe(row: ManifestEntry) -> list[str]:
+    """Everything about a clip but where its file lies, as in the plan."""
+    times_s = ["" if s is None else repr(s) for s in (row.start_s, row.end_s)]
+    return [row.clip_id, ";".join(row.labels), row.split, *times_s]
+
+
+def _read_plan(features_dir: str) -> dict[str, list[str]]:
+    text = files.read_bytes(files.join(features_dir, PLAN_NAME)).decode()
+    _, *lines = csv.reader(io.StringIO(text, newline=""))
+    return {line[0]: line for line in lines}
+
+
+def _write_plan(
+    features_dir: str,
+    recipe: dict,
+    class_names: tuple[str, ...],
+    members: dict[str, dict[str, list[ManifestEntry]]],
+    fields: Layout,
+) -> None:
+    """Writes the plan, and then the info that a store goes by."""
+    lines = [
+        [*_describe(row), name]
+        for shards in members.values()
+        for name, rows in shards.items()
+        for row in rows
+    ]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_PLAN_COLUMNS, *lines])
+    files.write_text(files.join(features_dir, PLAN_NAME), text.getvalue())
+    clips = json.dumps([line[:-1] for line in lines])
     info = {
-        "schema_version": records.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "recipe": recipe,
         "class_names": list(class_names),
-        "clips_sha256": _clips_digest(tasks),
-        "shard_size": shard_size,
-        "num_shards": num_shards,
+        "clips_sha256": hashlib.sha256(clips.encode()).hexdigest(),
+        "num_clips": {
+            split: sum(map(len, shards.values()))
+            for split, shards in members.items()
+        },
+        "shards": {split: list(shards) for split, shards in members.items()},
+        "record": {n: dataclasses.asdict(field) for n, field in fields.items()},
     }
-    files.make_directory(features_dir)
-    if records.has_shards(features_dir):
-        existing = records.read_info(features_dir)
-        _refuse_differences(features_dir, existing, info)
-    else:
-        path = files.join(features_dir, records.INFO_NAME)
-        files.write_json(path, {**info, "record": clip_features.schema()})
+    files.write_json(files.join(features_dir, INFO_NAME), info)
 
 
-def _refuse_differences(features_dir: str, existing: dict, info: dict) -> None:
-    old = {**existing, **existing["recipe"]}
-    new = {**info, **info["recipe"]}
-    differing = records.differences(
-        old, {k: v for k, v in new.items() if k not in _DESCRIBED}
-    )
-    if old.get("clips_sha256") != new["clips_sha256"]:
-        differing.append("manifest: other clips, labels, splits or sections")
+def _refuse_other_recipe(
+    features_dir: str,
+    existing: dict,
+    recipe: dict,
+    class_names: tuple[str, ...],
+) -> None:
+    there = {**existing["recipe"], "class_names": existing["class_names"]}
+    differing = differences(there, {**recipe, "class_names": list(class_names)})
     if differing:
         listed = "\n  ".join(differing)
         raise FeaturesError(
@@ -176,11 +273,25 @@ def _refuse_differences(features_dir: str, existing: dict, info: dict) -> None:
         )
 
 
-def _clips_digest(tasks: list[ShardTask]) -> str:
-    """Digest of everything about the clips but where their files lie."""
-    clips = [
-        (row.clip_id, row.labels, row.split, row.start_s, row.end_s)
-        for task in tasks
-        for row in task.rows
+def _refuse_other_clips(
+    features_dir: str,
+    planned: dict[str, list[str]],
+    rows: list[ManifestEntry],
+) -> None:
+    """Clips may be added; those that are there stay, and stay the same."""
+    given = {row.clip_id: _describe(row) for row in rows}
+    problems = [
+        f"{clip_id}: not in the manifest"
+        if clip_id not in given
+        else f"{clip_id}: other labels, split or section"
+        for clip_id, (*described, _) in planned.items()
+        if given.get(clip_id) != described
     ]
-    return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
+    if problems:
+        listed = "\n  ".join(problems[:10])
+        more = f"\n  ... {len(problems) - 10} more" * (len(problems) > 10)
+        raise FeaturesError(
+            f"Expected the clips of {features_dir} unchanged in the manifest, "
+            f"beside new ones, received:\n  {listed}{more}\nUse another "
+            "--features_dir."
+        )

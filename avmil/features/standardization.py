@@ -35,7 +35,8 @@ def fit_bins(
         )
     scaler = StandardScaler()
     for index in range(len(store)):
-        log_mel = store[index].cvssp_log_mel  # [240, 64]
+        # [240, 64]
+        log_mel = store.read(index, ("cvssp_log_mel",))["cvssp_log_mel"]
         if len(log_mel):
             scaler.partial_fit(log_mel)
         on_clips(1)

@@ -1,27 +1,30 @@
-"""TFRecord shards of clip features: writer, index and random access."""
+"""Random access to the clips of a features directory, field by field.
+
+Beside every shard lies an index of the bytes of each clip and field, so that
+reading needs neither TensorFlow nor a parser, and touches nothing else.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import zlib
-from collections.abc import Mapping
+import functools
+import json
+import mmap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+import xxhash
 
 from avmil.clips import manifest
 from avmil.common import files
 from avmil.common.errors import FeaturesError
-from avmil.features import clip_features
+from avmil.features.clip_features import ClipFeatures, Field, Layout, Span
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 INFO_NAME = "dataset_info.json"
-# A TFRecord is length (8 bytes), its CRC (4), the data and their CRC (4).
-_LENGTH_BYTES, _CRC_BYTES = 8, 4
-# No clip id starts with a dot.
-_CURRENT = ".current"
-_EXAMPLE, _FAILED = ".example", ".failed.json"
+# Each mapped shard holds a file descriptor, of which a process may have 1024.
+_MAX_MAPPED = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,192 +37,135 @@ class MissingClip:
     reason: str
 
 
-def shard_name(split: str, shard: int, num_shards: int) -> str:
-    """File name of a shard."""
-    return f"{split}-{shard:05d}-of-{num_shards:05d}.tfrecord"
+@dataclasses.dataclass
+class ShardIndex:
+    """What a shard holds, and where.
 
-
-def index_path(shard_path: str) -> str:
-    """File that says where in a shard each clip lies; written last."""
-    return f"{shard_path}.index.json"
-
-
-def differences(
-    there: Mapping[str, Any], received: Mapping[str, Any]
-) -> list[str]:
-    """Describes the received values that are not those that are there."""
-    return [
-        f"{name}: there {there.get(name)!r}, received {value!r}"
-        for name, value in received.items()
-        if there.get(name) != value
-    ]
-
-
-class FeatureWriter:
-    """Writes one shard, which can be interrupted at any clip.
-
-    Every clip is kept in a file of its own beside the shard until `close`
-    joins them in the order given, so that a shard is the same whether or not
-    its extraction was interrupted. A shard is complete when its index exists.
-
-    Args:
-        features_dir: The features directory, local or remote.
-        split: Split of the shard's clips.
-        shard: Number of the shard in its split.
-        num_shards: How many shards the split has.
+    Attributes:
+        fields: The type of each field.
+        clip_ids: Names of the clips, in the order of their records.
+        labels: Classes of each clip.
+        spans: For each field the place of each clip's bytes in the shard.
+        missing: Clips that could not be extracted.
     """
 
-    def __init__(
-        self, features_dir: str, split: str, shard: int, num_shards: int
+    fields: Layout
+    clip_ids: list[str] = dataclasses.field(default_factory=list)
+    labels: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
+    spans: dict[str, list[Span]] = dataclasses.field(default_factory=dict)
+    missing: list[MissingClip] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.spans = self.spans or {name: [] for name in self.fields}
+
+    @staticmethod
+    def path(shard_path: str) -> str:
+        """The index of a shard; written last: with it a shard is complete."""
+        return f"{shard_path}.index.json"
+
+    def add(
+        self,
+        clip_id: str,
+        labels: Iterable[str],
+        spans: Mapping[str, Span],
+        shift: int,
     ) -> None:
-        name = shard_name(split, shard, num_shards)
-        self._path = files.join(features_dir, name)
-        self._parts = f"{self._path}.parts"
+        """Adds a clip whose spans count from the shard's byte `shift`."""
+        self.clip_ids.append(clip_id)
+        self.labels.append(tuple(labels))
+        for name, span in spans.items():
+            self.spans[name].append(span._replace(offset=span.offset + shift))
 
-    def is_complete(self) -> bool:
-        """Says whether the shard was closed before."""
-        return files.exists(index_path(self._path))
+    def clip_spans(self, number: int) -> dict[str, Span]:
+        """The places of all fields of one clip."""
+        return {name: spans[number] for name, spans in self.spans.items()}
 
-    def index(self) -> dict[str, list[dict]]:
-        """Index of the complete shard, see `read_index`."""
-        return read_index(self._path)
+    def counts(self, name: str) -> list[int]:
+        """How many rows each clip has in a field."""
+        field = self.fields[name]
+        row = field.stored_dtype.itemsize * int(np.prod(field.shape[1:]))
+        return [span.size // row for span in self.spans[name]]
 
-    def begin(self, clip_id: str) -> None:
-        """Notes which clip is worked on, for whoever sees this process die."""
-        files.make_directory(self._parts)
-        files.write_text(self._part(_CURRENT), clip_id)
+    def write(self, shard_path: str) -> None:
+        """Writes the index beside its shard."""
+        fields = {
+            name: {
+                **dataclasses.asdict(field),
+                "offset": [span.offset for span in self.spans[name]],
+                "size": [span.size for span in self.spans[name]],
+                "xxh3": [span.xxh3 for span in self.spans[name]],
+            }
+            for name, field in self.fields.items()
+        }
+        content = {
+            "clip_ids": self.clip_ids,
+            "labels": self.labels,
+            "fields": fields,
+            "missing": [dataclasses.asdict(clip) for clip in self.missing],
+        }
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        files.write_text(self.path(shard_path), text)
 
-    def current(self) -> str | None:
-        """The clip that was begun last and is not kept yet."""
-        if not files.exists(self._part(_CURRENT)):
-            return None
-        clip_id = files.read_bytes(self._part(_CURRENT)).decode()
-        return None if clip_id in self.held() else clip_id
-
-    def add(self, features: clip_features.ClipFeatures) -> None:
-        """Keeps a clip's features.
+    @classmethod
+    def read(cls, shard_path: str) -> ShardIndex:
+        """Reads the index of a shard.
 
         Raises:
-            UnusableFeaturesError: for a wrong shape, a NaN or an infinity.
+            FeaturesError: if the shard was not completed, or its index is
+                damaged.
         """
-        record = clip_features.to_record(features)
-        self._write_part(features.clip_id + _EXAMPLE, record)
-
-    def fail(self, clip: MissingClip) -> None:
-        """Keeps the reason why a clip has no features."""
-        content = dataclasses.asdict(clip)
-        files.make_directory(self._parts)
-        files.write_json(self._part(clip.clip_id + _FAILED), content)
-
-    def held(self) -> set[str]:
-        """The clips that are kept already, or their failures."""
-        if not files.exists(self._parts):
-            return set()
-        return {
-            name.removesuffix(kind)
-            for name in tf.io.gfile.listdir(self._parts)
-            for kind in (_EXAMPLE, _FAILED)
-            if name.endswith(kind)
-        }
-
-    def close(self, clip_ids: list[str]) -> None:
-        """Joins the kept clips into the shard and writes its index.
-
-        Args:
-            clip_ids: All clips of the shard, in order; each must be held.
-        """
-        index: dict[str, list] = {"clips": [], "missing": []}
-        temporary = f"{self._path}.tmp"
-        files.make_directory(self._parts)
-        with tf.io.TFRecordWriter(temporary) as writer:
-            offset = 0
-            for clip_id in clip_ids:
-                failed = self._part(clip_id + _FAILED)
-                if files.exists(failed):
-                    index["missing"].append(files.read_json(failed))
-                    continue
-                record = files.read_bytes(self._part(clip_id + _EXAMPLE))
-                writer.write(record)
-                index["clips"].append(_index_entry(record, offset))
-                offset += len(record) + _LENGTH_BYTES + 2 * _CRC_BYTES
-        tf.io.gfile.rename(temporary, self._path, overwrite=True)
-        files.write_json(index_path(self._path), index)
-        tf.io.gfile.rmtree(self._parts)
-
-    def reopen(self) -> None:
-        """Takes a complete shard apart again, so that its failures are retried.
-
-        The clips that it has are kept.
-        """
-        for entry in self.index()["clips"]:
-            record = _read_record(self._path, entry)
-            self._write_part(entry["clip_id"] + _EXAMPLE, record)
-        tf.io.gfile.remove(index_path(self._path))
-
-    def _part(self, name: str) -> str:
-        return files.join(self._parts, name)
-
-    def _write_part(self, name: str, content: bytes) -> None:
-        files.make_directory(self._parts)
-        files.write_bytes(self._part(name), content)
-
-
-def _index_entry(record: bytes, offset: int) -> dict[str, Any]:
-    features = clip_features.from_record(record)
-    return {
-        "clip_id": features.clip_id,
-        "labels": list(features.labels),
-        "offset": offset,
-        "crc32": zlib.crc32(record),
-        "num_regions": len(features.regions),
-        "num_segments": len(features.segments),
-        "segment_size": features.segments.shape[1],
-    }
-
-
-def _read_record(path: str, entry: dict[str, Any]) -> bytes:
-    """Reads a clip's record and checks it against the index.
-
-    The records' own checksums need TensorFlow's reader, which cannot seek.
-    """
-    try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            file.seek(entry["offset"])
-            header = file.read(_LENGTH_BYTES + _CRC_BYTES)
-            length = int.from_bytes(header[:_LENGTH_BYTES], "little")
-            record = file.read(length) if length < 1 << 31 else b""
-    except tf.errors.OpError as error:
-        raise FeaturesError(
-            f"Expected a shard that can be read, received {path}: "
-            f"{error.message}."
-        ) from error
-    if zlib.crc32(record) != entry["crc32"]:
-        raise FeaturesError(
-            f"Expected clip {entry['clip_id']} at byte {entry['offset']} of "
-            f"{path}, received something else: the shard is damaged. Delete "
-            "it with its index and extract again."
-        )
-    return record
+        path = cls.path(shard_path)
+        try:
+            content = files.read_json(path)
+            fields = content["fields"]
+            return cls(
+                fields=_layout(fields),
+                clip_ids=content["clip_ids"],
+                labels=[tuple(labels) for labels in content["labels"]],
+                spans={
+                    name: list(map(Span, f["offset"], f["size"], f["xxh3"]))
+                    for name, f in fields.items()
+                },
+                missing=[
+                    MissingClip(**{**clip, "labels": tuple(clip["labels"])})
+                    for clip in content["missing"]
+                ],
+            )
+        except FileNotFoundError as error:
+            raise FeaturesError(
+                f"Expected the shard {shard_path}, received none: its "
+                "extraction is not complete. Run extract_features.py again; "
+                "it goes on."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise FeaturesError(
+                f"Expected the index of a shard, received a damaged file "
+                f"{path}: {error}. Delete it with its shard and extract again."
+            ) from error
 
 
 class FeatureStore:
     """Random access to the clips of a features directory.
 
-    Only the index is held in memory; `store[i]` reads one clip.
+    Only the indexes are held in memory. Arrays of local files are read-only
+    views of the files, which the operating system reads when they are used;
+    copy what shall outlive the directory.
 
     Args:
         features_dir: Directory that extraction wrote, local or remote.
         split: `train`, `val`, `test`, or None for all of them in this order.
 
     Attributes:
-        info: Content of `dataset_info.json`.
+        info: Content of `dataset_info.json`; `info["recipe"]` is the recipe.
+        fields: Type of each field.
         class_names: Classes in table order.
         clip_ids: Names of the clips.
         labels: {0, 1} of shape [N, C], int8.
         missing: Clips that could not be extracted.
         max_regions: Most regions in a clip.
         max_segments: Most segments in a clip.
-        segment_size: Size of a segment's embedding; 0 without clips.
+        region_size: Size D of a region's features.
+        segment_size: Size of a segment's embedding.
 
     Raises:
         FeaturesError: if the directory is none, is of another schema or is
@@ -227,35 +173,116 @@ class FeatureStore:
     """
 
     def __init__(self, features_dir: str, split: str | None = None) -> None:
+        if split is not None and split not in manifest.SPLITS:
+            raise FeaturesError(
+                f"Expected a split of {manifest.SPLITS}, received {split!r}."
+            )
         self.info = read_info(features_dir)
         self.class_names = tuple(self.info["class_names"])
-        self._places: list[tuple[str, dict]] = []
-        self.missing: list[MissingClip] = []
-        entries: list[dict] = []
-        for path in _shard_paths(features_dir, self.info, split):
-            index = read_index(path)
-            entries += index["clips"]
-            self._places += [(path, entry) for entry in index["clips"]]
-            self.missing += [_missing_clip(e) for e in index["missing"]]
-        self.clip_ids = [entry["clip_id"] for entry in entries]
+        self.fields = _layout(self.info["record"])
+        self.region_size = self.fields["regions"].shape[1]
+        self.segment_size = self.fields["segments"].shape[1]
+        self._paths = [
+            files.join(features_dir, shard_name)
+            for name in manifest.SPLITS
+            if split in (None, name)
+            for shard_name in self.info["shards"].get(name, ())
+        ]
+        self._indexes = [ShardIndex.read(path) for path in self._paths]
+        self._places = [
+            (shard, number)
+            for shard, index in enumerate(self._indexes)
+            for number in range(len(index.clip_ids))
+        ]
+        self.clip_ids = [c for i in self._indexes for c in i.clip_ids]
         self.labels = manifest.label_matrix(
-            [tuple(entry["labels"]) for entry in entries], self.class_names
+            [labels for index in self._indexes for labels in index.labels],
+            self.class_names,
         )
-        self.max_regions = max((e["num_regions"] for e in entries), default=0)
-        self.max_segments = max((e["num_segments"] for e in entries), default=0)
-        self.segment_size = max((e["segment_size"] for e in entries), default=0)
+        self.missing = [clip for i in self._indexes for clip in i.missing]
+        self.max_regions = self._most("regions")
+        self.max_segments = self._most("segments")
+        self._shard_bytes = functools.lru_cache(_MAX_MAPPED)(_open_shard)
+        self._verified = {
+            name: np.zeros(len(self), bool) for name in self.fields
+        }
+
+    def _most(self, name: str) -> int:
+        counts = (max(i.counts(name), default=0) for i in self._indexes)
+        return max(counts, default=0)
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int) -> clip_features.ClipFeatures:
+    def __getitem__(self, index: int) -> ClipFeatures:
         """Reads a clip.
 
         Raises:
             IndexError: beyond the last clip.
-            FeaturesError: for a damaged record.
+            FeaturesError: for damaged bytes.
         """
-        return clip_features.from_record(_read_record(*self._places[index]))
+        shard, number = self._places[index]
+        arrays = self.read(index)
+        return ClipFeatures(
+            clip_id=self.clip_ids[index],
+            labels=self._indexes[shard].labels[number],
+            duration_s=float(arrays.pop("duration_s")),
+            **arrays,
+        )
+
+    def read(
+        self, index: int, fields: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Reads fields of a clip and no other bytes.
+
+        The checksum of a field is compared when the store first reads it. Of
+        a remote shard the bytes from the first to the last of the fields are
+        read at once.
+
+        Args:
+            index: Number of the clip.
+            fields: Names of array fields of `ClipFeatures`, or `duration_s`;
+                by default all of them.
+
+        Returns:
+            For each name its array, read-only.
+
+        Raises:
+            IndexError: beyond the last clip.
+            FeaturesError: for an unknown field or damaged bytes.
+        """
+        names = tuple(self.fields if fields is None else fields)
+        if unknown := sorted(set(names) - set(self.fields)):
+            raise FeaturesError(
+                f"Expected fields of {tuple(self.fields)}, received {unknown}."
+            )
+        shard, number = self._places[index]
+        spans = [self._indexes[shard].spans[name][number] for name in names]
+        start = min((span.offset for span in spans), default=0)
+        end = max((span.offset + span.size for span in spans), default=0)
+        content = self._shard_bytes(self._paths[shard])[start:end]
+        arrays = {}
+        for name, span in zip(names, spans, strict=True):
+            payload = content[span.offset - start :][: span.size]
+            self._verify(name, index, payload, span)
+            field = self.fields[name]
+            array = np.frombuffer(payload, field.stored_dtype)
+            arrays[name] = array.reshape(field.shape)
+        return arrays
+
+    def _verify(
+        self, name: str, index: int, payload: memoryview, span: Span
+    ) -> None:
+        if self._verified[name][index]:
+            return
+        if xxhash.xxh3_64_hexdigest(payload) != span.xxh3:
+            path = self._paths[self._places[index][0]]
+            raise FeaturesError(
+                f"Expected {name} of clip {self.clip_ids[index]} at byte "
+                f"{span.offset} of {path}, received something else: the shard "
+                "is damaged. Delete it with its index and extract again."
+            )
+        self._verified[name][index] = True
 
     def missing_labels(self) -> np.ndarray:
         """Labels of the missing clips, {0, 1} of shape [N missing, C]."""
@@ -263,10 +290,46 @@ class FeatureStore:
         return manifest.label_matrix(labels, self.class_names)
 
 
-def has_shards(features_dir: str) -> bool:
-    """Says whether anything was extracted into a directory."""
-    names = tf.io.gfile.listdir(features_dir)
-    return any(".tfrecord" in name for name in names)
+class _RemoteBytes:
+    """Bytes of a remote file, of which a slice is one ranged read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getitem__(self, part: slice) -> memoryview:
+        import tensorflow as tf
+
+        try:
+            with files.path(self._path).open("rb") as file:
+                file.seek(part.start)
+                return memoryview(file.read(part.stop - part.start))
+        except tf.errors.OpError as error:
+            raise _unreadable(self._path, error.message) from error
+
+
+def _open_shard(path: str) -> memoryview | _RemoteBytes:
+    if files.is_remote(path):
+        return _RemoteBytes(path)
+    try:
+        with open(path, "rb") as file:
+            return memoryview(
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            )
+    except (OSError, ValueError) as error:  # ValueError: it is empty.
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, reason: object) -> FeaturesError:
+    return FeaturesError(
+        f"Expected a shard that can be read, received {path}: {reason}."
+    )
+
+
+def _layout(fields: Mapping[str, Mapping[str, Any]]) -> Layout:
+    return {
+        name: Field(field["dtype"], tuple(field["shape"]))
+        for name, field in fields.items()
+    }
 
 
 def read_info(features_dir: str) -> dict[str, Any]:
@@ -288,48 +351,18 @@ def read_info(features_dir: str) -> dict[str, Any]:
     if info.get("schema_version") != SCHEMA_VERSION:
         raise FeaturesError(
             f"Expected schema version {SCHEMA_VERSION} in {path}, received "
-            f"{info.get('schema_version')}. Extract again with this version."
+            f"{info.get('schema_version')}: extract again into another "
+            "--features_dir."
         )
     return info
 
 
-def _shard_paths(
-    features_dir: str, info: dict[str, Any], split: str | None
+def differences(
+    there: Mapping[str, Any], received: Mapping[str, Any]
 ) -> list[str]:
-    if split is not None and split not in manifest.SPLITS:
-        raise FeaturesError(
-            f"Expected a split of {manifest.SPLITS}, received {split!r}."
-        )
+    """Describes the received values that are not those that are there."""
     return [
-        files.join(features_dir, shard_name(name, shard, num_shards))
-        for name in manifest.SPLITS
-        if split in (None, name)
-        for num_shards in [info["num_shards"].get(name, 0)]
-        for shard in range(num_shards)
+        f"{name}: there {there.get(name)!r}, received {value!r}"
+        for name, value in received.items()
+        if there.get(name) != value
     ]
-
-
-def read_index(shard_path: str) -> dict[str, list[dict]]:
-    """Reads a shard's index.
-
-    Returns:
-        `clips`: clip_id, labels, offset, crc32, num_regions, num_segments and
-        segment_size of each clip; `missing`: clip_id, labels, stage and reason
-        of each other one.
-
-    Raises:
-        FeaturesError: if the shard was not completed.
-    """
-    try:
-        return files.read_json(index_path(shard_path))
-    except FileNotFoundError as error:
-        raise FeaturesError(
-            f"Expected the shard {shard_path}, received none: its extraction "
-            "is not complete. Run extract_features.py again; it goes on."
-        ) from error
-    except ValueError as error:
-        raise FeaturesError(str(error)) from error
-
-
-def _missing_clip(entry: dict[str, Any]) -> MissingClip:
-    return MissingClip(**{**entry, "labels": tuple(entry["labels"])})

@@ -3,3 +3,8 @@
 In: a media file and a run. Out: a `VideoLocalization`, and its page, figures,
 video and tables. It stands on all other rooms.
 """
+
+from avmil.localization.trained_run import TrainedRun, load_run
+from avmil.localization.video_localization import Box, Event, VideoLocalization
+
+__all__ = ["Box", "Event", "TrainedRun", "VideoLocalization", "load_run"]

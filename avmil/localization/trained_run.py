@@ -1,8 +1,9 @@
-"""A trained run, ready to localize classes in single clips."""
+"""A trained run, ready to localize classes in any video."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Mapping
@@ -11,18 +12,31 @@ from typing import Any
 import keras
 import numpy as np
 
+from avmil.clips import media
+from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ConfigError
+from avmil.common.errors import ClipError, ConfigError, MediaError
 from avmil.evaluation import thresholds as thresholds_lib
 from avmil.evaluation.clip_localization import ClipLocalization, scaled
-from avmil.evaluation.events import Event, detect_events
-from avmil.evaluation.localization_audio import normalized
-from avmil.runs import run_scores
+from avmil.evaluation.events import detect_events, normalized, score_cells
+from avmil.evaluation.identity import WeightsIdentity
+from avmil.features.extractor import ClipExtractor, stage
+from avmil.localization import recipe as recipe_lib
+from avmil.localization import videos
+from avmil.localization.recipe import WeightsFiles
+from avmil.localization.video_localization import (
+    Event,
+    VideoLocalization,
+    scaled_down,
+)
+from avmil.runs import scoring
+from avmil.runs.fusion import open_run
 from avmil.runs.localization_evaluation import (
     EVENT_THRESHOLDS_FILE,
     normalizes_segments,
 )
-from avmil.runs.run_directory import RunDirectory
+from avmil.runs.run import SCORES_FILE, Run
+from flags import RecipeConfig
 
 # Without thresholds of its own an event is what scores in the upper half.
 _SCALED_THRESHOLD = 0.5
@@ -34,24 +48,98 @@ class TrainedRun:
 
     Attributes:
         name: Name of the run's directory.
-        system: The trained system.
-        system_name: Its name in `model.systems`.
+        system: Name of its system in `model.systems`.
         class_names: C classes.
         recipe: Recipe of the features that it was trained on.
         thresholds: Of each class; None where evaluate.py did not run.
         event_thresholds: Of each class, for segments; None where they were
             not tuned for these weights.
-        weights: Their `checkpoint` and `step`.
+        weights: Its weights.
+        model: The trained system.
+        weights_files: Where the weights of the base networks are.
     """
 
     name: str
-    system: keras.Model
-    system_name: str
+    system: str
     class_names: tuple[str, ...]
     recipe: Mapping[str, Any]
     thresholds: Mapping[str, float] | None
     event_thresholds: Mapping[str, float] | None
-    weights: Mapping[str, Any]
+    weights: WeightsIdentity
+    model: keras.Model
+    weights_files: WeightsFiles
+
+    def localize(
+        self,
+        video: str | os.PathLike[str] | ManifestEntry,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> VideoLocalization:
+        """Localizes the classes in a video.
+
+        A video is one bag, as a clip in training. The weights of the run's
+        base networks are looked up the first time.
+
+        Args:
+            video: A media file, local or remote; or a clip, whose name and
+                section then count.
+            start_s: Start of the section to take.
+            end_s: End of it; None for the end of the video.
+
+        Raises:
+            ClipError: if the video cannot be used, with the stage that failed
+                and the reason.
+            ConfigError: if a weights file of the run is missing or another
+                one, or the section ends before it starts.
+        """
+        if not isinstance(video, ManifestEntry):
+            video = videos.entry(os.fspath(video), start_s, end_s)
+        extractor = self.extractor
+        with videos.local_entry(video) as local:
+            with stage("decode"):
+                decoded = self._decode(local)
+            features = extractor.features(local, decoded)
+        with stage("localize"):
+            scored = scoring.localize(
+                self.model, features, self.class_names, decoded.duration_s
+            )
+            if not np.isfinite(scored.scores).all():
+                raise ClipError("localize", "scores are not finite")
+        frames_rgb = decoded.frames_rgb
+        height_px, width_px = frames_rgb[0].shape[:2] if frames_rgb else (0, 0)
+        clip = dataclasses.replace(
+            scored,
+            frame_size_px=(width_px, height_px),
+            frame_times_s=decoded.frame_times_s,
+        )
+        return VideoLocalization(
+            video=video,
+            run=self,
+            clip=clip,
+            predicted=self.predicted(clip),
+            events=self.events(clip),
+            frames_rgb=[scaled_down(frame) for frame in frames_rgb],
+        )
+
+    @functools.cached_property
+    def extraction(self) -> RecipeConfig:
+        """How features are extracted, with the files of the base networks.
+
+        Raises:
+            ConfigError: if a file is missing, or another one.
+        """
+        return recipe_lib.with_weights(
+            self.recipe, self.model.input, self.weights_files
+        )
+
+    @functools.cached_property
+    def extractor(self) -> ClipExtractor:
+        """The base networks.
+
+        Raises:
+            ConfigError: if a file is missing, another one, or does not fit.
+        """
+        return ClipExtractor(self.extraction)
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
         """Classes above their threshold, the best score first."""
@@ -60,21 +148,35 @@ class TrainedRun:
         passed = thresholds_lib.apply(
             clip.scores[np.newaxis], self._in_order(self.thresholds)
         )[0]
-        order = np.argsort(-clip.scores, kind="stable")
-        return tuple(self.class_names[i] for i in order if passed[i])
+        by_name = dict(zip(self.class_names, passed, strict=True))
+        return tuple(name for name in clip.ranked_classes if by_name[name])
 
-    def events(self, clip: ClipLocalization) -> list[Event]:
-        """When the predicted classes are heard in a clip."""
+    def events(self, clip: ClipLocalization) -> dict[str, list[Event]]:
+        """When each of the predicted classes is heard; other lists are empty.
+
+        The score of an event is the highest in it, overlapping segments being
+        averaged, of the scores that thresholds are compared with.
+        """
         if self.event_thresholds is None:
             limits = np.full(len(self.class_names), _SCALED_THRESHOLD)
             limits = np.nextafter(limits, 0)  # Met by the threshold itself.
         else:
             limits = self._in_order(self.event_thresholds)
+        compared = self.compared(clip)
         predicted = self.predicted(clip)
         wanted = [name in predicted for name in self.class_names]
-        return detect_events(
-            self.compared(clip), np.where(wanted, limits, np.inf)
-        )
+        cells_s, scores = score_cells(compared)  # [K, 2], [K, C]
+        found: dict[str, list[Event]] = {name: [] for name in self.class_names}
+        for event in detect_events(compared, np.where(wanted, limits, np.inf)):
+            inside = (cells_s[:, 0] < event.offset_s) & (
+                cells_s[:, 1] > event.onset_s
+            )
+            column = self.class_names.index(event.class_name)
+            best = float(scores[inside, column].max())
+            found[event.class_name].append(
+                Event(event.onset_s, event.offset_s, best)
+            )
+        return found
 
     def compared(self, clip: ClipLocalization) -> ClipLocalization:
         """Puts in the segment scores that events are found in.
@@ -83,83 +185,92 @@ class TrainedRun:
         were tuned; without, as scaled in the heat maps.
         """
         if self.event_thresholds is not None:
-            normalizes = normalizes_segments(self.system)
-            return normalized(clip) if normalizes else clip
+            return normalized(clip) if normalizes_segments(self.model) else clip
         columns = [scaled(column) for column in clip.segment_scores.T]
         return dataclasses.replace(
             clip, segment_scores=np.stack(columns, axis=1)
         )
 
+    def _decode(self, video: ManifestEntry) -> media.Clip:
+        """Decodes what the recipe needs, and frames for the drawings."""
+        modalities = self.extraction.modalities
+        rate_hz = self.extraction.frame_rate_hz
+        section = video.path, video.start_s, video.end_s, rate_hz
+        try:
+            return media.decode_clip(*section, audio=modalities != "visual")
+        except MediaError:
+            if modalities != "audio":
+                raise
+            return media.decode_clip(*section, video=False)
+
     def _in_order(self, by_class: Mapping[str, float]) -> np.ndarray:
         return np.array([by_class[name] for name in self.class_names])
 
 
-def load(run_dir: str, checkpoint: str = "last") -> TrainedRun:
-    """Loads a run.
+def load_run(
+    run_dir: str | os.PathLike[str],
+    checkpoint: str = "last",
+    weights_dir: str = "weights",
+    edge_forest: str = "",
+    region_weights: str = "",
+    audio_weights: str = "",
+) -> TrainedRun:
+    """Loads a run, ready to localize in videos.
 
     Args:
-        run_dir: Directory that train.py wrote.
+        run_dir: Directory that train.py wrote, local or remote.
         checkpoint: `last` or `best`.
+        weights_dir: Local folder in which the weights of the run's base
+            networks are looked for, by their SHA-256, unless they are named.
+        edge_forest: The structured edge forest of the run.
+        region_weights: Weights of its base visual network.
+        audio_weights: Weights of its base audio network.
 
     Raises:
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
             not of its classes or of other weights.
     """
-    if run_scores.is_fusion(run_dir):
+    run = open_run(os.fspath(run_dir), checkpoint)
+    if not run.localizes:
         raise ConfigError(
             f"Expected a run, received the fusion {run_dir}, which has no "
             "weights: localize with one of its members (fusion.json)."
         )
-    directory = RunDirectory(run_dir)
-    config, features = directory.read()
-    loaded = directory.load(checkpoint, config.system)
-    if loaded is None:
-        raise ConfigError(
-            f"Expected a checkpoint in {run_dir}, received none: train.py "
-            "has not saved one yet."
-        )
-    system, state = loaded
-    class_names = tuple(features["class_names"])
-    weights = {"checkpoint": checkpoint, "step": state.step}
     return TrainedRun(
-        name=os.path.basename(os.path.normpath(run_dir)),
-        system=system,
-        system_name=config.system,
-        class_names=class_names,
-        recipe=features["recipe"],
-        thresholds=_thresholds(directory, weights, class_names),
-        event_thresholds=_event_thresholds(directory, weights, class_names),
-        weights=weights,
+        name=run.name,
+        system=run.config.system,
+        class_names=run.class_names,
+        recipe=run.trained_on.recipe,
+        thresholds=_thresholds(run),
+        event_thresholds=_event_thresholds(run),
+        weights=run.weights,
+        model=run.system,
+        weights_files=WeightsFiles(
+            weights_dir, edge_forest, region_weights, audio_weights
+        ),
     )
 
 
-def _thresholds(
-    directory: RunDirectory,
-    weights: Mapping[str, Any],
-    class_names: tuple[str, ...],
-) -> dict[str, float] | None:
+def _thresholds(run: Run) -> dict[str, float] | None:
     """Those of evaluate.py, for these weights, or the user's own."""
-    path = directory.file("thresholds.json")
+    path, scored = run.file("thresholds.json"), run.file(SCORES_FILE)
     if not files.exists(path):
         return None
-    scored = directory.file(run_scores.WEIGHTS_FILE)
-    tuned_on = files.read_json(scored) if files.exists(scored) else weights
-    if tuned_on != weights:
+    tuned_on = run.weights
+    if files.exists(scored):
+        tuned_on = WeightsIdentity(**files.read_json(scored))
+    if tuned_on != run.weights:
         raise ConfigError(
-            f"Expected thresholds of the {_described(weights)} in {path}, "
-            f"received those of the {_described(tuned_on)}. Run evaluate.py "
-            f"--checkpoint={weights['checkpoint']} once more."
+            f"Expected thresholds of the {run.weights} in {path}, received "
+            f"those of the {tuned_on}. Run evaluate.py "
+            f"--checkpoint={run.weights.checkpoint} once more."
         )
-    return _by_class(path, files.read_json(path), class_names)
+    return _by_class(path, files.read_json(path), run.class_names)
 
 
-def _event_thresholds(
-    directory: RunDirectory,
-    weights: Mapping[str, Any],
-    class_names: tuple[str, ...],
-) -> dict[str, float] | None:
+def _event_thresholds(run: Run) -> dict[str, float] | None:
     """None too where they were tuned for other weights."""
-    path = directory.file(EVENT_THRESHOLDS_FILE)
+    path = run.file(EVENT_THRESHOLDS_FILE)
     if not files.exists(path):
         return None
     content = files.read_json(path)
@@ -170,13 +281,9 @@ def _event_thresholds(
             f"Expected weights and thresholds in {path}, received none: "
             f"{error}. evaluate.py writes it."
         ) from error
-    if tuned_on != weights:
+    if tuned_on != dataclasses.asdict(run.weights):
         return None
-    return _by_class(path, values, class_names)
-
-
-def _described(weights: Mapping[str, Any]) -> str:
-    return "{checkpoint} weights, step {step}".format(**weights)
+    return _by_class(path, values, run.class_names)
 
 
 def _by_class(

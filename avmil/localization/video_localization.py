@@ -1,125 +1,177 @@
-"""From one video to what a trained run finds in it."""
+"""What a trained run finds in a video."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+import os
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 
-from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
-from avmil.common.errors import ClipError, MediaError
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event
-from avmil.features.extractor import ClipExtractor, stage
-from avmil.localization.trained_run import TrainedRun
-from avmil.runs import scoring
-from flags import RecipeConfig
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+)
+from avmil.localization import writers
+from avmil.report import figures
+
+if TYPE_CHECKING:
+    from avmil.localization.trained_run import TrainedRun
 
 # Frames are kept in this size for the figures.
 _LONG_SIDE_PX = 640
+_JPEG_QUALITY = 85
+
+
+class Event(NamedTuple):
+    """A detected event of a class.
+
+    Attributes:
+        onset_s: When it begins, from the start of the section.
+        offset_s: When it ends.
+        score: The highest score in it, of those that were compared with the
+            run's thresholds of events: each segment's share in the clip's
+            score, or the segment scores scaled to [0, 1].
+    """
+
+    onset_s: float
+    offset_s: float
+    score: float
+
+
+class Box(NamedTuple):
+    """A region of a sampled frame, for a class.
+
+    Attributes:
+        time_s: The frame's instant, from the start of the section.
+        x1_px: Left, in pixels of the decoded frame, 0-based and inclusive.
+        y1_px: Top.
+        x2_px: Right.
+        y2_px: Bottom.
+        score: The region's score, scaled over the video: its lowest becomes 0
+            and its highest 1, as in the paper's figures.
+    """
+
+    time_s: float
+    x1_px: float
+    y1_px: float
+    x2_px: float
+    y2_px: float
+    score: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LocalizedVideo:
+class VideoLocalization:
     """What a run finds in a video.
 
     Attributes:
-        row: The video and its section.
-        localization: Scores, boxes and times.
+        video: The media file and its section.
+        run: The run.
+        clip: Every score, box and time.
         predicted: Classes above their threshold, the best score first.
-        events: Detected events.
-        compared: The localization with the segment scores that events were
-            found in.
+        events: For each class the events that are heard, by onset; none for a
+            class that is not predicted.
         frames_rgb: The sampled frames, scaled down; none of a sound file.
     """
 
-    row: ManifestEntry
-    localization: ClipLocalization
+    video: ManifestEntry
+    run: TrainedRun
+    clip: ClipLocalization
     predicted: tuple[str, ...]
-    events: tuple[Event, ...]
-    compared: ClipLocalization
+    events: dict[str, list[Event]]
     frames_rgb: Sequence[np.ndarray]
 
-    @property
-    def ranked_classes(self) -> tuple[str, ...]:
-        """All classes, the highest score first."""
-        clip = self.localization
-        order = np.argsort(-clip.scores, kind="stable")
-        return tuple(clip.class_names[index] for index in order)
+    @functools.cached_property
+    def boxes(self) -> dict[str, list[Box]]:
+        """For each class its regions in temporal order.
 
+        None for a class that is not predicted.
+        """
+        found: dict[str, list[Box]] = {n: [] for n in self.clip.class_names}
+        times_s = self.clip.region_times_s.tolist()
+        corners = self.clip.boxes.tolist()
+        for name in self.predicted:
+            scores = ClassLocalization(self.clip, name).regions.tolist()
+            found[name] = [
+                Box(time_s, *box, score)
+                for time_s, box, score in zip(
+                    times_s, corners, scores, strict=True
+                )
+            ]
+        return found
 
-class VideoLocalizer:
-    """Localizes the classes of a run in one video after the other.
-
-    Args:
-        run: The trained run.
-        recipe: How its features were extracted, with the files of the base
-            networks.
-
-    Raises:
-        ConfigError: if a weights file does not fit its network.
-    """
-
-    def __init__(self, run: TrainedRun, recipe: RecipeConfig) -> None:
-        self._run, self._recipe = run, recipe
-        self._extractor = ClipExtractor(recipe)
-
-    def __call__(self, row: ManifestEntry) -> LocalizedVideo:
-        """Localizes in one video.
+    def shown(self, class_names: Collection[str] = ()) -> tuple[str, ...]:
+        """The classes to draw, the best one first.
 
         Args:
-            row: A local file and the section to take.
+            class_names: By default those predicted, or else the best one.
+        """
+        ranked = self.clip.ranked_classes
+        wanted = class_names or self.predicted or ranked[:1]
+        return tuple(name for name in ranked if name in wanted)
+
+    def figure(self, class_name: str, number: int = 3) -> Figure:
+        """Draws the paper's Fig. 3 or Fig. 4 for a class.
+
+        Args:
+            class_name: Any class of the run.
+            number: 3 for the best boxes above both heat maps, 4 for boxes
+                above the time axis.
 
         Raises:
-            ClipError: with the stage that failed and the reason.
+            ValueError: if the run does not know the class, or for another
+                number.
         """
-        with stage("decode"):
-            clip = self._decode(row)
-        features = self._extractor.features(row, clip)
-        height_px, width_px = (
-            clip.frames_rgb[0].shape[:2] if clip.frames_rgb else (0, 0)
-        )
-        with stage("localize"):
-            scored = scoring.localize(
-                self._run.system,
-                features,
-                self._run.class_names,
-                clip.duration_s,
-            )
-        localization = dataclasses.replace(
-            scored,
-            frame_size_px=(width_px, height_px),
-            frame_times_s=clip.frame_times_s,
-        )
-        if not np.isfinite(localization.scores).all():
-            raise ClipError("localize", "scores are not finite")
-        return LocalizedVideo(
-            row=row,
-            localization=localization,
-            predicted=self._run.predicted(localization),
-            events=tuple(self._run.events(localization)),
-            compared=self._run.compared(localization),
-            frames_rgb=[
-                scaled_down(frame, _LONG_SIDE_PX) for frame in clip.frames_rgb
-            ],
-        )
+        if number not in (3, 4):
+            raise ValueError(f"Expected number 3 or 4, received {number}.")
+        draw = figures.figure_3 if number == 3 else figures.figure_4
+        thresholds = self.run.thresholds or {}
+        threshold = thresholds.get(class_name)
+        return draw(self.clip, class_name, self.frames_rgb, threshold)
 
-    def _decode(self, row: ManifestEntry) -> media.Clip:
-        """Decodes what the recipe needs, and frames for the drawings."""
-        section = row.path, row.start_s, row.end_s, self._recipe.frame_rate_hz
-        audio = self._recipe.modalities != "visual"
-        try:
-            return media.decode_clip(*section, audio=audio)
-        except MediaError:
-            if self._recipe.modalities != "audio":
-                raise
-            return media.decode_clip(*section, video=False)
+    def picture_jpeg(
+        self, class_name: str, long_side_px: int = _LONG_SIDE_PX
+    ) -> bytes | None:
+        """The best frame for a class as a JPEG; None without frames."""
+        if not self.frames_rgb:
+            return None
+        best = ClassLocalization(self.clip, class_name).frames.argmax()
+        image = scaled_down(self.frames_rgb[int(best)], long_side_px)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        return cv2.imencode(".jpg", image[..., ::-1], quality)[1].tobytes()
+
+    def save(
+        self,
+        output_dir: str | os.PathLike[str],
+        class_names: Collection[str] = (),
+    ) -> str:
+        """Writes figures, annotated video, tables, subtitles and page.
+
+        A sound file has no pictures, hence no video and no page.
+
+        Args:
+            output_dir: Folder of this video, local or remote; figures of an
+                earlier start go.
+            class_names: Classes to draw, as for `shown`.
+
+        Returns:
+            The file to look at first, its name in the folder.
+
+        Raises:
+            ClipError: if the video cannot be encoded.
+        """
+        shown = self.shown(class_names)
+        return writers.write_all(self, shown, os.fspath(output_dir))
 
 
-def scaled_down(image_rgb: np.ndarray, long_side_px: int) -> np.ndarray:
+def scaled_down(
+    image_rgb: np.ndarray, long_side_px: int = _LONG_SIDE_PX
+) -> np.ndarray:
     """Scales an image to a long side, unless it is no longer than that."""
     height_px, width_px = image_rgb.shape[:2]
     scale = long_side_px / max(height_px, width_px)

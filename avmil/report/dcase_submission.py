@@ -12,7 +12,7 @@ which neither scorer would recognize.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -73,10 +73,7 @@ def detection_submission(events: Iterable[Event]) -> str:
         ValueError: if a clip has another name, a class name would break a
             row, or an event does not begin in the clip and end after that.
     """
-    return "".join(_event_rows(events))
-
-
-def _event_rows(events: Iterable[Event]) -> Iterator[str]:
+    rows = []
     for event in events:
         _place(event.clip_id)
         if not 0 <= event.onset_s < event.offset_s < np.inf:
@@ -84,7 +81,8 @@ def _event_rows(events: Iterable[Event]) -> Iterator[str]:
                 f"Expected onset and offset in seconds, received {event}."
             )
         onset, offset = f"{event.onset_s:.3f}", f"{event.offset_s:.3f}"
-        yield _row(event.clip_id, onset, offset, event.class_name)
+        rows.append(_row(event.clip_id, onset, offset, event.class_name))
+    return "".join(rows)
 
 
 def _place(clip_id: str) -> tuple[str, str]:

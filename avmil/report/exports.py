@@ -1,21 +1,22 @@
-"""Results for other programs: JSON-able dictionaries and CSV.
+"""Results for other programs: JSON-able dictionaries, and frames for CSV.
 
-JSON holds fractions in full; CSV holds the tables' figures, percentages with
-one decimal, and nothing where there is no figure.
+JSON holds fractions in full; the frames hold the tables' figures, Tables 1 and
+2 as percentages with one decimal, and nothing where there is no figure.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from avmil.evaluation import aggregation, bootstrap, metrics, paper
 from avmil.evaluation.aggregation import Row
 from avmil.evaluation.evaluation import Result
+from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
 from avmil.report import tables
 
 _SCORES = metrics.Scores._fields
@@ -35,13 +36,19 @@ def to_dict(result: Result) -> dict[str, Any]:
     """All of a result and the paper's figures for its system, JSON-able."""
     chance = result.chance
     return {
-        "system": result.system,
-        "run_name": result.run_name,
-        "seed": result.seed,
+        "system": result.identity.system,
+        "run_name": result.identity.run_name,
+        "seed": result.identity.seed,
         "micro": result.micro._asdict(),
         "micro_intervals": _interval_dict(Row((result,))),
         "counts": result.counts._asdict(),
-        "classes": _class_dicts(result),
+        "classes": pd.DataFrame(
+            {
+                "name": result.class_names,
+                **result.by_class._asdict(),
+                "threshold": result.thresholds,
+            }
+        ).to_dict("records"),
         "untuned_class_names": list(result.untuned_class_names),
         "fallback_argmax": result.fallback_argmax,
         "num_val_clips": result.num_val_clips,
@@ -54,7 +61,7 @@ def to_dict(result: Result) -> dict[str, Any]:
             "num_draws": chance.num_draws,
             "every_class": chance.every_class._asdict(),
         },
-        "paper": _published_dict(result.system),
+        "paper": _published_dict(result.identity.system),
     }
 
 
@@ -84,8 +91,8 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def table_1_csv(rows: Sequence[Row]) -> str:
-    """CSV of Table 1: a row for each of its rows, and for chance.
+def table_1(rows: Sequence[Row]) -> pd.DataFrame:
+    """Table 1: a row for each of its rows, and for chance.
 
     Args:
         rows: As `aggregation.rows` returns them.
@@ -110,11 +117,11 @@ def table_1_csv(rows: Sequence[Row]) -> str:
         for name, scores in levels.items():
             entries.append({"system": name} | _percents(_OURS, scores))
     header = (*_RUN, *_CLIPS, *_OURS, *_PAPER, "num_runs", *_STD, *_LIMITS)
-    return _csv(header, entries)
+    return pd.DataFrame(entries, dtype=object, columns=header)
 
 
-def table_2_csv(rows: Sequence[Row]) -> str:
-    """CSV of Table 2 in long form: a row for each of its rows and classes.
+def table_2(rows: Sequence[Row]) -> pd.DataFrame:
+    """Table 2 in long form: a row for each of its rows and classes.
 
     Means over several runs have no threshold.
 
@@ -137,11 +144,12 @@ def table_2_csv(rows: Sequence[Row]) -> str:
             if name in published:
                 entries[-1] |= _percents(_PAPER[:1], [published[name]])
     header = (*_RUN, "class_name", *_OURS, "threshold", _PAPER[0])
-    return _csv((*header, "num_runs", *_STD), entries)
+    columns = (*header, "num_runs", *_STD)
+    return pd.DataFrame(entries, dtype=object, columns=columns)
 
 
-def leads_csv(rows: Sequence[Row]) -> str:
-    """CSV of the leads in F1: a row for each pair of the tables' rows.
+def leads(rows: Sequence[Row]) -> pd.DataFrame:
+    """The leads in F1: a row for each pair of the tables' rows.
 
     Args:
         rows: As `aggregation.rows` returns them.
@@ -158,7 +166,69 @@ def leads_csv(rows: Sequence[Row]) -> str:
     header = [
         f"{place}_{name}" for place in ("first", "second") for name in _RUN
     ]
-    return _csv((*header, *names, "p_value"), entries)
+    return pd.DataFrame(
+        entries, dtype=object, columns=(*header, *names, "p_value")
+    )
+
+
+def localization_dict(result: LocalizationResult) -> dict[str, Any]:
+    """All of a result but its events, JSON-able, as fractions."""
+    audio, visual = result.audio, result.visual
+    figures = {
+        "audio": audio.scores if audio else {},
+        "audio_chance": audio.chance if audio else {},
+        "visual": visual.scores if visual else {},
+        "visual_chance": visual.chance if visual else {},
+        "proposals": visual.bounds if visual else {},
+    }
+    return {
+        "system": result.identity.system,
+        "run_name": result.identity.run_name,
+        **{
+            field: {group: s._asdict() for group, s in by_group.items()}
+            for field, by_group in figures.items()
+        },
+        "classes": [
+            {"name": name, **_localization_class_dict(result, index)}
+            for index, name in enumerate(result.class_names)
+        ],
+        "num_pairs": dict(result.num_pairs),
+        "audio_pairs": audio.num_pairs if audio else {},
+        "visual_pairs": visual.num_pairs if visual else {},
+        "num_chance_draws": NUM_DRAWS,
+        "num_val_clips": result.num_val_clips,
+        "num_test_clips": result.num_test_clips,
+        "num_test_missing": result.num_test_missing,
+        "num_test_without_truth": result.num_test_without_truth,
+    }
+
+
+def table_3(results: Sequence[LocalizationResult]) -> pd.DataFrame:
+    """Table 3 in long form: a row for each run, group and figure, as fractions.
+
+    Raises:
+        ValueError: if there are no results or their test splits differ.
+    """
+    entries = [
+        {
+            "system": result.identity.system,
+            "run_name": result.identity.run_name,
+            "field": field,
+            "pairs": group,
+            "figure": name,
+            "value": f"{value:.4f}",
+            "chance": f"{chance:.4f}",
+        }
+        for result in aggregation.in_paper_order(results)
+        for field in ("audio", "visual")
+        if (measured := getattr(result, field))
+        for group, scores in measured.scores.items()
+        for name, value, chance in zip(
+            scores._fields, scores, measured.chance[group], strict=True
+        )
+    ]
+    columns = (*_RUN, "field", "pairs", "figure", "value", "chance")
+    return pd.DataFrame(entries, dtype=object, columns=columns)
 
 
 def _row_dict(row: Row) -> dict[str, Any]:
@@ -167,7 +237,7 @@ def _row_dict(row: Row) -> dict[str, Any]:
     return {
         "system": row.system,
         "run_names": list(row.run_names),
-        "seeds": [result.seed for result in row.results],
+        "seeds": [result.identity.seed for result in row.results],
         "micro": _floats(row.micro._asdict()),
         "micro_std": _floats(row.micro_std._asdict()),
         "micro_intervals": _interval_dict(row),
@@ -186,15 +256,6 @@ def _interval_dict(row: Row) -> dict[str, dict[str, float]]:
         name: interval._asdict()
         for name, interval in row.intervals._asdict().items()
     }
-
-
-def _class_dicts(result: Result) -> list[dict[str, Any]]:
-    columns = {**result.by_class._asdict(), "threshold": result.thresholds}
-    return [
-        {"name": name}
-        | {field: float(column[i]) for field, column in columns.items()}
-        for i, name in enumerate(result.class_names)
-    ]
 
 
 def _published_dict(system: str) -> dict[str, Any] | None:
@@ -234,9 +295,15 @@ def _percents(
     }
 
 
-def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+def _localization_class_dict(
+    result: LocalizationResult, index: int
+) -> dict[str, Any]:
+    """Figures of a class; None where the truth does not hold it."""
+    columns: dict[str, np.ndarray] = {}
+    if result.audio:
+        columns |= result.audio.by_class._asdict()
+        columns["event_threshold"] = result.event_thresholds
+    if result.visual:
+        columns["box_average_precision"] = result.visual.by_class
+    values = {name: float(column[index]) for name, column in columns.items()}
+    return {n: None if math.isnan(v) else v for n, v in values.items()}

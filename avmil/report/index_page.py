@@ -23,10 +23,21 @@ class IndexEntry:
     """
 
     name: str
-    page: str
-    predicted: tuple[str, ...]
-    thumbnail_jpeg: bytes | None
-    failure: str | None
+    page: str = ""
+    predicted: tuple[str, ...] = ()
+    thumbnail_jpeg: bytes | None = None
+    failure: str | None = None
+
+    @property
+    def href(self) -> str:
+        """Address of the page."""
+        return urllib.parse.quote(self.page)
+
+    @property
+    def thumbnail(self) -> str | None:
+        """Address that holds the picture."""
+        picture = self.thumbnail_jpeg
+        return picture and offline_page.data_uri(picture, "image/jpeg")
 
 
 def render(entries: Sequence[IndexEntry]) -> str:
@@ -40,16 +51,6 @@ def render(entries: Sequence[IndexEntry]) -> str:
     """
     return offline_page.render(
         "index",
-        videos=[
-            {
-                "name": entry.name,
-                "href": urllib.parse.quote(entry.page),
-                "predicted": entry.predicted,
-                "thumbnail": entry.thumbnail_jpeg
-                and offline_page.data_uri(entry.thumbnail_jpeg, "image/jpeg"),
-            }
-            for entry in entries
-            if entry.failure is None
-        ],
+        videos=[entry for entry in entries if entry.failure is None],
         failures=[entry for entry in entries if entry.failure is not None],
     )

@@ -10,6 +10,14 @@ import jinja2
 import markupsafe
 
 _TEMPLATES = pathlib.Path(__file__).with_name("templates")
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
 
 
 def render(name: str, media_source: str = "'none'", **values: object) -> str:
@@ -25,20 +33,14 @@ def render(name: str, media_source: str = "'none'", **values: object) -> str:
         media_source: What the policy allows as the source of a video.
         **values: Variables of the template.
     """
-    style = _text("page.css") + _text(f"{name}.css")
-    script = _text(f"{name}.js")
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "img-src data:",
-            f"media-src {media_source}",
-            f"style-src {_source(style)}",
-            f"script-src {_source(script)}",
-        )
+    style = _source("page.css") + _source(f"{name}.css")
+    script = _source(f"{name}.js")
+    policy = (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; "
+        f"img-src data:; media-src {media_source}; "
+        f"style-src {_permit(style)}; script-src {_permit(script)}"
     )
-    template = _environment().get_template(f"{name}.html.j2")
+    template = _ENVIRONMENT.get_template(f"{name}.html.j2")
     page = template.render(policy=policy, style=style, script=script, **values)
     return page + "\n"
 
@@ -48,26 +50,14 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment
-
-
-def _text(file_name: str) -> markupsafe.Markup:
+def _source(file_name: str) -> markupsafe.Markup:
     """Reads a file that is part of the page's source, hence not escaped."""
     path = _TEMPLATES / file_name
     text = path.read_text("utf-8") if path.exists() else ""
     return markupsafe.Markup(text)
 
 
-def _source(code: str) -> str:
+def _permit(code: str) -> str:
     """The policy's name of an inline style sheet or script."""
     if not code:
         return "'none'"

@@ -7,49 +7,77 @@ seeds are means with their sample standard deviation.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from avmil.evaluation import paper
-from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
-from avmil.evaluation.localization_rows import (
-    AUDIO,
-    VISUAL,
-    Part,
-    Row,
+from avmil.evaluation.aggregation import (
+    LocalizationRow,
     in_paper_order,
-    rows,
+    localization_rows,
 )
-from avmil.report.rendering import ColumnGroup, Table
-from avmil.report.tables import percent
+from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
+from avmil.report.tables import (
+    Table,
+    best_places,
+    figure,
+    percent,
+    runs_of,
+    seeds_note,
+)
 
 _Value = TypeVar("_Value", bound=Hashable)
-_FIGURE_NAMES = {
-    "f1": "F1",
-    "error_rate": "ER",
-    "average_precision": "AP",
-    "corloc": "CorLoc",
-    "clip_corloc": "whole clip",
-    "pointing": "pointing",
-}
-_NOTES = {
-    "audio": (
-        "F1 and ER (error rate, a ratio that may exceed 1): of seconds, "
-        "pooled, with a threshold for each class tuned on validation. AP: "
-        "average precision of frames of 0.1 s, mean over classes.",
+
+
+class _Part(NamedTuple):
+    """Half of the table: what is heard, or what is seen.
+
+    Attributes:
+        field: Of the results.
+        letters: Of its tables, of all pairs and by asynchrony.
+        title: What is measured.
+        heads: Of the columns, in the order of the scores' fields.
+        notes: What the heads mean.
+    """
+
+    field: str
+    letters: str
+    title: str
+    heads: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+_PARTS = (
+    _Part(
+        "audio",
+        "ac",
+        "When classes are heard",
+        ("F1", "ER", "AP"),
+        (
+            "F1 and ER (error rate, a ratio that may exceed 1): of seconds, "
+            "pooled, with a threshold for each class tuned on validation. AP: "
+            "average precision of frames of 0.1 s, mean over classes.",
+        ),
     ),
-    "visual": (
-        "CorLoc: the best region of the frames in which a class of the clip "
-        "is visible has an IoU of 0.5 with it; whole clip: so has the best "
-        "region of all frames; pointing: its center lies in the true box. AP: "
-        "average precision of boxes at an IoU of 0.5, mean over classes.",
-        "Proposals: what the best choice among the proposals would reach; "
-        "under AP the share of true boxes that a proposal meets, mean over "
-        "classes.",
+    _Part(
+        "visual",
+        "bd",
+        "Where classes are seen",
+        ("CorLoc", "whole clip", "pointing", "AP"),
+        (
+            "CorLoc: the best region of the frames in which a class of the "
+            "clip is visible has an IoU of 0.5 with it; whole clip: so has "
+            "the best region of all frames; pointing: its center lies in the "
+            "true box. AP: average precision of boxes at an IoU of 0.5, mean "
+            "over classes.",
+            "Proposals: what the best choice among the proposals would reach; "
+            "under AP the share of true boxes that a proposal meets, mean "
+            "over classes.",
+        ),
     ),
-}
+)
 _ASYNCHRONY_NOTE = (
     "Pairs of clip and class, their number in brackets, by the temporal IoU "
     "of sight and sound: in sync from 0.5, partly above 0, apart 0. Within a "
@@ -71,127 +99,107 @@ def table_3(results: Sequence[LocalizationResult]) -> tuple[Table, ...]:
     """
     results = in_paper_order(results)
     tables, by_asynchrony = [], []
-    for part in (AUDIO, VISUAL):
-        shown = rows(results, part)
-        if not shown:
+    for part in _PARTS:
+        rows = localization_rows(results, part.field)
+        if not rows:
             continue
         title = f"Table 3{part.letters[0]}. {part.title} on the test set"
-        notes = (*_NOTES[part.field], *_notes(shown))
-        tables.append(_table(title, shown, part, [ALL], notes))
-        groups = _common_groups(shown)
+        notes = (*part.notes, *_notes(rows))
+        tables.append(_table(title, rows, part, [ALL], notes))
+        groups = [
+            group
+            for group in rows[0].means
+            if group != ALL and all(group in row.means for row in rows)
+        ]
         if groups:
             title = f"Table 3{part.letters[1]}. {part.title}, by asynchrony"
             by_asynchrony.append(
-                _table(title, shown, part, groups, [_ASYNCHRONY_NOTE])
+                _table(title, rows, part, groups, [_ASYNCHRONY_NOTE])
             )
     return (*tables, *by_asynchrony)
 
 
 def _table(
     title: str,
-    rows: Sequence[Row],
-    part: Part,
+    rows: Sequence[LocalizationRow],
+    part: _Part,
     groups: Sequence[str],
     notes: Sequence[str],
 ) -> Table:
-    heads = tuple(_FIGURE_NAMES[name] for name in part.figures)
-    num_pairs = _by_value(
-        rows,
-        lambda r: tuple(getattr(r, f"{part.field}_pairs")[g] for g in groups),
-    )
+    writes = [_ratio if head == "ER" else percent for head in part.heads]
+
+    def scores(by_group: Callable[[str], Sequence[float]]) -> tuple[str, ...]:
+        return tuple(
+            write(value)
+            for group in groups
+            for write, value in zip(writes, by_group(group), strict=True)
+        )
+
+    def chance(result: LocalizationResult) -> tuple[str, ...]:
+        return scores(getattr(result, part.field).chance.__getitem__)
+
+    def bounds(result: LocalizationResult) -> tuple[str, ...]:
+        found = [result.visual.bounds[group] for group in groups]
+        return tuple(
+            cell
+            for corloc, recall in found
+            for cell in (percent(corloc),) * 2 + ("-", percent(recall))
+        )
+
     cells = [
-        (_system_name(row.system), _runs(row), *_figures(row, part, groups))
+        (
+            paper.numbered_name(row.system),
+            runs_of(row.run_names),
+            *(
+                figure(mean, std, write)
+                for group in groups
+                for mean, std, write in zip(
+                    row.means[group], row.stds[group], writes, strict=True
+                )
+            ),
+        )
         for row in rows
     ]
-    cells += _shared_rows(
-        "Chance: random scores",
+    cells += _shared_rows("Chance: random scores", rows, chance)
+    if part.field == "visual":
+        cells += _shared_rows("Proposals", rows, bounds)
+    num_pairs = _by_value(
         rows,
-        lambda r: _levels(getattr(r, f"{part.field}_chance"), part, groups),
+        lambda r: tuple(getattr(r, part.field).num_pairs[g] for g in groups),
     )
-    if part is VISUAL:
-        cells += _shared_rows("Proposals", rows, lambda r: _bounds(r, groups))
-    return Table(
-        title,
-        ("System", "Run"),
-        tuple(
-            ColumnGroup(title, heads) for title in _titles(groups, num_pairs)
-        ),
-        tuple(cells),
-        (*notes, *_num_pairs_notes(num_pairs)),
-        _best_places(rows, part, groups),
-    )
-
-
-def _common_groups(rows: Sequence[Row]) -> list[str]:
-    """Groups by asynchrony of which every row has some pair."""
-    return [
-        group
-        for group in rows[0].means
-        if group != ALL and all(group in row.means for row in rows)
-    ]
-
-
-def _titles(
-    groups: Sequence[str], num_pairs: Mapping[tuple[int, ...], str]
-) -> Iterator[str]:
-    """Groups with their pairs, of each kind of features where they differ."""
-    for group, *counts in zip(groups, *num_pairs, strict=True):
-        if len(set(counts)) == 1:
-            del counts[1:]
-        yield f"{group[0].upper()}{group[1:]} ({'/'.join(map(str, counts))})"
-
-
-def _num_pairs_notes(num_pairs: Mapping[tuple[int, ...], str]) -> Iterator[str]:
     if len(num_pairs) > 1:
-        yield (
+        notes = [
+            *notes,
             "Where a head gives several numbers of pairs, they are those of "
-            f"{' / '.join(num_pairs.values())}, whose sampled frames differ."
+            f"{' / '.join(num_pairs.values())}, whose sampled frames differ.",
+        ]
+    heads = {"": ("System", "Run")}
+    for group, *counts in zip(groups, *num_pairs, strict=True):
+        shown = counts[:1] if len(set(counts)) == 1 else counts
+        heads[f"{group.capitalize()} ({'/'.join(map(str, shown))})"] = (
+            part.heads
         )
-
-
-def _runs(row: Row) -> str:
-    if len(row.results) > 1:
-        return f"{len(row.results)} seeds"
-    return row.results[0].run_name
-
-
-def _figures(row: Row, part: Part, groups: Sequence[str]) -> list[str]:
-    return [
-        _written(name, mean)
-        + ("" if np.isnan(std) else f" ± {_written(name, std)}")
-        for group in groups
-        for name, mean, std in zip(
-            part.figures, row.means[group], row.stds[group], strict=True
+    table = Table.of(title, heads, cells, notes)
+    if len(rows) > 1:
+        # The least error rate is the best one.
+        signs = [-1 if head == "ER" else 1 for head in part.heads]
+        values = [
+            np.concatenate([row.means[group] * signs for group in groups])
+            for row in rows
+        ]
+        table.bold[: len(rows), 2:] = best_places(
+            values, values, writes * len(groups)
         )
-    ]
+    return table
 
 
-def _written(name: str, value: float) -> str:
-    return f"{value:.2f}" if name == "error_rate" else percent(value)
-
-
-def _levels(
-    scores: Mapping[str, Sequence[float]], part: Part, groups: Sequence[str]
-) -> tuple[str, ...]:
-    return tuple(
-        _written(name, value)
-        for group in groups
-        for name, value in zip(part.figures, scores[group], strict=True)
-    )
-
-
-def _bounds(
-    result: LocalizationResult, groups: Sequence[str]
-) -> tuple[str, ...]:
-    cells: list[str] = []
-    for group in groups:
-        corloc, recall = map(percent, result.bounds[group])
-        cells += [corloc, corloc, "-", recall]
-    return tuple(cells)
+def _ratio(value: float) -> str:
+    return f"{value:.2f}"
 
 
 def _by_value(
-    rows: Sequence[Row], value_of: Callable[[LocalizationResult], _Value]
+    rows: Sequence[LocalizationRow],
+    value_of: Callable[[LocalizationResult], _Value],
 ) -> dict[_Value, str]:
     """What depends on the features alone, which runs may share.
 
@@ -213,7 +221,7 @@ def _by_value(
 
 def _shared_rows(
     title: str,
-    rows: Sequence[Row],
+    rows: Sequence[LocalizationRow],
     cells_of: Callable[[LocalizationResult], tuple[str, ...]],
 ) -> list[tuple[str, ...]]:
     return [
@@ -222,27 +230,20 @@ def _shared_rows(
     ]
 
 
-def _best_places(
-    rows: Sequence[Row], part: Part, groups: Sequence[str]
-) -> frozenset[tuple[int, int]]:
-    """The best of several systems; figures that print alike are equal."""
-    if len(rows) < 2:
-        return frozenset()
-    places = set()
-    names = [(group, i) for group in groups for i in range(len(part.figures))]
-    for column, (group, index) in enumerate(names, start=2):
-        name = part.figures[index]
-        pick = min if name == "error_rate" else max
-        best = _written(name, pick(row.means[group][index] for row in rows))
-        places |= {
-            (place, column)
-            for place, row in enumerate(rows)
-            if _written(name, row.means[group][index]) == best
-        }
-    return frozenset(places)
+def _short_names(rows: Sequence[LocalizationRow]) -> list[str]:
+    """Letters, with the runs of a system that has several rows."""
+    num_rows = collections.Counter(row.system for row in rows)
+    names = []
+    for row in rows:
+        published = paper.SYSTEMS.get(row.system)
+        name = f"({published.letter})" if published else row.system
+        if num_rows[row.system] > 1:
+            name += f" {'/'.join(row.run_names)}"
+        names.append(name)
+    return names
 
 
-def _notes(rows: Sequence[Row]) -> Iterator[str]:
+def _notes(rows: Sequence[LocalizationRow]) -> Iterator[str]:
     counts = _by_value(
         rows,
         lambda r: (
@@ -269,26 +270,4 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     )
     for row in rows:
         if len(row.results) > 1:
-            names = ", ".join(result.run_name for result in row.results)
-            yield (
-                f"{_system_name(row.system)}: mean ± sample standard deviation "
-                f"of {names}."
-            )
-
-
-def _system_name(system: str) -> str:
-    published = paper.SYSTEMS.get(system)
-    return f"({published.letter}) {published.name}" if published else system
-
-
-def _short_names(rows: Sequence[Row]) -> list[str]:
-    """Letters, with the runs of a system that has several rows."""
-    num_rows = collections.Counter(row.system for row in rows)
-    names = []
-    for row in rows:
-        published = paper.SYSTEMS.get(row.system)
-        name = f"({published.letter})" if published else row.system
-        if num_rows[row.system] > 1:
-            name += f" {'/'.join(result.run_name for result in row.results)}"
-        names.append(name)
-    return names
+            yield seeds_note(row.system, row.run_names)

@@ -9,24 +9,69 @@ paper's among all that it publishes.
 from __future__ import annotations
 
 import collections
+import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
+from avmil.common.dcase2017_classes import CLASS_GROUPS, is_dcase
 from avmil.evaluation import aggregation, bootstrap, paper
 from avmil.evaluation.aggregation import Row
 from avmil.evaluation.evaluation import Result
-from avmil.report.rendering import ColumnGroup, Table
 
 LEVEL = f"{100 * bootstrap.LEVEL:.0f} %"
 _SCORE_NAMES = ("F1", "Precision", "Recall")
 _NO_FIGURES = ("-",) * len(_SCORE_NAMES)
-# Table 1's columns of F1, precision and recall.
-_OURS = (2, 4, 5)
-_PAPER = (6, 7, 8)
 
-# Index of a table's row to fractions.
-_Figures = Mapping[int, Sequence[float]]
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """A table as a reader sees it; `writers` writes it in every format.
+
+    Attributes:
+        title: One line.
+        cells: Texts. Columns are pairs of a group and a head; the first ones,
+            of the group "", name the rows.
+        bold: Which cells are bold, bool of the shape of `cells`.
+        notes: Lines below the table.
+    """
+
+    title: str
+    cells: pd.DataFrame
+    bold: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        groups: Mapping[str, Sequence[str]],
+        rows: Iterable[Sequence[str]],
+        notes: Iterable[str] = (),
+    ) -> Table:
+        """A table without bold cells.
+
+        Args:
+            title: One line.
+            groups: Group -> heads of its columns; "" comes first.
+            rows: A cell for each column.
+            notes: Lines below the table.
+        """
+        columns = pd.MultiIndex.from_tuples(
+            [(group, head) for group, heads in groups.items() for head in heads]
+        )
+        cells = pd.DataFrame(rows, columns=columns, dtype=str)
+        return cls(title, cells, np.zeros(cells.shape, bool), tuple(notes))
+
+    @property
+    def groups(self) -> list[tuple[str, list[int]]]:
+        """Each group and the places of its columns."""
+        places = itertools.groupby(
+            range(self.cells.shape[1]), lambda i: self.cells.columns[i][0]
+        )
+        return [(group, list(columns)) for group, columns in places]
 
 
 def table_1(rows: Sequence[Row]) -> Table:
@@ -35,24 +80,49 @@ def table_1(rows: Sequence[Row]) -> Table:
     Args:
         rows: As `aggregation.rows` returns them.
     """
-    published = {
-        index: paper.SYSTEMS[row.system].scores
-        for index, row in enumerate(rows)
-        if row.system in paper.SYSTEMS
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        published = paper.SYSTEMS.get(row.system)
+        f1, precision, recall = map(figure, row.micro, row.micro_std)
+        cells.append(
+            (
+                paper.numbered_name(row.system),
+                runs_of(row.run_names),
+                f1,
+                percent_interval(row.intervals.f1),
+                precision,
+                recall,
+                *(map(percent, published.scores) if published else _NO_FIGURES),
+            )
+        )
+    for chance in aggregation.chances(rows):
+        for name, scores in (
+            ("Chance: random scores", chance.random_mean),
+            ("Chance: every class", chance.every_class),
+        ):
+            f1, precision, recall = map(percent, scores)
+            cells.append((name, "", f1, "-", precision, recall, *_NO_FIGURES))
+    groups = {
+        "": ("System", "Run"),
+        "Ours": ("F1", LEVEL, "Precision", "Recall"),
+        f"Paper, {paper.DATASET}": _SCORE_NAMES,
     }
-    all_published = [system.scores for system in paper.SYSTEMS.values()]
-    return Table(
+    table = Table.of(
         "Table 1. Micro-averaged scores on the test set, in percent",
-        ("System", "Run"),
-        (
-            ColumnGroup("Ours", ("F1", LEVEL, "Precision", "Recall")),
-            ColumnGroup(f"Paper, {paper.DATASET}", _SCORE_NAMES),
-        ),
-        (*map(_table_1_row, rows), *_chance_rows(rows)),
-        tuple(_table_1_notes(rows)),
-        _best_of_ours(_OURS, {i: row.micro for i, row in enumerate(rows)})
-        | _best_places(_PAPER, published, all_published),
+        groups,
+        cells,
+        _table_1_notes(rows),
     )
+    if len(rows) > 1:  # A single row is not the best of anything.
+        ours = np.array([row.micro for row in rows])
+        table.bold[: len(rows), [2, 4, 5]] = best_places(ours, ours)
+    all_published = {n: s.scores for n, s in paper.SYSTEMS.items()}
+    unpublished = [np.nan] * len(_SCORE_NAMES)
+    table.bold[: len(rows), 6:] = best_places(
+        [all_published.get(row.system, unpublished) for row in rows],
+        list(all_published.values()),
+    )
+    return table
 
 
 def table_2(rows: Sequence[Row]) -> Table:
@@ -63,27 +133,73 @@ def table_2(rows: Sequence[Row]) -> Table:
     Args:
         rows: As `aggregation.rows` returns them.
     """
-    groups = _class_groups(rows[0].class_names)
-    class_names = [name for heads in groups.values() for name in heads]
-    order = [rows[0].class_names.index(name) for name in class_names]
-    all_published = _published_class_f1(class_names)
-    cells: list[tuple[str, ...]] = []
-    ours: dict[int, Sequence[float]] = {}
-    published: dict[int, Sequence[float]] = {}
+    class_names = rows[0].class_names
+    groups = {"Classes": {name: name for name in class_names}}
+    if is_dcase(class_names):
+        groups = CLASS_GROUPS
+    shown_names = [name for heads in groups.values() for name in heads]
+    order = [class_names.index(name) for name in shown_names]
+    all_published = {
+        system: [f1[name] for name in shown_names]
+        for system in paper.SYSTEMS
+        if (f1 := paper.class_f1(system, class_names))
+    }
+    cells: list[list[str]] = []
+    ours: list[int] = []  # Rows of the table that are ours,
+    published: dict[int, Sequence[float]] = {}  # and that are the paper's.
     for row, name in zip(rows, row_names(rows, short=True), strict=True):
-        ours[len(cells)] = f1 = row.by_class.f1[order]
-        cells.append((name, *_figures(f1, row.by_class_std.f1[order])))
+        ours.append(len(cells))
+        f1, std = row.by_class.f1[order], row.by_class_std.f1[order]
+        cells.append([name, *map(figure, f1, std)])
         if row.system in all_published:
             published[len(cells)] = f1 = all_published[row.system]
-            cells.append(("    paper", *map(percent, f1)))
-    columns = range(1, 1 + len(class_names))
-    return Table(
+            cells.append(["    paper", *map(percent, f1)])
+    table = Table.of(
         "Table 2. Class-wise F1 on the test set, in percent",
-        ("System",),
-        tuple(ColumnGroup(t, tuple(h.values())) for t, h in groups.items()),
-        tuple(cells),
-        bold=_best_of_ours(columns, ours)
-        | _best_places(columns, published, all_published.values()),
+        {"": ("System",)}
+        | {t: [*heads.values()] for t, heads in groups.items()},
+        cells,
+    )
+    if len(rows) > 1:
+        f1 = np.array([row.by_class.f1[order] for row in rows])
+        table.bold[ours, 1:] = best_places(f1, f1)
+    if published:
+        table.bold[list(published), 1:] = best_places(
+            list(published.values()), list(all_published.values())
+        )
+    return table
+
+
+def leads(rows: Sequence[Row]) -> Table:
+    """The best row's lead in F1 over each other row, and what chance makes.
+
+    Args:
+        rows: Two or more, as `aggregation.rows` returns them.
+    """
+    best = aggregation.best(rows)
+    names = row_names(rows)
+    cells = []
+    for row, name in zip(rows, names, strict=True):
+        if row is not best:
+            lead = aggregation.compare(best, row)
+            cells.append(
+                (
+                    name,
+                    percent(lead.difference),
+                    percent_interval(lead.interval),
+                    f"{lead.p_value:.3f}",
+                    "yes" if lead.is_more_than_chance else "no",
+                )
+            )
+    return Table.of(
+        f"Leads of {names[rows.index(best)]}, in percentage points",
+        {"": ("Over",), "Lead": ("F1", LEVEL, "p", "More than chance")},
+        cells,
+        (
+            "Paired bootstrap: both systems on the same resamples of the test "
+            "clips, seeds averaged. p is two-sided and speaks of the sampling "
+            "of test clips only; it is not corrected for several comparisons.",
+        ),
     )
 
 
@@ -96,7 +212,7 @@ def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
     """
     num_rows = collections.Counter(row.system for row in rows)
     return [
-        _system_name(row.system, short)
+        paper.numbered_name(row.system, short)
         + f", {', '.join(row.run_names)}" * (num_rows[row.system] > 1)
         for row in rows
     ]
@@ -107,131 +223,83 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
+def figure(
+    mean: float, std: float, write: Callable[[float], str] = percent
+) -> str:
+    """Writes a mean, with its standard deviation unless that is NaN."""
+    return write(mean) + ("" if np.isnan(std) else f" ± {write(std)}")
+
+
 def percent_interval(interval: bootstrap.Interval) -> str:
     """Writes an interval of fractions as "[60.1, 68.0]"."""
     return f"[{percent(interval.low)}, {percent(interval.high)}]"
 
 
-def _table_1_row(row: Row) -> tuple[str, ...]:
-    published = paper.SYSTEMS.get(row.system)
-    f1, precision, recall = _figures(row.micro, row.micro_std)
+def runs_of(run_names: Sequence[str]) -> str:
+    """The cell that says which run a row is, or how many."""
+    return run_names[0] if len(run_names) == 1 else f"{len(run_names)} seeds"
+
+
+def seeds_note(system: str, run_names: Sequence[str]) -> str:
+    """The note below a table that has a row of several runs."""
     return (
-        _system_name(row.system),
-        f"{len(row.results)} seeds" if row.has_seeds else row.run_names[0],
-        f1,
-        percent_interval(row.intervals.f1),
-        precision,
-        recall,
-        *(map(percent, published.scores) if published else _NO_FIGURES),
+        f"{paper.numbered_name(system)}: mean ± sample standard deviation of "
+        f"{', '.join(run_names)}."
     )
 
 
-def _chance_rows(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    cells = []
-    for chance in aggregation.chances(rows):
-        levels = {
-            "Chance: random scores": chance.random_mean,
-            "Chance: every class": chance.every_class,
-        }
-        for name, scores in levels.items():
-            f1, precision, recall = map(percent, scores)
-            cells.append((name, "", f1, "-", precision, recall, *_NO_FIGURES))
-    return cells
-
-
-def _class_groups(class_names: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Maps group titles to class names and what heads their columns."""
-    if paper.is_dcase(class_names):
-        return {title: dict(g) for title, g in paper.CLASS_GROUPS.items()}
-    return {"Classes": {name: name for name in class_names}}
-
-
-def _published_class_f1(class_names: Sequence[str]) -> dict[str, list[float]]:
-    """Maps systems to their rows of the paper's Table 2, where it has them."""
-    found = {
-        system: paper.class_f1(system, class_names) for system in paper.SYSTEMS
-    }
-    return {
-        system: [f1[name] for name in class_names]
-        for system, f1 in found.items()
-        if f1
-    }
-
-
-def _best_of_ours(columns: Sequence[int], figures: _Figures) -> frozenset:
-    """A single row is not the best of anything."""
-    if len(figures) < 2:
-        return frozenset()
-    return _best_places(columns, figures, figures.values())
-
-
-def _best_places(
-    columns: Sequence[int],
-    figures: _Figures,
-    competitors: Iterable[Sequence[float]],
-) -> frozenset[tuple[int, int]]:
-    """Finds the figures that are the best of their column.
-
-    Figures that print alike are equally good.
+def best_places(
+    values: Sequence[Sequence[float]],
+    competitors: Sequence[Sequence[float]],
+    writes: Sequence[Callable[[float], str]] | None = None,
+) -> np.ndarray:
+    """Finds the highest values of each column; equal is what prints alike.
 
     Args:
-        columns: The table's columns in which the figures stand.
-        figures: A fraction for each of the columns, of some of the rows.
-        competitors: Fractions for each of the columns.
+        values: Of R rows, [R, F].
+        competitors: Those among which the best is sought, [Q, F].
+        writes: How each of the F columns is printed; by default as percent.
 
     Returns:
-        Places (row, column).
+        Bool [R, F].
     """
-    best = [percent(max(column)) for column in zip(*competitors, strict=True)]
-    return frozenset(
-        (index, column)
-        for index, fractions in figures.items()
-        for column, value, highest in zip(columns, fractions, best, strict=True)
-        if percent(value) == highest
-    )
+    writes = writes or [percent] * len(values[0])
+    best = map(max, zip(*competitors, strict=True))
+    columns = zip(zip(*values, strict=True), best, writes, strict=True)
+    return np.array(
+        [
+            [write(value) == write(highest) for value in column]
+            for column, highest, write in columns
+        ]
+    ).T
 
 
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     results = [result for row in rows for result in row.results]
-    notes = list(filter(None, map(_seeds_note, rows)))
+    notes = [seeds_note(r.system, r.run_names) for r in rows if r.has_seeds]
     notes.append(
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
         "resamples of the test clips, with thresholds and seeds as they are."
     )
     for describe in (_missing_note, _threshold_note, _untuned_note):
-        notes += _run_notes(results, describe)
+        texts = [describe(result) for result in results]
+        if len(set(texts)) == 1:  # It holds for all runs.
+            notes += filter(None, texts[:1])
+        else:
+            pairs = zip(results, texts, strict=True)
+            notes += [f"{r.identity.run_name}: {t}" for r, t in pairs if t]
     for chance in aggregation.chances(rows):
         std = percent(chance.random_std.f1)
         notes.append(
             f"Random scores: mean of {chance.num_draws} draws with thresholds "
             f"tuned likewise; standard deviation of F1 {std}."
         )
-    if not paper.is_dcase(results[0].class_names):
+    if not is_dcase(results[0].class_names):
         notes.append(
             f"The paper's figures are for {paper.DATASET}, other clips and "
             "classes than these: for orientation only."
         )
     return notes
-
-
-def _seeds_note(row: Row) -> str:
-    if not row.has_seeds:
-        return ""
-    return (
-        f"{_system_name(row.system)}: mean ± sample standard deviation of "
-        f"{', '.join(row.run_names)}."
-    )
-
-
-def _run_notes(
-    results: Sequence[Result], describe: Callable[[Result], str]
-) -> list[str]:
-    """One note if it holds for all runs, else one for each run."""
-    texts = [describe(result) for result in results]
-    if len(set(texts)) == 1:
-        return [text for text in texts[:1] if text]
-    pairs = zip(results, texts, strict=True)
-    return [f"{result.run_name}: {text}" for result, text in pairs if text]
 
 
 def _missing_note(result: Result) -> str:
@@ -253,19 +321,3 @@ def _threshold_note(result: Result) -> str:
 def _untuned_note(result: Result) -> str:
     names = "; ".join(result.untuned_class_names)
     return f"No validation clip to tune on: {names}." if names else ""
-
-
-def _system_name(system: str, short: bool = False) -> str:
-    published = paper.SYSTEMS.get(system)
-    if published is None:
-        return system
-    name = published.short_name if short else published.name
-    return f"({published.letter}) {name}"
-
-
-def _figures(means: Iterable[float], stds: Iterable[float]) -> list[str]:
-    """Writes means, with their standard deviations where there are any."""
-    return [
-        percent(mean) + ("" if np.isnan(std) else f" ± {percent(std)}")
-        for mean, std in zip(means, stds, strict=True)
-    ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import keras
 
@@ -13,65 +12,46 @@ from avmil.common.errors import ConfigError, TruthError
 from avmil.common.progress import Progress
 from avmil.evaluation import localization, truth
 from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.identity import RunIdentity
 from avmil.features.store import FeatureStore
-from avmil.report import localization_exports
-from avmil.runs import run_scores, scoring
-from avmil.runs.run_directory import RunDirectory
+from avmil.runs import scoring
+from avmil.runs.run import Run
 from model.layers import ScoreNormalization
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
-_TABLE_3_FILE = "table3.json"
 
 
 def evaluate_run(
-    path: str,
-    truth_paths: Sequence[str],
-    weights: Mapping[str, Any],
-    features_dir: str,
-    identity: Mapping[str, Any],
+    run: Run, truth_paths: Sequence[str]
 ) -> localization.LocalizationResult:
-    """Measures how a run localizes and writes it into its directory.
+    """Measures how a run localizes and writes its event thresholds.
 
     Args:
-        path: The run's directory.
+        run: The run, with its network and features.
         truth_paths: As for `read_truth`.
-        weights: `checkpoint` and `step`, those of the run's scores.
-        features_dir: Features to score; by default those of the training.
-        identity: The `system` and the `settings` of the run.
 
     Raises:
-        ConfigError: as `read_truth` and `run_scores.load`.
+        ConfigError: as `read_truth` and `evaluate_localization`.
     """
-    run = run_scores.load(
-        RunDirectory(path), weights["checkpoint"], features_dir, weights["step"]
-    )
-    events = read_truth(truth_paths, (run.val, run.test))
-    print(f"Localizing with {path}.")
-    with Progress(len(run.val) + len(run.test), "clip") as progress:
+    system, stores = run.system, run.stores
+    events = read_truth(truth_paths, tuple(stores.values()))
+    print(f"Localizing with {run.path}.")
+    with Progress(sum(map(len, stores.values())), "clip") as progress:
         result = evaluate_localization(
-            run.system,
-            run.val,
-            run.test,
-            events,
-            system_name=identity["system"],
-            run_name=os.path.basename(os.path.normpath(path)),
-            settings=identity["settings"],
-            on_clips=progress.update,
+            system, stores, events, run.identity, progress.update
         )
-    files.write_json(
-        files.join(path, _TABLE_3_FILE), localization_exports.to_dict(result)
-    )
     if not (result.audio or result.visual):
         print(
-            f"{path} is not in Table 3: the truth names nothing in the test "
-            "clips that its system could hear or see."
+            f"{run.path} is not in Table 3: the truth names nothing in the "
+            "test clips that its system could hear or see."
         )
     if result.event_thresholds is not None:
-        named = zip(
-            result.class_names, result.event_thresholds.tolist(), strict=True
-        )
-        content = {"weights": run.weights, "thresholds": dict(named)}
-        files.write_json(files.join(path, EVENT_THRESHOLDS_FILE), content)
+        tuned = result.event_thresholds.tolist()
+        content = {
+            "weights": dataclasses.asdict(run.weights),
+            "thresholds": dict(zip(result.class_names, tuned, strict=True)),
+        }
+        files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
     return result
 
 
@@ -86,7 +66,7 @@ def read_truth(
     """Reads the events of the clips of some splits.
 
     Args:
-        paths: Truth files, as `report.truth` reads them; each clip in one.
+        paths: Truth files, as `evaluation.truth` reads them; each clip in one.
         stores: The features of the splits; they share their classes.
 
     Raises:
@@ -94,14 +74,13 @@ def read_truth(
             or a split has no clip in any.
         FileNotFoundError: if a file is missing.
     """
-    class_names = stores[0].class_names
     clip_ids = [_clip_ids(store) for store in stores]
     wanted = {clip_id for split in clip_ids for clip_id in split}
     events: dict[str, tuple[truth.TrueEvent, ...]] = {}
     for path in paths:
         content = files.read_bytes(path)
         try:
-            found = truth.parse(content, path, class_names, wanted)
+            found = truth.parse(content, path, stores[0].class_names, wanted)
         except TruthError as error:
             raise ConfigError(f"--truth: {error}") from error
         if shared := sorted(events.keys() & found.keys()):
@@ -123,74 +102,55 @@ def read_truth(
 
 def evaluate_localization(
     system: keras.Model,
-    val: FeatureStore,
-    test: FeatureStore,
+    stores: Mapping[str, FeatureStore],
     events: truth.Truth,
-    *,
-    system_name: str,
-    run_name: str,
-    settings: str = "",
+    identity: RunIdentity,
     on_clips: Callable[[int], None] = lambda count: None,
 ) -> localization.LocalizationResult:
     """Localizes the clips of the truth and measures how well.
 
     Args:
         system: A trained system of `model.systems`.
-        val: Features of the validation split, to tune thresholds on.
-        test: Features of the test split.
+        stores: Features of `val`, to tune thresholds on, and of `test`.
         events: Their truth, see `read_truth`.
-        system_name: The system's name.
-        run_name: What tells this run from others of the system.
-        settings: What must be the same in runs that differ in their seed.
+        identity: What the result is of.
         on_clips: Called with the number of clips that were passed, of all
             clips of both stores in the end.
 
     Raises:
         ConfigError: if no validation clip of the truth has features.
     """
-    val_clips, test_clips = (
-        _localized(system, store, events, on_clips) for store in (val, test)
-    )
+    clips: dict[str, list[ClipLocalization]] = {}
+    for split, store in stores.items():
+        clips[split] = []
+        for index, clip_id in enumerate(store.clip_ids):
+            if clip_id in events:
+                clips[split].append(
+                    scoring.localize(system, store[index], store.class_names)
+                )
+            on_clips(1)
+        rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
+        clips[split] += [
+            localization.missing_clip(
+                clip.clip_id, events[clip.clip_id], store.class_names, rate_hz
+            )
+            for clip in store.missing
+            if clip.clip_id in events
+        ]
+    test = stores["test"]
     try:
         return localization.evaluate(
-            val_clips,
-            test_clips,
+            clips["val"],
+            clips["test"],
             events,
-            system=system_name,
-            run_name=run_name,
-            settings=settings,
+            identity=identity,
             normalize_segments=normalizes_segments(system),
             num_test_missing=sum(c.clip_id in events for c in test.missing),
-            num_test_without_truth=len(_clip_ids(test)) - len(test_clips),
+            num_test_without_truth=len(_clip_ids(test)) - len(clips["test"]),
         )
     except ValueError as error:
-        raise ConfigError(f"{run_name}: {error}") from error
+        raise ConfigError(f"{identity.run_name}: {error}") from error
 
 
 def _clip_ids(store: FeatureStore) -> list[str]:
     return [*store.clip_ids, *(clip.clip_id for clip in store.missing)]
-
-
-def _localized(
-    system: keras.Model,
-    store: FeatureStore,
-    events: truth.Truth,
-    on_clips: Callable[[int], None],
-) -> list[ClipLocalization]:
-    """All clips of the truth, those without features included."""
-    clips = []
-    for index, clip_id in enumerate(store.clip_ids):
-        if clip_id in events:
-            clips.append(
-                scoring.localize(system, store[index], store.class_names)
-            )
-        on_clips(1)
-    rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
-    clips += [
-        localization.missing_clip(
-            clip.clip_id, events[clip.clip_id], store.class_names, rate_hz
-        )
-        for clip in store.missing
-        if clip.clip_id in events
-    ]
-    return clips

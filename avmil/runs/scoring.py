@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import keras
@@ -11,10 +10,17 @@ import numpy as np
 from avmil.common.errors import FeaturesError
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.scores import ScoreSet
-from avmil.features.batches import Batch, BatchShape, in_order, pad, read_ahead
+from avmil.features.batches import (
+    CVSSP_FRAMES,
+    CVSSP_HOP_S,
+    Batch,
+    BatchShape,
+    in_order,
+    pad,
+    read_ahead,
+)
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
-from vggish import cvssp_features
 
 
 def open_split(features_dir: str, split: str) -> FeatureStore:
@@ -61,7 +67,8 @@ def score(
         on_clips: Called with the number of clips that were scored.
     """
     shape = batch_shape(store, batch_size)
-    batches = read_ahead(store, in_order(len(store), batch_size), shape)
+    indices = in_order(len(store), batch_size)
+    batches = read_ahead(store, indices, shape, system.input)
     scores = np.empty((len(store), len(store.class_names)), np.float32)
     start = 0
     for batch in batches:
@@ -88,13 +95,12 @@ def localize(
             stand for segments.
         clip: The clip's features.
         class_names: The classes the system was trained on, in order.
-        duration_s: Length of the clip; by default what its frames and
-            segments tell of it.
+        duration_s: Length of the clip; by default the one that is stored.
     """
     if duration_s is None:
-        duration_s = _duration_s(clip)
+        duration_s = clip.duration_s
     shape = BatchShape(1, max(1, len(clip.regions)), max(1, len(clip.segments)))
-    batch = pad([clip], shape, clip.segments.shape[1])
+    batch = pad([clip], shape, system.input)
     # Called instead of predict_on_batch, which compiles for each new shape.
     called = system(inputs(system, batch), training=False)
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
@@ -123,32 +129,8 @@ def _steps(
     step_scores: np.ndarray, duration_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores [N, C] and times [N, 2] of the steps within the clip."""
-    step_s = cvssp_features.NUM_FRAMES / len(step_scores) * cvssp_features.HOP_S
+    step_s = CVSSP_FRAMES / len(step_scores) * CVSSP_HOP_S
     onsets_s = np.arange(len(step_scores)) * step_s
     times_s = np.stack([onsets_s, onsets_s + step_s], axis=1)
     within = onsets_s < duration_s
     return step_scores[within], times_s[within]
-
-
-def _duration_s(clip: ClipFeatures) -> float:
-    """Length of a clip, which features do not store, by its longer track."""
-    by_frames_s = 0.0
-    if len(clip.frame_times_s):  # The middles of equal parts.
-        by_frames_s = float(clip.frame_times_s[0] + clip.frame_times_s[-1])
-    return max(by_frames_s, _sound_s(clip.segment_times_s))
-
-
-def _sound_s(segment_times_s: np.ndarray) -> float:
-    """Length of a sound that was padded until its last segment was whole.
-
-    It ends after the last segment but one and not after the last: 20 segments
-    stand for 9.6 to 10.08 s. A whole second in between is taken as its length,
-    here 10 s, which most clips are cut to: with 9.6 s the end of the sound
-    would have no score, with 10.08 s padding would count as an 11th second.
-    Where there is none, the sound ends with its last segment.
-    """
-    if not len(segment_times_s):
-        return 0.0
-    earlier_s, end_s = np.append(0.0, segment_times_s[:, 1])[-2:].tolist()
-    whole_s = float(math.floor(end_s))
-    return whole_s if whole_s > earlier_s else end_s

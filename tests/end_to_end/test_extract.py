@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -106,6 +108,7 @@ def test_features_have_the_contracts_shapes(whole):
         assert clip.segments.shape == (4, 128)
         assert clip.segment_times_s[1].tolist() == pytest.approx([0.48, 1.44])
         assert clip.cvssp_log_mel.shape == (240, 64)
+        assert clip.duration_s == pytest.approx(DURATION_S, abs=0.1)
         assert (clip.segments >= 0).all()
         assert clip.segments.any()
 
@@ -114,33 +117,64 @@ def test_recipe_is_kept(whole):
     info = json.loads((whole / "dataset_info.json").read_text())
     assert info["recipe"]["max_boxes"] == 3
     assert info["recipe"]["region_weights"] == "random"
-    assert info["num_shards"] == {"train": 2, "val": 1, "test": 1}
+    assert info["num_clips"] == {"train": 6, "val": 3, "test": 3}
+    assert info["shards"]["train"] == [
+        f"train-0000{number}-of-00002.tfrecord" for number in range(2)
+    ]
     assert info["record"]["regions"]["dtype"] == "float16"
 
 
-def test_killed_extraction_goes_on_to_the_same_bytes(
-    good_manifest, whole, tmp_path
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)],
+)
+def test_stopped_extraction_goes_on_to_the_same_bytes(
+    good_manifest, whole, tmp_path, number, status
 ):
     features_dir = tmp_path / "features"
     flags = extract_flags(good_manifest, features_dir)
-    for _ in range(2):
-        process = start("extract_features.py", *flags)
-        before = kept_clips(features_dir)
-        deadline_s = time.monotonic() + 120
-        while len(kept_clips(features_dir)) <= len(before):
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() < deadline_s
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        time.sleep(1)  # Its workers end with it.
+    process = start("extract_features.py", *flags)
+    workers = set()
+    while not kept_clips(features_dir):
+        assert process.poll() is None, process.stdout.read()
+        workers = set(psutil.Process(process.pid).children(recursive=True))
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, _ = process.communicate()
+    assert process.returncode == status
+    assert workers
+    _, left = psutil.wait_procs(workers, timeout=60)
+    assert not left
+    assert ("The same command goes on" in output) == (status == 130)
+    assert "Traceback" not in output
+    assert 0 < len(kept_clips(features_dir)) < 12
     assert "12 of 12 clips" in run("extract_features.py", *flags)
     assert shard_bytes(features_dir) == shard_bytes(whole)
     assert not list(features_dir.glob("*.parts"))
 
 
+def test_added_clips_are_extracted_alone(good_manifest, whole, tmp_path):
+    features_dir = tmp_path / "features"
+    shutil.copytree(whole, features_dir)
+    with open(good_manifest) as file:
+        rows = list(csv.reader(file))[1:]
+    manifest = write_manifest(
+        tmp_path,
+        [["new", *rows[0][1:]], *rows],
+    )
+    flags = extract_flags(manifest, features_dir)
+    for row in rows:
+        os.link(good_manifest.parent / row[1], tmp_path / row[1])
+    assert "13 of 13 clips" in run("extract_features.py", *flags)
+    before, after = shard_bytes(whole), shard_bytes(features_dir)
+    assert {name: after[name] for name in before} == before
+    store = FeatureStore(str(features_dir), "train")
+    assert store.clip_ids[-1] == "new"
+    np.testing.assert_array_equal(store[6].segments, store[0].segments)
+
+
 def kept_clips(features_dir):
-    parts = features_dir.glob("*.parts/*.example")
+    parts = features_dir.glob("*.parts/*.index.json")
     return {part.name for part in parts} | {
         part.name for part in features_dir.glob("*.index.json")
     }

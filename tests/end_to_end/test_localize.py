@@ -14,10 +14,12 @@ import keras
 import numpy as np
 import pytest
 
-import localize
+import avmil
+from avmil.common.errors import ClipError, ConfigError
 from avmil.features import extractor
-from avmil.localization import video_outputs
-from avmil.runs.run_directory import RunDirectory, TrainState
+from avmil.localization.batch import localize_videos
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import Run, TrainedOn
 from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
 from tests.command_line import flag_list, run
@@ -41,13 +43,13 @@ def make_run(directory, system="av_two_stream", **recipe):
     config = systems.SystemConfig(fc_units=8, audio_units=4, seed=3)
     built = systems.build(system, len(CLASS_NAMES), config)
     built.compile(keras.optimizers.Adam(), systems.loss(system))
-    files = RunDirectory(str(directory))
-    features = {
-        "recipe": extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
-        "class_names": list(CLASS_NAMES),
-    }
-    files.open(TrainConfig(system=system, run_dir=str(directory)), features)
-    files.save("last", built, TrainState(step=1))
+    trained_on = TrainedOn(
+        recipe=extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
+        class_names=list(CLASS_NAMES),
+    )
+    config = TrainConfig(system=system, run_dir=str(directory))
+    saved = Run.start(config, trained_on).checkpoints
+    saved.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
     return directory
 
@@ -138,7 +140,8 @@ def test_files_of_a_video(localized):
     stems = [f"{f}-{c}" for f in ("fig3", "fig4") for c in ("_train_1", "bus")]
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [f"{s}.{x}" for s in stems for x in ("png", "svg")]
-        + ["annotated.mp4", "localization.json", "page.html", "segments.csv"]
+        + ["annotated.mp4", "events.vtt", "labels.txt", "localization.json"]
+        + ["page.html", "segments.csv"]
     )
     content = json.loads((folder / "localization.json").read_text())
     assert content["clip_id"] == "good_one"
@@ -159,6 +162,44 @@ def test_files_of_a_video(localized):
     assert all(0.5 <= float(row["score"]) <= 1 for row in events)
 
 
+def test_run_localizes_from_python_as_from_the_command_line(
+    localized, videos, run_dir, tmp_path
+):
+    run = avmil.load_run(run_dir)
+    assert run.system == "av_two_stream"
+    assert run.class_names == CLASS_NAMES
+    assert run.thresholds == THRESHOLDS
+    assert run.recipe["max_boxes"] == 3
+    result = run.localize(videos / "good one.mp4")
+    assert set(result.predicted) == {"bus", "$train_1"}
+    assert list(result.events) == list(result.boxes) == list(CLASS_NAMES)
+    assert result.events["siren, loud"] == result.boxes["siren, loud"] == []
+    event, box = result.events["bus"][0], result.boxes["bus"][0]
+    assert 0 <= event.onset_s < event.offset_s <= 2.01
+    assert 0 <= box.x1_px < box.x2_px < 128
+    assert max(box.score for box in result.boxes["bus"]) == 1
+    assert result.figure("bus").axes
+    assert result.figure("bus", 4).axes
+    assert result.save(tmp_path / "found") == "page.html"
+    expected = localized[0] / "good_one"
+    for path in (tmp_path / "found").iterdir():
+        content = (expected / path.name).read_bytes()
+        assert path.read_bytes() == content, path.name
+    assert len(list((tmp_path / "found").iterdir())) == len(
+        list(expected.iterdir())
+    )
+
+
+def test_sections_and_bad_videos_from_python(videos, run_dir):
+    run = avmil.load_run(run_dir)
+    result = run.localize(str(videos / "good one.mp4"), start_s=0.5, end_s=1.5)
+    assert result.clip.duration_s == pytest.approx(1.0)
+    with pytest.raises(ConfigError, match="end_s after start_s=1"):
+        run.localize(videos / "good one.mp4", 1.0, 1.0)
+    with pytest.raises(ClipError, match="decode: missing file"):
+        run.localize(videos / "missing.mp4")
+
+
 def test_annotated_video_has_every_frame_and_the_sound(localized):
     output_dir, _ = localized
     path = output_dir / "good_one" / "annotated.mp4"
@@ -173,21 +214,19 @@ def test_annotated_video_has_every_frame_and_the_sound(localized):
         assert video.height > 360
 
 
-def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
+def test_asked_classes_section_and_missing_thresholds(videos, tmp_path, capfd):
     run_dir = make_run(tmp_path / "run")
     (run_dir / "thresholds.json").unlink()
-    output = run(
-        "localize.py",
-        str(videos / "good one.mp4"),
-        "--classes_shown=siren, loud",
-        *flag_list(
-            run_dir=run_dir,
-            output_dir=tmp_path / "found",
-            start_s=0.5,
-            end_s=1.5,
-        ),
+    config = LocalizeConfig(
+        run_dir=str(run_dir),
+        output_dir=str(tmp_path / "found"),
+        classes_shown="siren, loud",
+        start_s=0.5,
+        end_s=1.5,
     )
-    assert "run evaluate.py first" in output
+    assert localize_videos(config, [str(videos / "good one.mp4")]) == 0
+    output, errors = capfd.readouterr()
+    assert "run evaluate.py first" in errors
     assert "threshold " not in output
     folder = tmp_path / "found" / "good_one"
     assert (folder / "fig4-siren_loud.png").exists()
@@ -213,9 +252,8 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path):
 )
 def test_systems_of_one_modality(videos, tmp_path, system, modalities, name):
     run_dir = make_run(tmp_path / "run", system, modalities=modalities)
-    flags = flag_list(run_dir=run_dir, output_dir=tmp_path / "found")
-    run("localize.py", str(videos / name), *flags)
-    (folder,) = [p for p in (tmp_path / "found").iterdir() if p.is_dir()]
+    folder = tmp_path / "found"
+    avmil.load_run(run_dir).localize(videos / name).save(folder)
     assert (folder / "fig3-bus.png").exists()
     has_picture = name != "dark.mp4"
     assert (folder / "annotated.mp4").exists() == has_picture
@@ -226,12 +264,12 @@ def test_systems_of_one_modality(videos, tmp_path, system, modalities, name):
 
 def test_narrow_videos_are_drawn(run_dir, tmp_path):
     narrow = tmp_path / "narrow.mp4"
-    write_clip(narrow, drawn_frames(10, 1600, 64), noise(1.0))
+    write_clip(narrow, drawn_frames(3, 1600, 64), noise(0.3))
     arguments = [str(narrow), str(narrow)]
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert localize.localize(config, arguments) == 0
+    assert localize_videos(config, arguments) == 0
     with av.open(str(tmp_path / "found/narrow/annotated.mp4")) as container:
         video = container.streams.video[0]
         assert video.width == 480
@@ -245,59 +283,58 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
 def test_what_cannot_be_drawn_ends_no_batch(
     videos, run_dir, tmp_path, monkeypatch
 ):
-    def fail(directory, *arguments):
-        if not directory.endswith("-2"):
-            raise IndexError("index 3 is out of bounds")
-        return write(directory, *arguments)
+    def save(result, directory, class_names):
+        if directory.endswith("-2"):
+            return "page.html"
+        raise IndexError("index 3 is out of bounds")
 
-    write = video_outputs.write
-    monkeypatch.setattr(video_outputs, "write", fail)
+    monkeypatch.setattr(avmil.VideoLocalization, "save", save)
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
     good = str(videos / "good one.mp4")
-    assert localize.localize(config, [good, good]) == 1
+    assert localize_videos(config, [good, good]) == 1
     (row,) = rows_of(tmp_path / "found" / "failed.csv")
     assert (row["stage"], row["reason"]) == ("draw", "index 3 is out of bounds")
-    assert "good_one-2/page.html" in (
-        (tmp_path / "found" / "index.html").read_text()
-    )
+    index = (tmp_path / "found" / "index.html").read_text()
+    assert "good_one-2/page.html" in index
 
 
-def test_sound_behind_what_a_system_hears_is_noted(tmp_path, capsys):
+def test_sound_that_is_not_scored_is_noted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(avmil.VideoLocalization, "save", lambda *_: "page.html")
     long = write_clip(tmp_path / "long.mp4", drawn_frames(120), noise(12.0))
     run_dir = make_run(tmp_path / "run", "cvssp_gated_crnn")
     config = LocalizeConfig(
         run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert localize.localize(config, [str(long)]) == 0
-    note = "note: only the first 10.0 s were heard"
+    assert localize_videos(config, [str(long)]) == 0
+    note = "note: only the first 10.0 s of the sound are scored"
     assert capsys.readouterr().out.count(note) == 1
     short = dataclasses.replace(config, end_s=10.5)
-    assert localize.localize(short, [str(long)]) == 0
-    assert "heard" not in capsys.readouterr().out
+    assert localize_videos(short, [str(long)]) == 0
+    assert "note:" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"classes_shown": "bus;tram"}, "received tram"),
-        ({"start_s": 2, "end_s": 1}, "--end_s after --start_s=2"),
+        ({"start_s": 2.0, "end_s": 1.0}, "end_s after start_s=2"),
         ({"run_dir": "no/such/run"}, "without config.json"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(
+def test_mistakes_are_config_errors(
     videos, run_dir, tmp_path, changes, expected
 ):
-    values = {"run_dir": run_dir, "output_dir": tmp_path / "found", **changes}
-    output = run(
-        "localize.py",
-        str(videos / "good one.mp4"),
-        *flag_list(**values),
-        status=2,
+    config = LocalizeConfig(
+        run_dir=str(run_dir), output_dir=str(tmp_path / "found")
     )
-    assert expected in output
-    assert "Traceback" not in output
+    with pytest.raises(ConfigError, match=expected):
+        localize_videos(
+            dataclasses.replace(config, **changes),
+            [str(videos / "good one.mp4")],
+        )
+    assert not (tmp_path / "found").exists()
 
 
 def test_weights_of_another_run_are_refused(videos, tmp_path):
@@ -307,6 +344,9 @@ def test_weights_of_another_run_are_refused(videos, tmp_path):
         tmp_path / "run", edges="structured_forest", edge_forest=str(forest)
     )
     forest.write_bytes(b"another one")
+    loaded = avmil.load_run(run_dir)  # Needs no weights.
+    with pytest.raises(ConfigError, match=r"--edge_forest \(sha256:"):
+        loaded.localize(videos / "good one.mp4")
     output = run(
         "localize.py",
         str(videos / "good one.mp4"),
@@ -316,4 +356,5 @@ def test_weights_of_another_run_are_refused(videos, tmp_path):
         status=2,
     )
     assert "--edge_forest: Expected the file that the run was" in output
+    assert "Traceback" not in output
     assert str(forest) in output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avmil.evaluation.class_localization import ClassLocalization
+from avmil.evaluation.clip_localization import ClassLocalization
 from avmil.features.clip_features import ClipFeatures
 from avmil.report import figures
 from avmil.runs import scoring
@@ -54,6 +54,7 @@ def localized(system):
     clip = ClipFeatures(
         clip_id="planted",
         labels=(),
+        duration_s=10.0,
         regions=regions,
         boxes=np.stack([corners, corners, corners + 60, corners + 40], axis=1),
         objectness=np.zeros(count, np.float32),
@@ -97,13 +98,15 @@ def test_planted_segment_is_the_only_one_that_is_audible(localized):
     # Segment 5 lasts from 2.4 to 3.36 s: the heat map shows it half-way to
     # its neighbors, around 2.88 s.
     np.testing.assert_allclose(
-        scores.segment_edges_s[SEGMENT : SEGMENT + 2], [2.64, 3.12], atol=1e-6
+        scores.clip.segment_edges_s[SEGMENT : SEGMENT + 2],
+        [2.64, 3.12],
+        atol=1e-6,
     )
 
 
 def test_figures_show_the_planted_region(localized):
     frames = [np.zeros((240, 320, 3), np.uint8)] * NUM_FRAMES
-    figure = figures.figure_3(frames, localized, "train", max_frames=1)
+    figure = figures.figure_3(localized, "train", frames, max_frames=1)
     (picture,) = [axes for axes in figure.axes if axes.images]
     assert picture.get_xlabel() == "3.5 s: 1.00"
     (box,) = picture.patches

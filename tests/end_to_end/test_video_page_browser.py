@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event
 from avmil.report import video_page
 from tests.browser import chromium
 from tests.media_files import noise, numbered_image, write_clip
@@ -19,7 +18,7 @@ from tests.media_files import noise, numbered_image, write_clip
 pytestmark = pytest.mark.slow
 
 WIDTH_PX, HEIGHT_PX, DURATION_S = 64, 48, 6.0
-EVENTS = [Event("clip", "dog", 1.0, 2.0), Event("clip", "siren", 3.0, 5.0)]
+EVENTS = {"dog": [(1.0, 2.0)], "siren": [(3.0, 5.0)]}
 THRESHOLDS = {"dog": 0.5, "siren": 0.9}
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
 HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
@@ -478,7 +477,7 @@ def test_one_modality_shows_its_track_only(show, embedded):
         segment_times_s=both.segment_times_s[:0],
         segment_scores=both.segment_scores[:0],
     )
-    page = show(sight, embedded, ())
+    page = show(sight, embedded, {})
     assert not element(page, "segment-track").is_displayed()
     click_at(page, "region-track", 0.6, 0.2)
     assert boxes_shown(page)[-1] == 6
@@ -516,7 +515,7 @@ def test_nothing_at_all_is_still_a_page(show, tmp_path):
         segment_scores=np.zeros((0, 2)),
     )
     write_clip(tmp_path / "sound.wav", (), noise(0.1), audio_codec="pcm_s16le")
-    page = show(nothing, "sound.wav", ())
+    page = show(nothing, "sound.wav", {})
     choose(page, 1)
     assert ask(page, "state.classIndex") == 1
 
@@ -528,7 +527,7 @@ def test_hostile_text_stays_text(show, embedded):
     page = show(
         hostile,
         embedded,
-        [Event("clip", HOSTILE_CLASS, 0.0, 1.0)],
+        {HOSTILE_CLASS: [(0.0, 1.0)]},
         {HOSTILE_CLASS: 0.0, "siren": 0.0},
         HOSTILE_NAME,
     )
@@ -558,7 +557,7 @@ def test_long_video_with_many_classes_stays_quick(show, embedded):
         segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
         segment_scores=rng.normal(size=(625, 17)),
     )
-    page = show(long, embedded, (), None)
+    page = show(long, embedded, {}, None)
     took_ms = ask(
         page,
         "(() => { const start = performance.now();"

@@ -71,7 +71,6 @@ def test_seeds_are_averaged_in_each_resample():
     (row,) = aggregation.rows([first, second])
     f1 = [
         bootstrap.resampled_scores(
-            bootstrap.resample(30),
             first.test.labels,
             result.predictions[np.newaxis],
         ).f1

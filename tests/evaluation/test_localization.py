@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from avmil.evaluation import localization, localization_asynchrony
+from avmil.evaluation import asynchrony, localization
+from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.truth import TrueEvent
 from tests.localized_clips import CLASS_NAMES, heard, make_clip, seen
 
@@ -45,8 +46,7 @@ TRUTH = VAL_TRUTH | TEST_TRUTH
 
 def evaluate(val=VAL, test=TEST, truth=TRUTH, **changes):
     about = {
-        "system": "av_two_stream",
-        "run_name": "a",
+        "identity": RunIdentity("av_two_stream", "a"),
         "normalize_segments": True,
     }
     return localization.evaluate(val, test, truth, **(about | changes))
@@ -63,14 +63,15 @@ def test_a_perfect_localizer_gets_all():
         "only seen": 0,
     }
     for group in ("all", "in sync", "apart"):
-        assert result.audio[group] == pytest.approx((1, 0, 1))
-        assert result.visual[group] == pytest.approx((1, 1, 1, 1))
-        assert result.bounds[group] == pytest.approx((1, 1))
+        assert result.audio.scores[group] == pytest.approx((1, 0, 1))
+        assert result.visual.scores[group] == pytest.approx((1, 1, 1, 1))
+        assert result.visual.bounds[group] == pytest.approx((1, 1))
     scored = {"all": 6, "in sync": 4, "apart": 2}
-    assert result.audio.keys() == result.visual.keys() == scored.keys()
-    assert result.audio_pairs == result.visual_pairs == scored
-    np.testing.assert_allclose(result.audio_by_class, [[1, 1], [0, 0], [1, 1]])
-    np.testing.assert_allclose(result.visual_by_class, [1, 1])
+    assert result.audio.scores.keys() == scored.keys()
+    assert result.visual.scores.keys() == scored.keys()
+    assert result.audio.num_pairs == result.visual.num_pairs == scored
+    np.testing.assert_allclose(result.audio.by_class, [[1, 1], [0, 0], [1, 1]])
+    np.testing.assert_allclose(result.visual.by_class, [1, 1])
 
 
 def test_its_events_are_the_true_ones():
@@ -81,13 +82,13 @@ def test_its_events_are_the_true_ones():
 
 def test_chance_is_worse_and_can_be_repeated():
     result = evaluate()
-    chance = result.audio_chance["all"]
+    chance = result.audio.chance["all"]
     assert chance.f1 < 0.7
     assert chance.error_rate > 0.5
-    assert result.visual_chance["all"].corloc == pytest.approx(0.5, abs=0.2)
-    assert result.visual_chance["all"].clip_corloc < 0.4
-    assert result.audio_chance == evaluate().audio_chance
-    assert result.visual_chance != evaluate(seed=1).visual_chance
+    assert result.visual.chance["all"].corloc == pytest.approx(0.5, abs=0.2)
+    assert result.visual.chance["all"].clip_corloc < 0.4
+    assert result.audio.chance == evaluate().audio.chance
+    assert result.visual.chance != evaluate(seed=1).visual.chance
 
 
 def test_the_order_of_the_clips_does_not_matter():
@@ -96,8 +97,8 @@ def test_the_order_of_the_clips_does_not_matter():
         [VAL[i] for i in order], [TEST[i] for i in reversed(order)]
     )
     expected = evaluate()
-    assert shuffled.audio == expected.audio
-    assert shuffled.visual == expected.visual
+    assert shuffled.audio.scores == expected.audio.scores
+    assert shuffled.visual.scores == expected.visual.scores
 
 
 def test_the_order_of_regions_and_segments_does_not_matter():
@@ -114,8 +115,8 @@ def test_the_order_of_regions_and_segments_does_not_matter():
         )
 
     result = evaluate(test=list(map(permuted, TEST)))
-    assert result.audio["all"] == pytest.approx((1, 0, 1))
-    assert result.visual["all"] == pytest.approx((1, 1, 1, 1))
+    assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
+    assert result.visual.scores["all"] == pytest.approx((1, 1, 1, 1))
 
 
 def test_thresholds_come_from_validation_only():
@@ -135,10 +136,10 @@ def test_normalized_scores_do_not_depend_on_a_clip_s_scale():
         for scale, clip in zip(scales, TEST, strict=True)
     ]
     result = evaluate(test=scaled)
-    assert result.audio["all"] == pytest.approx((1, 0, 1))
+    assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
     assert len(result.events) == 6
     raw = evaluate(test=scaled, normalize_segments=False)
-    assert raw.audio["all"].f1 == pytest.approx(2 * 3 / (6 + 3))
+    assert raw.audio.scores["all"].f1 == pytest.approx(2 * 3 / (6 + 3))
 
 
 def test_a_clip_without_features_is_missed():
@@ -151,16 +152,16 @@ def test_a_clip_without_features_is_missed():
         num_test_missing=1,
     )
     assert result.num_pairs["all"] == 7
-    assert result.visual["all"].corloc == pytest.approx(6 / 7)
-    assert result.audio["all"].error_rate == pytest.approx(2 / 14)
+    assert result.visual.scores["all"].corloc == pytest.approx(6 / 7)
+    assert result.audio.scores["all"].error_rate == pytest.approx(2 / 14)
     # Of 4 clips with a bus 3 are found; every dog is.
-    assert result.audio["all"].average_precision == pytest.approx(7 / 8)
-    assert result.visual["all"].average_precision == pytest.approx(7 / 8)
-    assert result.bounds["all"].corloc == pytest.approx(6 / 7)
+    assert result.audio.scores["all"].average_precision == pytest.approx(7 / 8)
+    assert result.visual.scores["all"].average_precision == pytest.approx(7 / 8)
+    assert result.visual.bounds["all"].corloc == pytest.approx(6 / 7)
 
 
 def test_without_regions_there_is_nothing_visual():
-    def deaf(clip):
+    def without_regions(clip):
         return dataclasses.replace(
             clip,
             boxes=np.zeros((0, 4)),
@@ -168,10 +169,11 @@ def test_without_regions_there_is_nothing_visual():
             region_scores=np.zeros((0, 2)),
         )
 
-    result = evaluate(list(map(deaf, VAL)), list(map(deaf, TEST)))
+    result = evaluate(
+        list(map(without_regions, VAL)), list(map(without_regions, TEST))
+    )
     assert not result.visual
-    assert result.visual_by_class is None
-    assert result.audio["all"].f1 == 1
+    assert result.audio.scores["all"].f1 == 1
 
 
 def test_truth_without_sight_has_no_groups_by_asynchrony():
@@ -180,14 +182,14 @@ def test_truth_without_sight_has_no_groups_by_asynchrony():
         for clip_id, events in TRUTH.items()
     }
     result = evaluate(truth=truth)
-    assert set(result.audio) == set(result.num_pairs) == {"all"}
+    assert set(result.audio.scores) == set(result.num_pairs) == {"all"}
     assert not result.visual
 
 
 def test_groups_are_in_one_order():
     assert tuple(evaluate().num_pairs) == (
         localization.ALL,
-        *localization_asynchrony.GROUPS,
+        *asynchrony.GROUPS,
     )
 
 
@@ -222,4 +224,4 @@ def test_a_system_whose_part_the_truth_lacks_has_no_scores():
     }
     result = evaluate(truth=seen_only)
     assert not result.audio
-    assert result.visual["all"].corloc == 1
+    assert result.visual.scores["all"].corloc == 1

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from avmil.common.dcase2017_classes import CLASS_GROUPS, CLASS_NAMES, is_dcase
 from avmil.evaluation import paper
 
 # As the paper's text writes the rows of Table 2.
@@ -66,19 +67,19 @@ def test_table_2_is_the_paper_s(paper_lines):
     (head,) = (line[1:] for line in paper_lines if line[1:2] == ["bik"])
     abbreviations = [
         abbreviation
-        for group in paper.CLASS_GROUPS.values()
+        for group in CLASS_GROUPS.values()
         for abbreviation in group.values()
     ]
     assert abbreviations == head
     (groups,) = (line for line in paper_lines if "Vehicle Sounds" in line)
-    for title in paper.CLASS_GROUPS:
+    for title in CLASS_GROUPS:
         first = groups.index(title.replace("sounds", "Sounds")) - 1
-        assert next(iter(paper.CLASS_GROUPS[title].values())) == head[first]
+        assert next(iter(CLASS_GROUPS[title].values())) == head[first]
     rows = {line[0]: line[1:] for line in paper_lines if len(line) == 18}
     for short_name, name in SHORT_NAMES.items():
         system = paper.SYSTEMS[name]
         assert system.short_name == short_name
-        assert list(system.class_f1) == list(paper.CLASS_NAMES)
+        assert list(system.class_f1) == list(CLASS_NAMES)
         assert [100 * f1 for f1 in system.class_f1.values()] == pytest.approx(
             list(map(float, rows[short_name]))
         )
@@ -93,18 +94,18 @@ def test_class_names_are_dcase_s(shared_data):
     path = shared_data / "dcase2017" / "sound_event_list_17_classes.txt"
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
     names = [line.split("\t")[-1].strip() for line in lines if line.strip()]
-    assert sorted(names) == sorted(paper.CLASS_NAMES)
-    assert paper.is_dcase(names)
+    assert sorted(names) == sorted(CLASS_NAMES)
+    assert is_dcase(names)
 
 
 def test_other_class_lists_are_not_dcase_s():
-    assert not paper.is_dcase(paper.CLASS_NAMES[1:])
-    assert not paper.is_dcase((*paper.CLASS_NAMES[1:], "Tram"))
-    assert not paper.is_dcase((*paper.CLASS_NAMES, "Tram"))
+    assert not is_dcase(CLASS_NAMES[1:])
+    assert not is_dcase((*CLASS_NAMES[1:], "Tram"))
+    assert not is_dcase((*CLASS_NAMES, "Tram"))
 
 
 def test_class_f1_is_for_the_paper_s_classes_and_systems_only():
-    classes = paper.CLASS_NAMES[::-1]
+    classes = CLASS_NAMES[::-1]
     assert paper.class_f1("av_two_stream", classes)["Screaming"] == 0.811
     assert paper.class_f1("av_two_stream", ["Screaming"]) == {}
     assert paper.class_f1("visual_wsddn", classes) == {}

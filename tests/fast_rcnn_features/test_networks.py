@@ -140,60 +140,9 @@ def test_cells_are_centred_on_multiples_of_sixteen(model):
     )
 
 
-def test_batch_is_image_by_image(model):
-    images = _image(40, 50, batch=3)
-    together = model(images).numpy()
-    for image, features in zip(images, together, strict=True):
-        alone = model(image[None])[0].numpy()
-        np.testing.assert_allclose(
-            alone, features, rtol=1e-4, atol=1e-4 * features.max()
-        )
-
-
-def test_random_weights_follow_the_seed(model):
-    def kernels(seed):
-        built = networks.build(model.name, seed)
-        return [built.get_layer(f"conv{i}").kernel.numpy() for i in (1, 2, 5)]
-
-    for first, again, other in zip(
-        kernels(3), kernels(3), kernels(4), strict=True
-    ):
-        np.testing.assert_array_equal(first, again)
-        assert not np.allclose(first, other)
-        fan_in = np.prod(first.shape[:3])
-        assert first.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.05)
-
-
-def test_number_of_weights():
-    """Caffe's grouped kernels see half of the input channels."""
-    shapes = {
-        name: [tuple(w.shape) for w in networks.build(name).weights[::2]]
-        for name in networks.NAMES
-    }
-    assert shapes["caffenet"] == [
-        (11, 11, 3, 96),
-        (5, 5, 48, 256),
-        (3, 3, 256, 384),
-        (3, 3, 192, 384),
-        (3, 3, 192, 256),
-    ]
-    assert shapes["alexnet"] == [
-        (11, 11, 3, 64),
-        (5, 5, 64, 192),
-        (3, 3, 192, 384),
-        (3, 3, 384, 256),
-        (3, 3, 256, 256),
-    ]
-
-
 def test_local_response_normalization_by_hand():
     """One pixel of three channels, all within two of each other."""
     x = np.array([[100.0, 200.0, -300.0]], np.float32)
     divisor = (1 + 1e-4 / 5 * (100**2 + 200**2 + 300**2)) ** 0.75
     found = networks.LocalResponseNormalization()(x).numpy()
     np.testing.assert_allclose(found, x / divisor, rtol=1e-5)
-
-
-def test_unknown_name():
-    with pytest.raises(ValueError, match=r"caffenet.*alexnet.*'vgg'"):
-        networks.build("vgg")

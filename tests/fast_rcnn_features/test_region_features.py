@@ -68,19 +68,6 @@ def test_box_order_is_kept(features):
     )
 
 
-def test_seed_decides_random_weights(features):
-    frame, boxes = _frame(48, 60), np.array([[0, 0, 59, 47]], np.float32)
-
-    def other(seed):
-        return RegionFeatures(
-            features.network, short_side_px=96, long_side_px=160, seed=seed
-        )
-
-    expected = features(frame, boxes)
-    np.testing.assert_array_equal(other(5)(frame, boxes), expected)
-    assert not np.allclose(other(6)(frame, boxes), expected)
-
-
 def test_wrong_arguments(features, tmp_path):
     with pytest.raises(ValueError, match=r"'resnet'"):
         RegionFeatures("resnet")

@@ -81,15 +81,6 @@ def test_conv_weights_of_npz(tmp_path):
         np.testing.assert_array_equal(variable.numpy(), value)
 
 
-def test_published_alexnet_weights(shared_data):
-    model = networks.build("alexnet")
-    path = shared_data / "weights/alexnet_conv.npz"
-    load_conv_weights(model, path)
-    kernel = model.get_layer("conv3").kernel.numpy()
-    with np.load(path, allow_pickle=False) as expected:
-        np.testing.assert_array_equal(kernel, expected["conv3_w"])
-
-
 def test_all_misfits_are_reported_and_nothing_is_assigned(tmp_path):
     entries = _alexnet_entries()
     del entries["conv5_b"]

@@ -1,4 +1,4 @@
-"""Planning, extraction and resumption of shards, without networks."""
+"""Planning, filling and joining shards, without networks."""
 
 from __future__ import annotations
 
@@ -7,15 +7,174 @@ import os
 
 import pytest
 
-from avmil.common.errors import ClipError, FeaturesError
+from avmil.common.errors import ClipError, ExtractionError, FeaturesError
 from avmil.common.progress import Progress
-from avmil.features import shards
-from avmil.features.store import FeatureStore
-from avmil.features.workers import run
-from tests.feature_files import CLASS_NAMES, make_clip, make_rows
+from avmil.features import clip_features, extraction, shards
+from avmil.features.store import FeatureStore, ShardIndex
+from tests.feature_files import (
+    CLASS_NAMES,
+    extract,
+    make_clip,
+    make_rows,
+    plan_shards,
+)
+
+LAYOUT = clip_features.layout(9216, 128)
+RECIPE = {"max_boxes": 10, "edges": "gradient"}
 
 
 def extract_clip(row):
+    return make_clip(row.clip_id, row.labels)
+
+
+def plan(rows, directory, recipe=RECIPE, class_names=CLASS_NAMES, size=4):
+    return shards.plan(rows, str(directory), recipe, class_names, size, LAYOUT)
+
+
+def contents(directory):
+    return {p.name: p.read_bytes() for p in directory.glob("*.tfrecord*")}
+
+
+def names(planned):
+    return {
+        os.path.basename(shard.path): [row.clip_id for row in shard.rows]
+        for shard in planned
+    }
+
+
+def test_plan_divides_each_split_in_order(tmp_path):
+    planned = plan(make_rows({"test": 1, "train": 5}), tmp_path, size=2)
+    assert names(planned) == {
+        "train-00000-of-00003.tfrecord": ["train000", "train001"],
+        "train-00001-of-00003.tfrecord": ["train002", "train003"],
+        "train-00002-of-00003.tfrecord": ["train004"],
+        "test-00000-of-00001.tfrecord": ["test000"],
+    }
+
+
+def test_interrupted_shard_goes_on_clip_by_clip_to_the_same_bytes(tmp_path):
+    rows = make_rows({"val": 5})
+    (whole,) = plan(rows, tmp_path / "whole", size=5)
+    extract(whole, extract_clip)
+    seen = []
+
+    def interrupted(row):
+        seen.append(row.clip_id)
+        if seen.count("val003") == 1 and row.clip_id == "val003":
+            raise KeyboardInterrupt
+        return extract_clip(row)
+
+    (shard,) = plan(rows, tmp_path / "resumed", size=5)
+    with pytest.raises(KeyboardInterrupt):
+        extract(shard, interrupted)
+    assert len(shard.open_rows()) == 2
+    assert not shard.is_complete()
+    (shard,) = plan(rows, tmp_path / "resumed", size=5)
+    extract(shard, interrupted)
+    extract(shard, interrupted)  # Complete: nothing is left to do.
+    assert seen == ["val000", "val001", "val002", "val003", "val003", "val004"]
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
+    assert not list((tmp_path / "resumed").glob("*.parts"))
+
+
+def test_missing_clips_are_retried_and_the_others_kept(tmp_path):
+    rows = make_rows({"val": 4})
+
+    def failing(row):
+        if row.clip_id == "val001":
+            raise ClipError("decode", "missing file")
+        clip = extract_clip(row)
+        if row.clip_id == "val002":
+            clip.regions[0, 0] = float("inf")
+        return clip
+
+    (shard,) = plan(rows, tmp_path / "a")
+    assert extract(shard, failing) == [True, False, False, True]
+    missing = ShardIndex.read(shard.path).missing
+    assert [clip.stage for clip in missing] == ["decode", "features"]
+    assert "infinity" in missing[1].reason
+
+    shard.reopen()
+    assert [r.clip_id for r in shard.open_rows()] == ["val001", "val002"]
+    assert extract(shard, extract_clip) == [True, True]
+    (whole,) = plan(rows, tmp_path / "b")
+    extract(whole, extract_clip)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    shard.reopen()  # It lacks nothing.
+    assert shard.is_complete()
+
+
+def test_added_clips_go_into_new_shards(tmp_path):
+    old = make_rows({"train": 5, "val": 2})
+    for shard in plan(old, tmp_path):
+        extract(shard, extract_clip)
+    before = contents(tmp_path)
+    digest = FeatureStore(str(tmp_path)).info["clips_sha256"]
+    more = [
+        dataclasses.replace(row, clip_id=f"new-{row.clip_id}")
+        for row in make_rows({"train": 6, "test": 1})
+    ]
+    rows = [more[0], *old, *more[1:]]
+    planned = plan(rows, tmp_path)
+    assert list(names(planned)) == [
+        "train-00000-of-00002.tfrecord",
+        "train-00001-of-00002.tfrecord",
+        "train-00002-of-00004.tfrecord",
+        "train-00003-of-00004.tfrecord",
+        "val-00000-of-00001.tfrecord",
+        "test-00000-of-00001.tfrecord",
+    ]
+    with pytest.raises(FeaturesError, match="not complete"):
+        FeatureStore(str(tmp_path))
+    extract(planned[2], extract_clip)
+    # Started again in the middle, with the clips in another order.
+    again = plan([*reversed(more), *old], tmp_path)
+    assert names(again) == names(planned)
+    for shard in again:
+        extract(shard, extract_clip)
+    after = contents(tmp_path)
+    assert {name: after[name] for name in before} == before
+    store = FeatureStore(str(tmp_path), "train")
+    assert store.clip_ids[:5] == [row.clip_id for row in old[:5]]
+    assert store.clip_ids[5:] == [row.clip_id for row in more[:6]]
+    assert store[7].clip_id == "new-train002"
+    assert store.info["num_clips"] == {"train": 11, "val": 2, "test": 1}
+    assert store.info["clips_sha256"] != digest
+
+
+def test_known_clips_must_stay_the_same(tmp_path):
+    rows = make_rows({"train": 3})
+    (shard,) = plan(rows, tmp_path)
+    # Nothing was extracted yet: anything may change.
+    (shard,) = plan(rows[:2], tmp_path)
+    extract(shard, extract_clip)
+    moved = [dataclasses.replace(rows[0], path="elsewhere.mp4"), rows[1]]
+    plan(moved, tmp_path)
+    for change in ({"labels": ()}, {"split": "val"}, {"end_s": 1.5}):
+        changed = [dataclasses.replace(rows[0], **change), *rows[1:]]
+        with pytest.raises(FeaturesError, match="train000: other labels"):
+            plan(changed, tmp_path)
+    with pytest.raises(FeaturesError, match="train000: not in the manifest"):
+        plan(rows[1:], tmp_path)
+
+
+def test_other_parameters_are_refused_by_name(tmp_path):
+    rows = make_rows({"train": 2})
+    wrong = {**RECIPE, "max_boxes": 5}
+    plan(rows, tmp_path, wrong)
+    # Nothing was extracted yet: a first mistake can be mended.
+    (shard,) = plan(rows, tmp_path)
+    shard.extract(rows[0], extract_clip)
+    with pytest.raises(FeaturesError, match="max_boxes: there 10, received 5"):
+        plan(rows, tmp_path, wrong)
+    with pytest.raises(FeaturesError, match="class_names"):
+        plan(rows, tmp_path, class_names=CLASS_NAMES[:2])
+    (tmp_path / "dataset_info.json").write_text('{"schema_version": 1}')
+    with pytest.raises(FeaturesError, match=r"schema version 2.*received 1"):
+        plan(rows, tmp_path)
+
+
+def extract_or_die(row):
     """Fails, kills its process or gives features, by the clip's number."""
     if row.clip_id == "train001":
         raise ClipError("decode", "missing file")
@@ -24,113 +183,44 @@ def extract_clip(row):
     return make_clip(row.clip_id, row.labels)
 
 
-def make_extract_clip():
-    return extract_clip
-
-
-def test_plan_divides_each_split_in_order():
-    rows = make_rows({"test": 1, "train": 5})
-    tasks = shards.plan(rows, "features", shard_size=2)
-    assert [
-        (t.split, t.shard, t.num_shards, [row.clip_id[-1] for row in t.rows])
-        for t in tasks
-    ] == [
-        ("train", 0, 3, ["0", "1"]),
-        ("train", 1, 3, ["2", "3"]),
-        ("train", 2, 3, ["4"]),
-        ("test", 0, 1, ["0"]),
-    ]
-
-
-def test_interrupted_shard_goes_on_clip_by_clip(tmp_path):
-    (task,) = shards.plan(make_rows({"val": 5}), str(tmp_path), 5)
-    seen = []
-
-    def interrupted(row):
-        if row.clip_id == "val003" and seen.count("val003") == 0:
-            seen.append(row.clip_id)
-            raise KeyboardInterrupt
-        seen.append(row.clip_id)
-        return make_clip(row.clip_id)
-
-    with pytest.raises(KeyboardInterrupt):
-        shards.extract(task, interrupted)
-    assert task.num_open() == 2
-    shards.extract(task, interrupted)
-    shards.extract(task, interrupted)  # Complete: nothing is left to do.
-    assert seen == ["val000", "val001", "val002", "val003", "val003", "val004"]
-    assert task.num_open() == 0
-
-
-def test_unusable_features_are_a_failure_of_the_clip(tmp_path):
-    (task,) = shards.plan(make_rows({"val": 2}), str(tmp_path), 5)
-    failures = []
-
-    def with_infinity(row):
-        clip = make_clip(row.clip_id)
-        if row.clip_id == "val000":
-            clip.regions[0, 0] = float("inf")
-        return clip
-
-    shards.extract(task, with_infinity, failures.append)
-    assert failures == [True, False]
-    (missing,) = task.writer().index()["missing"]
-    assert missing["stage"] == "features"
-    assert "infinity" in missing["reason"]
-
-
-def test_other_parameters_are_refused_by_name(tmp_path):
-    directory = str(tmp_path)
-    rows = make_rows({"train": 2, "val": 1})
-    tasks = shards.plan(rows, directory, 4)
-    recipe = {"max_boxes": 10, "edges": "gradient"}
-    wrong = {**recipe, "max_boxes": 5}
-    shards.open_features_dir(directory, wrong, CLASS_NAMES, tasks, 4)
-    # Nothing was extracted yet: a first mistake can be mended.
-    shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks, 4)
-    tasks[0].writer().begin("train000")
-    shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks, 4)
-    with pytest.raises(FeaturesError, match="max_boxes: there 10, received 5"):
-        shards.open_features_dir(directory, wrong, CLASS_NAMES, tasks, 4)
-    with pytest.raises(FeaturesError, match="class_names"):
-        shards.open_features_dir(directory, recipe, CLASS_NAMES[:2], tasks, 4)
-    # As many shards as before, but of other clips.
-    with pytest.raises(FeaturesError, match="shard_size: there 4, received 3"):
-        shards.open_features_dir(directory, recipe, CLASS_NAMES, tasks, 3)
-    relabeled = [dataclasses.replace(rows[0], labels=()), *rows[1:]]
-    with pytest.raises(FeaturesError, match="manifest: other clips"):
-        shards.open_features_dir(
-            directory, recipe, CLASS_NAMES, shards.plan(relabeled, "", 4), 4
-        )
-
-
-@pytest.mark.slow
-def die_at_the_start():
-    os._exit(1)
-
-
-@pytest.mark.slow
-def test_processes_that_die_before_their_first_clip_end_the_job(tmp_path):
-    tasks = shards.plan(make_rows({"train": 4}), str(tmp_path), 2)
-    shards.open_features_dir(str(tmp_path), {}, CLASS_NAMES, tasks, 2)
-    with (
-        Progress(4, "clip") as progress,
-        pytest.raises(RuntimeError, match="to reach its first clip"),
-    ):
-        run(tasks, die_at_the_start, 2, progress)
+def make_extract_or_die():
+    return extract_or_die
 
 
 def test_a_clip_that_kills_its_process_does_not_stop_the_job(tmp_path):
-    directory = str(tmp_path)
-    tasks = shards.plan(make_rows({"train": 10, "val": 2}), directory, 5)
-    shards.open_features_dir(directory, {}, CLASS_NAMES, tasks, 5)
+    planned = plan_shards(str(tmp_path), make_rows({"train": 10, "val": 2}), 5)
     with Progress(12, "clip") as progress:
-        run(tasks, make_extract_clip, 2, progress)
+        extraction.run(planned, make_extract_or_die, 2, progress)
     assert progress.done == 12
-    store = FeatureStore(directory)
-    assert len(store) == 10
+    store = FeatureStore(str(tmp_path))
+    assert len(store) == len(set(store.clip_ids)) == 10
     assert [(c.clip_id, c.stage) for c in store.missing] == [
         ("train001", "decode"),
         ("train006", "process"),
     ]
-    assert len(set(store.clip_ids)) == 10
+
+
+def die_at_the_start():
+    os._exit(1)
+
+
+def fail_at_the_start():
+    raise FeaturesError("these weights do not fit")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (die_at_the_start, ExtractionError, "reach their first clip"),
+        (fail_at_the_start, FeaturesError, "these weights do not fit"),
+    ],
+)
+def test_processes_without_an_extractor_end_the_job(
+    make, error, message, tmp_path
+):
+    planned = plan_shards(str(tmp_path), make_rows({"train": 4}), 2)
+    with (
+        Progress(4, "clip") as progress,
+        pytest.raises(error, match=message),
+    ):
+        extraction.run(planned, make, 2, progress)

@@ -1,162 +1,227 @@
-"""Shards, index and random access, also when interrupted or damaged."""
+"""Records and random access to them, also when they are damaged."""
 
 from __future__ import annotations
 
 import dataclasses
-import pathlib
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from avmil.common.errors import FeaturesError, UnusableFeaturesError
-from avmil.features import clip_features
-from avmil.features import store as records
-from avmil.features.batches import BatchShape, load_batch
-from avmil.features.store import FeatureStore, FeatureWriter
+from avmil.features import clip_features, store
+from avmil.features.batches import (
+    INPUTS,
+    BatchShape,
+    in_order,
+    load_batch,
+    read_ahead,
+)
+from avmil.features.store import FeatureStore
+from tests.command_line import ROOT
 from tests.feature_files import CLASS_NAMES, make_clip, write_features
+
+LAYOUT = clip_features.layout(9216, 128)
+SHAPE = BatchShape(3, 4, 5)
+
+
+def expected_clip(row):
+    return make_clip(row.clip_id, row.labels, 2 + len(row.clip_id) % 3)
 
 
 def assert_same(first, second):
     for field in dataclasses.fields(first):
-        np.testing.assert_array_equal(
-            getattr(first, field.name), getattr(second, field.name)
-        )
+        one, two = getattr(first, field.name), getattr(second, field.name)
+        np.testing.assert_array_equal(one, two)
+        assert getattr(one, "dtype", None) == getattr(two, "dtype", None)
+        assert np.shape(one) == np.shape(two)
 
 
-@pytest.mark.parametrize("size", [128, 1024])
 @pytest.mark.parametrize(("regions", "segments"), [(3, 2), (0, 4), (5, 0)])
-def test_record_round_trip(regions, segments, size):
-    clip = make_clip(
-        "a-1_2.000", ("bus", "train"), regions, segments, segment_size=size
-    )
-    read = clip_features.from_record(clip_features.to_record(clip))
-    assert_same(clip, read)
-    assert read.regions.dtype == np.float16
-    assert read.regions.shape == (regions, 9216)
-    assert read.segments.shape == (segments, size)
+@pytest.mark.parametrize("size", [128, 1024])
+def test_spans_are_the_bytes_of_the_arrays(regions, segments, size):
+    labels = ("bus", "train")
+    clip = make_clip("a-1_2", labels, regions, segments, segment_size=size)
+    layout = clip_features.layout(9216, size)
+    record, spans = clip_features.to_record(clip, layout)
+    entries = tf.train.Example.FromString(record).features.feature
+    assert set(spans) == set(layout)
+    assert entries["clip_id"].bytes_list.value == [b"a-1_2"]
+    assert entries["labels"].bytes_list.value == [b"bus", b"train"]
+    for name, span in spans.items():
+        payload = record[span.offset : span.offset + span.size]
+        assert [payload] == entries[name].bytes_list.value
+        assert payload == np.asarray(getattr(clip, name)).tobytes()
 
 
 def test_store_gives_every_clip_by_index(tmp_path):
     rows = write_features(str(tmp_path), {"train": 9, "val": 2, "test": 1})
-    store = FeatureStore(str(tmp_path))
-    assert len(store) == 12
-    assert store.clip_ids == [row.clip_id for row in rows]
-    for index in (11, 0, 5, 8, 9):
-        row = rows[index]
-        expected = make_clip(row.clip_id, row.labels, 2 + len(row.clip_id) % 3)
-        assert_same(store[index], expected)
-    assert store.labels.sum(axis=1).tolist() == [1] * 12
-    assert store.labels[1].tolist() == [0, 1, 0]
-    assert store.class_names == CLASS_NAMES
+    opened = FeatureStore(str(tmp_path))
+    assert len(opened) == 12
+    assert opened.clip_ids == [row.clip_id for row in rows]
+    for index in (11, 0, 5, 8, 9, 0):
+        assert_same(opened[index], expected_clip(rows[index]))
+    assert opened.labels.sum(axis=1).tolist() == [1] * 12
+    assert opened.labels[1].tolist() == [0, 1, 0]
+    assert opened.class_names == CLASS_NAMES
+    assert (opened.max_regions, opened.max_segments) == (4, 2)
+    assert (opened.region_size, opened.segment_size) == (9216, 128)
     with pytest.raises(IndexError):
-        store[12]
-
-
-@pytest.mark.parametrize("size", [128, 1024])
-def test_segments_of_any_size_fill_a_batch(tmp_path, size):
-    write_features(str(tmp_path), {"val": 3}, segment_size=size)
-    store = FeatureStore(str(tmp_path), "val")
-    assert store.segment_size == size
-    batch = load_batch(store, np.array([2, 0]), BatchShape(3, 4, 5))
-    assert batch["segments"].shape == (3, 5, size)
-    np.testing.assert_array_equal(batch["segments"][0, :2], store[2].segments)
-    assert not batch["segments"][0, 2:].any()
-    assert batch["segment_mask"].sum(axis=1).tolist() == [2, 2, 0]
-
-
-def test_schema_tells_of_the_segments_size(tmp_path):
-    write_features(str(tmp_path), {"val": 1})
-    record = FeatureStore(str(tmp_path)).info["record"]
-    assert record["segments"] == {"dtype": "float32", "shape": [-1, -1]}
-    assert record["segment_size"] == {"dtype": "int64", "shape": []}
+        opened[12]
 
 
 def test_store_of_one_split(tmp_path):
     write_features(str(tmp_path), {"train": 5, "test": 3})
-    store = FeatureStore(str(tmp_path), "test")
-    assert store.clip_ids == ["test000", "test001", "test002"]
+    opened = FeatureStore(str(tmp_path), "test")
+    assert opened.clip_ids == ["test000", "test001", "test002"]
     assert len(FeatureStore(str(tmp_path), "val")) == 0
     with pytest.raises(FeaturesError, match="'dev'"):
         FeatureStore(str(tmp_path), "dev")
 
 
-def test_shards_are_named_and_readable_by_tensorflow(tmp_path):
-    write_features(str(tmp_path), {"train": 9})
-    shards = sorted(path.name for path in tmp_path.glob("*.tfrecord"))
-    assert shards == [f"train-{i:05d}-of-00003.tfrecord" for i in range(3)]
-    paths = [str(tmp_path / name) for name in shards]
-    read = [
-        clip_features.from_record(record.numpy()).clip_id
-        for record in tf.data.TFRecordDataset(paths)
-    ]
-    assert read == [f"train{i:03d}" for i in range(9)]
-    assert not list(tmp_path.glob("*.parts"))
-
-
 def test_missing_clips_keep_labels_and_reason(tmp_path):
     write_features(str(tmp_path), {"train": 4, "test": 3}, missing=("test001",))
-    store = FeatureStore(str(tmp_path), "test")
-    assert store.clip_ids == ["test000", "test002"]
-    (clip,) = store.missing
-    assert (clip.clip_id, clip.stage, clip.reason) == (
-        "test001",
-        "decode",
-        "made to fail",
+    opened = FeatureStore(str(tmp_path), "test")
+    assert opened.clip_ids == ["test000", "test002"]
+    (clip,) = opened.missing
+    found = clip.clip_id, clip.stage, clip.reason
+    assert found == ("test001", "decode", "made to fail")
+    assert opened.missing_labels().tolist() == [[0, 1, 0]]
+
+
+def test_fields_are_read_alone(tmp_path):
+    """Of a shard that holds nothing but the bytes of one field."""
+    write_features(str(tmp_path), {"val": 3})
+    opened = FeatureStore(str(tmp_path), "val")
+    segments = opened[1].segments.copy()
+    shard = tmp_path / "val-00000-of-00001.tfrecord"
+    content = shard.read_bytes()
+    start = content.index(segments.tobytes())
+    kept = content[start : start + segments.nbytes]
+    rest = len(content) - start - len(kept)
+    shard.write_bytes(bytes(start) + kept + bytes(rest))
+    opened = FeatureStore(str(tmp_path), "val")
+    read = opened.read(1, fields=("segments",))
+    assert list(read) == ["segments"]
+    np.testing.assert_array_equal(read["segments"], segments)
+    assert not read["segments"].flags.writeable
+    with pytest.raises(FeaturesError, match="val001"):
+        opened[1]
+    with pytest.raises(FeaturesError, match=r"received \['sound'\]"):
+        opened.read(1, ("sound",))
+
+
+def test_batches_hold_the_wanted_inputs_and_read_only_those(tmp_path):
+    write_features(str(tmp_path), {"val": 3}, segment_size=1024)
+    opened = FeatureStore(str(tmp_path), "val")
+    whole = load_batch(opened, np.array([2, 0]), SHAPE)
+    assert set(whole) == {*INPUTS, "labels"}
+    assert whole["regions"].shape == (3, 4, 9216)
+    assert whole["regions"].dtype == np.float16
+    assert whole["segments"].shape == (3, 5, 1024)
+    assert whole["cvssp_log_mel"].shape == (3, 240, 64)
+    np.testing.assert_array_equal(whole["segments"][0, :2], opened[2].segments)
+    assert not whole["segments"][0, 2:].any()
+    assert whole["region_mask"].sum(axis=1).tolist() == [2, 2, 0]
+    assert whole["segment_mask"].sum(axis=1).tolist() == [2, 2, 0]
+    np.testing.assert_array_equal(whole["labels"][:2], opened.labels[[2, 0]])
+
+    seen = []
+    read = opened.read
+    opened.read = lambda i, fields: seen.append(fields) or read(i, fields)
+    inputs = ("segments", "segment_mask")
+    (part,) = read_ahead(opened, [np.array([2, 0])], SHAPE, inputs)
+    assert seen == [("segments",)] * 2
+    assert set(part) == {*inputs, "labels"}
+    for name, array in part.items():
+        np.testing.assert_array_equal(array, whole[name])
+
+
+def test_reading_ahead_keeps_the_order_and_names_a_damaged_clip(tmp_path):
+    write_features(str(tmp_path), {"val": 7})
+    opened = FeatureStore(str(tmp_path), "val")
+    batches = read_ahead(opened, in_order(7, 3), SHAPE, num_readers=3)
+    firsts = [batch["segments"][0, :2] for batch in batches]
+    for first, index in zip(firsts, (0, 3, 6), strict=True):
+        np.testing.assert_array_equal(first, opened[index].segments)
+    shard = tmp_path / "val-00001-of-00002.tfrecord"
+    shard.write_bytes(bytes(shard.stat().st_size))
+    opened = FeatureStore(str(tmp_path), "val")
+    batches = read_ahead(opened, in_order(7, 2), SHAPE)
+    next(batches), next(batches)
+    with pytest.raises(FeaturesError, match="val004"):
+        next(batches)
+
+
+def parse(record):
+    """The parse specification of docs/formats.md."""
+    names = ("duration_s", "frame_size_px", "boxes", "regions", "segments")
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in names}
+    spec["clip_id"] = tf.io.FixedLenFeature([], tf.string)
+    spec["labels"] = tf.io.VarLenFeature(tf.string)
+    example = tf.io.parse_single_example(record, spec)
+    types = {"duration_s": tf.float64, "frame_size_px": tf.int32}
+    types |= {"regions": tf.float16}
+    for name in names:
+        dtype = types.get(name, tf.float32)
+        example[name] = tf.io.decode_raw(example[name], dtype)
+    example["regions"] = tf.reshape(example["regions"], [-1, 9216])
+    return example
+
+
+def test_any_reader_of_tfrecords_gives_the_same_arrays(tmp_path):
+    """TensorFlow's checks the CRC of every record."""
+    rows = write_features(str(tmp_path), {"train": 9})
+    paths = sorted(map(str, tmp_path.glob("train-*-of-00003.tfrecord")))
+    examples = list(tf.data.TFRecordDataset(paths).map(parse))
+    assert len(examples) == len(rows) == 9
+    for example, row in zip(examples, rows, strict=True):
+        clip = expected_clip(row)
+        assert example["clip_id"].numpy().decode() == row.clip_id
+        assert example["labels"].values.numpy().tolist() == [
+            label.encode() for label in row.labels
+        ]
+        for name in ("duration_s", "frame_size_px", "boxes", "segments"):
+            array = np.ravel(getattr(clip, name))
+            np.testing.assert_array_equal(example[name], array)
+        np.testing.assert_array_equal(example["regions"], clip.regions)
+
+
+def test_local_features_are_read_without_tensorflow(tmp_path):
+    write_features(str(tmp_path), {"val": 3})
+    code = f"""
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None  # Not importable.
+from avmil.features.batches import BatchShape, in_order, read_ahead
+from avmil.features.store import FeatureStore
+store = FeatureStore({str(tmp_path)!r}, "val")
+(batch,) = read_ahead(store, in_order(3, 3), BatchShape(3, 4, 5))
+print(store[2].clip_id, batch["regions"].astype(float).sum())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert store.missing_labels().tolist() == [[0, 1, 0]]
-
-
-def test_an_interrupted_shard_equals_an_uninterrupted_one(tmp_path):
-    clips = [make_clip(f"clip{i}") for i in range(3)]
-    names = [clip.clip_id for clip in clips]
-    content = []
-    for folder, order in (("whole", (0, 1, 2)), ("resumed", (2, 0, 1))):
-        for index in order:  # A new writer for each clip, as after a kill.
-            writer = FeatureWriter(str(tmp_path / folder), "val", 0, 1)
-            assert names[index] not in writer.held()
-            writer.add(clips[index])
-            assert names[index] in writer.held()
-            assert not writer.is_complete()
-        writer.close(names)
-        assert writer.is_complete()
-        shard = tmp_path / folder / "val-00000-of-00001.tfrecord"
-        index_path = pathlib.Path(records.index_path(str(shard)))
-        content.append((shard.read_bytes(), index_path.read_text()))
-    assert content[0] == content[1]
-
-
-def test_reopened_shard_keeps_its_clips(tmp_path):
-    writer = FeatureWriter(str(tmp_path), "val", 0, 1)
-    writer.add(make_clip("a"))
-    writer.fail(records.MissingClip("b", (), "decode", "missing file"))
-    writer.close(["a", "b"])
-    writer.reopen()
-    assert not writer.is_complete()
-    assert writer.held() == {"a"}
-    writer.add(make_clip("b"))
-    writer.close(["a", "b"])
-    assert [c["clip_id"] for c in writer.index()["clips"]] == ["a", "b"]
-    assert writer.index()["missing"] == []
-
-
-def test_current_names_the_clip_that_a_process_died_on(tmp_path):
-    writer = FeatureWriter(str(tmp_path), "val", 0, 1)
-    assert writer.current() is None
-    writer.begin("a")
-    assert writer.current() == "a"
-    writer.add(make_clip("a"))
-    assert writer.current() is None
+    assert done.returncode == 0, done.stderr
+    opened = FeatureStore(str(tmp_path), "val")
+    total = sum(opened[i].regions.astype(float).sum() for i in range(3))
+    clip_id, received = done.stdout.split()
+    assert clip_id == "val002"
+    assert float(received) == pytest.approx(total)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_not_finite_are_refused(tmp_path, value):
+def test_numbers_that_are_not_finite_are_refused(value):
     clip = make_clip("a")
     clip.segments[1, 5] = value
-    writer = FeatureWriter(str(tmp_path), "val", 0, 1)
     with pytest.raises(UnusableFeaturesError, match=r"Clip a: .* segments"):
-        writer.add(clip)
-    assert writer.held() == set()
+        clip_features.to_record(clip, LAYOUT)
 
 
 def test_wrong_shapes_are_refused():
@@ -165,55 +230,60 @@ def test_wrong_shapes_are_refused():
         dataclasses.replace(clip, boxes=clip.boxes[:2])
     flat = dataclasses.replace(clip, regions=clip.regions[:, :100])
     with pytest.raises(UnusableFeaturesError, match="regions of shape"):
-        clip_features.to_record(flat)
+        clip_features.to_record(flat, LAYOUT)
 
 
 @pytest.mark.parametrize("value", [np.nan, 12345.0])
-def test_a_changed_number_is_found_and_the_clip_is_named(tmp_path, value):
+def test_a_changed_number_is_found_and_field_and_clip_are_named(
+    tmp_path, value
+):
     write_features(str(tmp_path), {"val": 3})
-    store = FeatureStore(str(tmp_path), "val")
+    opened = FeatureStore(str(tmp_path), "val")
     shard = tmp_path / "val-00000-of-00001.tfrecord"
     content = shard.read_bytes()
-    position = content.index(store[1].segments.tobytes())
+    position = content.index(opened[1].segments.tobytes())
     changed = np.full(1, value, "<f4").tobytes()
     shard.write_bytes(
         content[:position] + changed + content[position + len(changed) :]
     )
-    with pytest.raises(FeaturesError, match=r"clip val001 .* damaged"):
-        store[1]
-    assert store[2].clip_id == "val002"
+    opened = FeatureStore(str(tmp_path), "val")
+    with pytest.raises(FeaturesError, match=r"segments of clip val001 .* dama"):
+        opened[1]
+    assert opened[2].clip_id == "val002"
+    assert opened.read(1, ("boxes",))["boxes"].shape == (2, 4)
 
 
-def test_damaged_and_lost_shards_are_named(tmp_path):
+def test_damaged_and_lost_shards_and_indexes_are_named(tmp_path):
     write_features(str(tmp_path), {"val": 3})
-    store = FeatureStore(str(tmp_path), "val")
     shard = tmp_path / "val-00000-of-00001.tfrecord"
     content = shard.read_bytes()
     shard.write_bytes(content[:-1000])
     with pytest.raises(FeaturesError, match=r"clip val002 .* damaged"):
-        store[2]
-    size = len(content) // 3
-    shard.write_bytes(content[:12] + b"\xff" * size + content[12 + size :])
-    with pytest.raises(FeaturesError, match="clip val000"):
-        store[0]
+        FeatureStore(str(tmp_path), "val")[2]
+    shard.write_bytes(b"")
+    with pytest.raises(FeaturesError, match=shard.name):
+        FeatureStore(str(tmp_path), "val")[0]
     shard.unlink()
     with pytest.raises(FeaturesError, match=shard.name):
-        store[0]
+        FeatureStore(str(tmp_path), "val")[0]
     index = tmp_path / f"{shard.name}.index.json"
-    index.write_text(index.read_text()[:100])
-    with pytest.raises(FeaturesError, match=f"damaged file .*{index.name}"):
-        FeatureStore(str(tmp_path), "val")
+    whole = json.loads(index.read_text())
+    del whole["fields"]["boxes"]["xxh3"]
+    for damaged in (index.read_text()[:100], json.dumps(whole)):
+        index.write_text(damaged)
+        with pytest.raises(FeaturesError, match=f"damaged file .*{index.name}"):
+            FeatureStore(str(tmp_path), "val")
 
 
 def test_directories_that_are_no_features_are_refused(tmp_path):
     with pytest.raises(FeaturesError, match=r"without dataset_info\.json"):
         FeatureStore(str(tmp_path))
     write_features(str(tmp_path), {"val": 5})
-    index = tmp_path / "val-00001-of-00002.tfrecord.index.json"
-    index.unlink()
+    (tmp_path / "val-00001-of-00002.tfrecord.index.json").unlink()
     with pytest.raises(FeaturesError, match="not complete"):
         FeatureStore(str(tmp_path))
-    info = tmp_path / "dataset_info.json"
-    info.write_text(info.read_text().replace('version": 1', 'version": 0'))
-    with pytest.raises(FeaturesError, match=r"schema version 1.*received 0"):
+    (tmp_path / store.INFO_NAME).write_text('{"schema_version": 1}')
+    with pytest.raises(FeaturesError) as caught:
         FeatureStore(str(tmp_path))
+    assert "schema version 2" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from avmil.evaluation.localization_audio import score_cells
-from avmil.localization.trained_run import TrainedRun
+from avmil.evaluation.events import score_cells
+from avmil.evaluation.identity import WeightsIdentity
+from avmil.localization import TrainedRun
+from avmil.localization.recipe import WeightsFiles
 from model.layers import ScoreNormalization
 from tests.localized_clips import CLASS_NAMES, make_clip
 
@@ -18,13 +21,14 @@ SCORES = np.array([[0, 1], [3, 2], [9, 4], [6, 5]], float)
 def make_run(event_thresholds, layers=()):
     return TrainedRun(
         name="run",
-        system=SimpleNamespace(layers=layers),
-        system_name="made_up",
+        system="made_up",
         class_names=CLASS_NAMES,
         recipe={},
         thresholds=dict.fromkeys(CLASS_NAMES, -1.0),
         event_thresholds=event_thresholds,
-        weights={"checkpoint": "last", "step": 1},
+        weights=WeightsIdentity("last", 1),
+        model=SimpleNamespace(layers=layers),
+        weights_files=WeightsFiles(),
     )
 
 
@@ -62,12 +66,28 @@ def test_events_are_where_the_compared_scores_pass(threshold, layers):
     cells_s, scores = score_cells(run.compared(clip()))
     passed = scores > threshold if threshold else scores >= 0.5
     heard = np.zeros_like(passed)
-    for event in run.events(clip()):
-        inside = (cells_s[:, 0] >= event.onset_s) & (
-            cells_s[:, 1] <= event.offset_s
-        )
-        heard[inside, CLASS_NAMES.index(event.class_name)] = True
+    for name, events in run.events(clip()).items():
+        column = CLASS_NAMES.index(name)
+        for event in events:
+            inside = (cells_s[:, 0] >= event.onset_s) & (
+                cells_s[:, 1] <= event.offset_s
+            )
+            heard[inside, column] = True
+            assert event.score == scores[inside, column].max()
     assert heard.tolist() == passed.tolist()
+
+
+def test_classes_that_are_not_predicted_have_no_events():
+    run = make_run(None)
+    run = dataclasses.replace(run, thresholds={"bus": 9.0, "dog": -9.0})
+    assert run.predicted(clip()) == ("dog",)
+    events = run.events(clip())
+    assert list(events) == ["bus", "dog"]
+    assert events["bus"] == []
+    assert events["dog"]
+    run = dataclasses.replace(run, thresholds=None)
+    assert run.predicted(clip()) == ()
+    assert run.events(clip()) == {"bus": [], "dog": []}
 
 
 def test_sound_without_segments_has_no_scores():

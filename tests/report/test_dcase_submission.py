@@ -7,7 +7,8 @@ import collections
 import numpy as np
 import pytest
 
-from avmil.evaluation import metrics, paper
+from avmil.common.dcase2017_classes import CLASS_NAMES
+from avmil.evaluation import metrics
 from avmil.evaluation.events import Event
 from avmil.report import dcase_submission
 
@@ -60,7 +61,7 @@ def truth_text(shared_data):
 
 def label_matrix(truth):
     return np.array(
-        [[name in names for name in paper.CLASS_NAMES] for names in truth]
+        [[name in names for name in CLASS_NAMES] for names in truth]
     ).astype(int)
 
 
@@ -80,7 +81,7 @@ def test_published_labels_written_as_predictions_are_the_published_rows(
 ):
     truth = official_labels(truth_text)
     text = dcase_submission.tagging_submission(
-        list(truth), paper.CLASS_NAMES, label_matrix(truth.values())
+        list(truth), CLASS_NAMES, label_matrix(truth.values())
     )
     assert sorted(text.splitlines()) == sorted(truth_text.splitlines())
     assert official_scores(truth_text, text) == (1, 1, 1)
@@ -93,7 +94,7 @@ def test_official_scorer_agrees_with_our_metrics(truth_text, rate):
     predictions = np.random.default_rng(0).random(labels.shape) < rate
     assert (not predictions.any(axis=1).all()) == (rate < 0.5)
     text = dcase_submission.tagging_submission(
-        list(truth), paper.CLASS_NAMES, predictions
+        list(truth), CLASS_NAMES, predictions
     )
     assert official_scores(truth_text, text) == pytest.approx(
         metrics.micro_scores(labels, predictions), abs=1e-12

@@ -10,8 +10,9 @@ import json
 import numpy as np
 import pytest
 
+from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import aggregation, evaluation
-from avmil.evaluation.paper import CLASS_NAMES
+from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.report import exports
 
@@ -32,7 +33,9 @@ def results():
     val = score_set("v", 30)
     test = score_set("t", 40).with_missing(["t40"], np.ones((1, 17)))
     return [
-        evaluation.evaluate(val, test, system=system, run_name="run, 1", seed=7)
+        evaluation.evaluate(
+            val, test, identity=RunIdentity(system, "run, 1", seed=7)
+        )
         for system in ("visual_wsddn", "av_two_stream")
     ]
 
@@ -48,16 +51,16 @@ def seeds(results):
     first = results[1]
     second = dataclasses.replace(
         first,
-        run_name="run 2",
-        seed=8,
+        identity=RunIdentity("av_two_stream", "run 2", seed=8),
         micro=first.micro._replace(f1=first.micro.f1 + 0.1),
         by_class=first.by_class._replace(f1=first.by_class.f1 + 0.1),
     )
     return aggregation.rows([results[0], first, second])
 
 
-def read(text):
-    return list(csv.DictReader(io.StringIO(text)))
+def read(frame):
+    """The rows that a reader of the CSV file gets."""
+    return list(csv.DictReader(io.StringIO(frame.to_csv(index=False))))
 
 
 def test_dictionary_survives_json_and_holds_fractions_in_full(results):
@@ -78,12 +81,14 @@ def test_dictionary_survives_json_and_holds_fractions_in_full(results):
 
 
 def test_dictionary_of_a_system_that_the_paper_lacks(results):
-    result = dataclasses.replace(results[0], system="mine")
+    result = dataclasses.replace(
+        results[0], identity=RunIdentity("mine", "run")
+    )
     assert exports.to_dict(result)["paper"] is None
 
 
 def test_table_1_csv(results, rows):
-    entries = read(exports.table_1_csv(rows))
+    entries = read(exports.table_1(rows))
     assert [entry["system"] for entry in entries] == [
         "av_two_stream",
         "visual_wsddn",
@@ -105,7 +110,7 @@ def test_table_1_csv(results, rows):
 
 
 def test_table_2_csv_has_a_row_for_each_run_and_class(results, rows):
-    entries = read(exports.table_2_csv(rows))
+    entries = read(exports.table_2(rows))
     assert [entry["class_name"] for entry in entries] == list(CLASSES) * 2
     (row,) = (
         entry
@@ -124,7 +129,7 @@ def test_table_2_csv_has_a_row_for_each_run_and_class(results, rows):
 
 
 def test_seeds_are_one_row_of_each_file(results, seeds):
-    first, second, *_ = read(exports.table_1_csv(seeds))
+    first, second, *_ = read(exports.table_1(seeds))
     assert first["run_name"] == "run, 1, run 2"
     assert first["num_runs"] == "2"
     assert first["f1_percent"] == f"{100 * results[1].micro.f1 + 5:.1f}"
@@ -132,7 +137,7 @@ def test_seeds_are_one_row_of_each_file(results, seeds):
     assert first["f1_std_percent"] == "7.1"
     assert first["recall_std_percent"] == "0.0"
     assert second["f1_std_percent"] == ""
-    entries = read(exports.table_2_csv(seeds))
+    entries = read(exports.table_2(seeds))
     assert len(entries) == 34
     assert entries[0]["f1_std_percent"] == "7.1"
     assert entries[0]["threshold"] == ""
@@ -168,7 +173,7 @@ def test_dictionary_of_a_run_holds_its_intervals(results, rows):
 
 
 def test_leads_csv_has_a_row_for_each_pair(seeds):
-    (entry,) = read(exports.leads_csv(seeds))
+    (entry,) = read(exports.leads(seeds))
     compared = aggregation.compare(*seeds)
     assert entry == {
         "first_system": "av_two_stream",

@@ -51,7 +51,7 @@ def frames(clip):
 
 
 def draw_4(clip, name="train"):
-    return figures.figure_4(frames(clip), clip.frame_times_s, clip, name)
+    return figures.figure_4(clip, name, frames(clip))
 
 
 def picture_axes(figure):
@@ -81,7 +81,7 @@ def texts(figure):
 
 
 def test_figure_3_shows_scaled_regions_and_segments():
-    figure = figures.figure_3((), localized(), "train")
+    figure = figures.figure_3(localized(), "train")
     regions, segments = map_axes(figure)
     assert mesh(regions).get_array().tolist() == [[0, 0.2, 0.4, 0.6, 0.8, 1]]
     np.testing.assert_allclose(
@@ -97,7 +97,7 @@ def test_figure_3_shows_scaled_regions_and_segments():
 
 
 def test_figure_3_marks_time_below_both_maps():
-    regions, segments = map_axes(figures.figure_3((), localized(), "train"))
+    regions, segments = map_axes(figures.figure_3(localized(), "train"))
     assert regions.get_xlim() == (0, 6)
     labels = [label.get_text() for label in regions.get_xticklabels()]
     assert labels == ["0.5", "1.5", "2.5"]
@@ -108,7 +108,7 @@ def test_figure_3_marks_time_below_both_maps():
 
 def test_figure_3_draws_the_best_box_of_the_best_frames_in_green():
     clip = localized()
-    figure = figures.figure_3(frames(clip), clip, "train", max_frames=2)
+    figure = figures.figure_3(clip, "train", frames(clip), max_frames=2)
     pictures = picture_axes(figure)
     assert [axes.images[0].get_array()[0, 0, 0] for axes in pictures] == [1, 2]
     assert [axes.get_xlabel() for axes in pictures] == [
@@ -152,7 +152,7 @@ def test_figure_4_shows_the_best_frame_of_each_part():
 def test_what_was_not_scored_is_hatched():
     clip = localized(num_segments=2)  # They end at 1.44 s of 3 s.
     (_, segments), (over_time,) = (
-        map_axes(figures.figure_3((), clip, "train")),
+        map_axes(figures.figure_3(clip, "train")),
         map_axes(draw_4(clip)),
     )
     for axes in (segments, over_time):
@@ -162,11 +162,11 @@ def test_what_was_not_scored_is_hatched():
         assert axes.patch.get_hatch()
 
 
-def test_frames_of_unheard_sound_are_not_its_best_ones():
+def test_frames_behind_the_last_segment_are_not_the_best_ones():
     # The segments end at 1.44 s, the last one scores highest.
     clip = localized(num_regions=0, num_segments=2)
     clip.segment_scores[:, 1] = [0, 1]
-    figure = figures.figure_3(frames(clip), clip, "train")
+    figure = figures.figure_3(clip, "train", frames(clip))
     shown = [a.images[0].get_array()[0, 0, 0] for a in picture_axes(figure)]
     assert shown == [0]
 
@@ -174,14 +174,14 @@ def test_frames_of_unheard_sound_are_not_its_best_ones():
 def test_frames_may_be_smaller_than_the_video():
     clip = localized()
     small = [frame[::2, ::2] for frame in frames(clip)]
-    figure = figures.figure_3(small, clip, "train")
+    figure = figures.figure_3(clip, "train", small)
     image = picture_axes(figure)[0].images[0]
     assert tuple(image.get_extent()) == (-0.5, 63.5, 47.5, -0.5)
 
 
 def test_without_regions_frames_follow_the_segments():
     clip = localized(num_regions=0)
-    figure = figures.figure_3(frames(clip), clip, "train", max_frames=1)
+    figure = figures.figure_3(clip, "train", frames(clip), max_frames=1)
     (axes,) = picture_axes(figure)
     assert axes.images[0].get_array()[0, 0, 0] == 0  # Segment 0 is the best.
     assert not boxes(axes)
@@ -194,7 +194,7 @@ def test_without_segments_figure_4_shows_the_regions_over_time():
     (axes,) = map_axes(draw_4(clip))
     np.testing.assert_allclose(mesh(axes).get_array(), [[0.2, 0.6, 1]])
     assert axes.get_xlim() == (0, 3)
-    assert len(map_axes(figures.figure_3((), clip, "train"))) == 1
+    assert len(map_axes(figures.figure_3(clip, "train"))) == 1
 
 
 def test_without_anything_the_title_remains():
@@ -245,7 +245,7 @@ def test_frames_lie_inside_beside_each_other_and_above_the_maps(
 ):
     clip = localized(num_frames, size_px=size_px)
     for figure in (
-        figures.figure_3(frames(clip), clip, "train"),
+        figures.figure_3(clip, "train", frames(clip)),
         draw_4(clip),
     ):
         bounds = [axes.get_position() for axes in picture_axes(figure)]
@@ -264,9 +264,9 @@ def test_frames_lie_inside_beside_each_other_and_above_the_maps(
 def test_too_few_frames_are_refused():
     clip = localized()
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
-        figures.figure_3(frames(clip)[:2], clip, "train")
+        figures.figure_3(clip, "train", frames(clip)[:2])
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
-        figures.figure_4(frames(clip), [0.5], clip, "train")
+        figures.figure_4(clip, "train", frames(clip)[:1])
 
 
 def test_control_characters_are_drawn():

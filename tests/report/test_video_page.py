@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from avmil.evaluation.clip_localization import ClipLocalization, scaled
-from avmil.evaluation.events import Event
 from avmil.report import video_page
 
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
@@ -48,10 +47,10 @@ def localized(
     )
 
 
-def render(localization, thresholds=None, events=(), **changes):
+def render(localization, thresholds=None, events=None, **changes):
     values = {"video_name": "street.mp4", "video_source": "street.mp4"}
     return video_page.render(
-        localization, thresholds, events, **(values | changes)
+        localization, thresholds, events or {}, **(values | changes)
     )
 
 
@@ -178,10 +177,7 @@ def test_without_thresholds_nothing_is_called_predicted():
 
 
 def test_events_are_listed_by_onset_with_the_place_of_their_class():
-    events = [
-        Event("clip", "dog", 1.44, 2.4),
-        Event("clip", "train", 0.48, 1.44),
-    ]
+    events = {"dog": [(1.44, 2.4, 0.9)], "siren": [], "train": [(0.48, 1.44)]}
     page = render(localized(), None, events)
     buttons = [
         (button["data-class"], button["data-onset"], button["data-offset"])
@@ -196,7 +192,7 @@ def test_outside_text_never_becomes_markup():
     page = render(
         localized(names),
         dict.fromkeys(names, 0.0),
-        [Event("clip", HOSTILE_CLASS, 0.0, 1.0)],
+        {HOSTILE_CLASS: [(0.0, 1.0)]},
         video_name=HOSTILE_NAME,
         video_source=HOSTILE_NAME,
     )
@@ -262,7 +258,7 @@ def test_missing_threshold_is_named():
 
 def test_event_of_unknown_class_is_named():
     with pytest.raises(ValueError, match=r"received events of goat\."):
-        render(localized(), None, [Event("clip", "goat", 0.0, 1.0)])
+        render(localized(), None, {"goat": [(0.0, 1.0)]})
 
 
 @pytest.mark.parametrize("name", ["scores", "region_scores", "segment_scores"])

@@ -48,11 +48,11 @@ def test_resampling_removes_what_16_khz_cannot_hold():
 @pytest.mark.parametrize(
     ("waveform", "message"),
     [
-        (np.zeros(0), r"with samples, received shape \(0,\)"),
-        (np.zeros((100, 0)), r"with samples, received shape \(100, 0\)"),
-        (np.float64(0.5), r"\[N, channels\], received shape \(\)"),
-        (np.zeros((4, 2, 1)), r"\[N, channels\], received shape \(4, 2, 1\)"),
-        (np.zeros((2, 100)), r"\(2, 100\), more channels .* transpose"),
+        (np.zeros(0), r"received shape \(0,\)"),
+        (np.zeros((100, 0)), r"received shape \(100, 0\)"),
+        (np.float64(0.5), r"received shape \(\)"),
+        (np.zeros((4, 2, 1)), r"received shape \(4, 2, 1\)"),
+        (np.zeros((2, 100)), r"as channels, received shape \(2, 100\)"),
         (np.array([0.0, np.nan]), "finite"),
         (np.array([0.0, -np.inf]), "finite"),
         (np.zeros(8, np.int32), "received int32"),

@@ -1,0 +1,250 @@
+"""What became of each clip of a download, and why.
+
+`downloads.jsonl` keeps it for the next start, `manifest.csv` and
+`missing_clips.csv` tell others.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import csv
+import dataclasses
+import enum
+import io
+import json
+import os
+import re
+
+import av
+from yt_dlp import utils
+from yt_dlp.networking.exceptions import (
+    HTTPError,
+    RequestError,
+    TransportError,
+)
+
+from avmil.clips import manifest
+from avmil.clips.manifest import ManifestEntry
+from avmil.common import files
+from avmil.common.errors import MediaError
+
+# yt-dlp's own archive knows videos only, not sections, places and reasons.
+JOURNAL_NAME = "downloads.jsonl"
+_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
+class Reason(str, enum.Enum):
+    """Reason that `missing_clips.csv` gives."""
+
+    REMOVED = "removed"
+    PRIVATE = "private"
+    BLOCKED = "blocked in this country"
+    AGE_RESTRICTED = "age-restricted"
+    NO_AUDIO = "no audio"
+    NO_VIDEO = "no video"
+    REFUSED = "refused"
+    NETWORK = "network"
+    OTHER = "other"
+
+
+# Reasons that may pass while one waits.
+PASSING = frozenset({Reason.REFUSED, Reason.NETWORK})
+# Reasons that will hold tomorrow too: such clips are not tried again.
+PERMANENT = frozenset(Reason) - PASSING - {Reason.OTHER}
+
+_STATUS_REASONS = {
+    401: Reason.PRIVATE,
+    403: Reason.REFUSED,
+    404: Reason.REMOVED,
+    408: Reason.NETWORK,
+    410: Reason.REMOVED,
+    429: Reason.REFUSED,
+    451: Reason.BLOCKED,
+}
+
+# What YouTube, yt-dlp and `download` say; the first match counts. YouTube
+# begins many messages with "Video unavailable", which therefore comes late.
+_MESSAGE_REASONS = {
+    r"^no audio": Reason.NO_AUDIO,
+    r"^no video|requested format is not available": Reason.NO_VIDEO,
+    r"not a (ro)?bot|rate.?limit|too many requests": Reason.REFUSED,
+    r"try again later": Reason.NETWORK,
+    r"(your|this) country|your location|geo.?restrict|on copyright grounds": (
+        Reason.BLOCKED
+    ),
+    r"confirm your age|age.?restricted|inappropriate for some": (
+        Reason.AGE_RESTRICTED
+    ),
+    r"private|members.?only|channel's members|requires payment": (
+        Reason.PRIVATE
+    ),
+    r"timed? ?out|connection|getaddrinfo|name resolution": Reason.NETWORK,
+    r"removed|terminated|no longer available|unavailable|closed their"
+    r"|isn.t available|not available anymore|does not exist"
+    r"|(video|recording) is not available": Reason.REMOVED,
+}
+
+
+def explain(error: Exception) -> tuple[Reason, str]:
+    """Finds the reason for whatever fetching a clip raised.
+
+    Returns:
+        One of a few reasons, and what exactly happened in one line.
+    """
+    # Without colors and without whom to tell.
+    message = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
+    message = re.split(
+        r"; please report this issue| \(caused by <?\w", message
+    )[0]
+    message = " ".join(message.split()) or type(error).__name__
+    if isinstance(error, utils.DownloadError) and error.exc_info:
+        error = error.exc_info[1] or error
+    if isinstance(cause := getattr(error, "cause", None), RequestError):
+        error = cause
+    if isinstance(error, HTTPError):
+        other = Reason.NETWORK if error.status >= 500 else Reason.OTHER
+        return _STATUS_REASONS.get(error.status, other), message
+    if isinstance(error, av.FFmpegError):
+        return Reason.OTHER, message
+    if isinstance(error, (TransportError, OSError)):
+        return Reason.NETWORK, message
+    if isinstance(error, utils.GeoRestrictedError):
+        return Reason.BLOCKED, message
+    if not isinstance(error, (MediaError, utils.YoutubeDLError)):
+        return Reason.OTHER, f"{type(error).__name__}: {message}"
+    for pattern, reason in _MESSAGE_REASONS.items():
+        if re.search(pattern, message, re.IGNORECASE):
+            return reason, message
+    return Reason.OTHER, message
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a clip; a line of downloads.jsonl.
+
+    Attributes:
+        clip_id: The clip.
+        source: Video and section that were wanted.
+        site: How the site was asked.
+        file: Name of the clip's file; "" for a missing clip.
+        start_s: Start of the section in that file; None for the file's start.
+        end_s: Its end; None for the end of the file.
+        reason: Why the clip is missing.
+        message: What exactly happened.
+    """
+
+    clip_id: str
+    source: str
+    site: str
+    file: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+    reason: str = ""
+    message: str = ""
+
+    def to_line(self) -> str:
+        """The outcome as JSON, with a line feed."""
+        return json.dumps(dataclasses.asdict(self)) + "\n"
+
+
+def video_id(entry: ManifestEntry) -> str:
+    """The id of a clip's video: its path without folder and suffix."""
+    return os.path.splitext(os.path.basename(entry.path))[0]
+
+
+def source(entry: ManifestEntry) -> str:
+    """Names the video and the section that a clip is."""
+    return f"{video_id(entry)} {entry.start_s} {entry.end_s}"
+
+
+def read_outcomes(
+    clips_dir: str,
+    entries: list[ManifestEntry],
+    site: str,
+    retry_missing: bool,
+) -> dict[str, Outcome]:
+    """Reads which clips need not be tried again.
+
+    Args:
+        clips_dir: Folder of the clips and the journal.
+        entries: The wanted clips.
+        site: How the site is asked: what was missing when it was asked
+            otherwise is forgotten.
+        retry_missing: Whether all missing clips are forgotten.
+
+    Returns:
+        Clip id to outcome.
+    """
+    path = files.join(clips_dir, JOURNAL_NAME)
+    wanted = {entry.clip_id: source(entry) for entry in entries}
+    outcomes = {}
+    text = files.read_bytes(path) if files.exists(path) else b""
+    for line in text.splitlines():
+        # Half a line does not count: that clip is fetched again.
+        with contextlib.suppress(ValueError, TypeError):
+            outcome = Outcome(**json.loads(line))
+            outcomes[outcome.clip_id] = outcome
+    for outcome in list(outcomes.values()):
+        if outcome.file:
+            holds = os.path.exists(files.join(clips_dir, outcome.file))
+        else:
+            holds = outcome.reason in PERMANENT and outcome.site == site
+            holds = holds and not retry_missing
+        if not holds or wanted.get(outcome.clip_id) != outcome.source:
+            del outcomes[outcome.clip_id]
+    return outcomes
+
+
+def write_lists(
+    clips_dir: str,
+    class_names: tuple[str, ...],
+    entries: list[ManifestEntry],
+    outcomes: dict[str, Outcome],
+) -> None:
+    """Writes the clips' manifest, class list and list of missing clips."""
+    fetched = []
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(("clip_id", "split", "reason", "message"))
+    for entry in entries:
+        place = {"path": files.join(clips_dir, f"{entry.clip_id}.mp4")}
+        outcome = outcomes.get(entry.clip_id)
+        if outcome is not None and outcome.file:
+            place["path"] = files.join(clips_dir, outcome.file)
+            place["start_s"] = outcome.start_s
+            place["end_s"] = outcome.end_s
+        elif outcome is not None:
+            table.writerow(
+                (entry.clip_id, entry.split, outcome.reason, outcome.message)
+            )
+        fetched.append(dataclasses.replace(entry, **place))
+    manifest.write(files.join(clips_dir, "manifest.csv"), class_names, fetched)
+    files.write_text(
+        files.join(clips_dir, "missing_clips.csv"), text.getvalue()
+    )
+
+
+def summary(
+    entries: list[ManifestEntry], outcomes: dict[str, Outcome], clips_dir: str
+) -> str:
+    """The counts in the paper's form (section 4.1), and the reasons."""
+    has_file = {one.clip_id for one in outcomes.values() if one.file}
+    wanted = collections.Counter(entry.split for entry in entries)
+    fetched = collections.Counter(
+        entry.split for entry in entries if entry.clip_id in has_file
+    )
+    counts = ", ".join(
+        f"{fetched[split]:,} of {wanted[split]:,} {name} clips"
+        for split, name in _SPLIT_NAMES.items()
+        if wanted[split]
+    )
+    lines = [f"{counts} are in {clips_dir}."]
+    reasons = [one.reason for one in outcomes.values() if one.reason]
+    if reasons:
+        lines.append(f"{len(reasons):,} missing, see missing_clips.csv:")
+    for reason, count in collections.Counter(reasons).most_common():
+        lines.append(f"  {count:7,}  {reason}")
+    if num_waiting := len(entries) - len(outcomes):
+        lines.append(f"{num_waiting:,} not tried yet.")
+    return "\n".join(lines)

@@ -1,0 +1,407 @@
+"""Published lists of clips: DCASE 2017 Task 4 and AudioSet.
+
+DCASE's task is the data set of the paper (section 4.1): 10 s clips of AudioSet
+with 17 classes. AudioSet: Gemmeke et al., "Audio Set: An ontology and
+human-labeled dataset for audio events", ICASSP 2017.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator
+
+from avmil.clips import manifest
+from avmil.clips.manifest import SPLITS, ManifestEntry
+from avmil.common import files
+from avmil.common.dcase2017_classes import CLASS_NAMES
+from avmil.common.errors import ConfigError, ManifestError
+
+# DCASE's weak labels: a line for each clip and label, tab-separated. The other
+# form, training_set.csv, joins labels by the comma that two names hold. Its
+# "testing" set is the paper's validation split, "evaluation" its test split.
+_DCASE_LISTS = {
+    "groundtruth_weak_label_training_set.csv": "train",
+    "groundtruth_weak_label_testing_set.csv": "val",
+    "groundtruth_release/groundtruth_weak_label_evaluation_set.csv": "test",
+}
+_DCASE_FILE = re.compile(r"(.{11})_([\d.]+)_([\d.]+)\.wav", re.ASCII)
+
+# AudioSet has no validation split.
+_AUDIOSET_LISTS = {
+    "balanced_train_segments.csv": "train",
+    "unbalanced_train_segments.csv": "train",
+    "eval_segments.csv": "test",
+}
+_AUDIOSET_CLASSES = "class_labels_indices.csv"
+
+_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
+
+
+def is_youtube_id(text: str) -> bool:
+    """Says whether a text has the form of a YouTube video's id."""
+    return _YOUTUBE_ID.fullmatch(text) is not None
+
+
+def make_manifest(
+    dataset: str,
+    lists_dir: str,
+    output: str,
+    overwrite: bool = False,
+    wanted_classes: str = "",
+    val_percent: int = 0,
+) -> None:
+    """Writes a manifest and its class list, and prints the counts.
+
+    Args:
+        dataset: "dcase2017" or "audioset".
+        lists_dir: Folder with the data set's lists.
+        output: Manifest to write; classes.txt goes beside it.
+        overwrite: Whether existing files are replaced.
+        wanted_classes: As for `read_audioset`, joined by `;`.
+        val_percent: As for `read_audioset`.
+
+    Raises:
+        ConfigError: If the output exists or the arguments do not fit.
+        FileNotFoundError: If a list is missing.
+        ManifestError: Lists every problem with file and line.
+    """
+    if not output.endswith(".csv"):
+        raise ConfigError(f"--output: Expected a .csv file, received {output}.")
+    folder = os.path.dirname(output)
+    paths = (output, files.join(folder, "classes.txt"))
+    existing = [path for path in paths if files.exists(path)]
+    if existing and not overwrite:
+        raise ConfigError(
+            f"--output: Expected new files, received {' and '.join(existing)}, "
+            "which exist. Name another folder, or add --overwrite."
+        )
+    if dataset == "audioset":
+        wanted = filter(None, map(str.strip, wanted_classes.split(";")))
+        class_names, entries = read_audioset(lists_dir, wanted, val_percent)
+    elif wanted_classes or val_percent:
+        raise ConfigError(
+            "Expected --wanted_classes and --val_percent with "
+            f"--dataset=audioset only, received {dataset}."
+        )
+    else:
+        class_names, entries = read_dcase2017(lists_dir)
+    if folder:
+        files.make_directory(folder)
+    entries = [
+        dataclasses.replace(entry, path=files.join(folder, entry.path))
+        for entry in entries
+    ]
+    manifest.write(output, class_names, entries)
+    _print_counts(class_names, entries)
+    print(f"{len(entries):,} clips are listed in {output}.")
+
+
+def read_dcase2017(
+    directory: str,
+) -> tuple[tuple[str, ...], list[ManifestEntry]]:
+    """Reads DCASE's official lists.
+
+    Args:
+        directory: Folder that holds the task's repository: the lists of the
+            training and testing sets and, in `groundtruth_release`, that of
+            the evaluation set.
+
+    Returns:
+        The class names, and the clips of `train`, `val` and `test`. A clip's
+        `path` is the whole video's name, `{youtube_id}.mp4`; `start_s` and
+        `end_s` are its place in it.
+
+    Raises:
+        FileNotFoundError: If a list is missing.
+        ManifestError: Lists every problem with file and line.
+    """
+    lists = _Lists(directory, CLASS_NAMES)
+    for name, split in _DCASE_LISTS.items():
+        for line in lists.lines(name):
+            fields = line.split("\t")
+            if len(fields) != 4:
+                lists.report(
+                    "Expected file, start, end and label separated by tabs, "
+                    f"received {len(fields)} field(s)."
+                )
+                continue
+            file_name, start, end, label = fields
+            match = _DCASE_FILE.fullmatch(file_name)
+            if match and match.group(2, 3) == (start, end):
+                lists.add(match[1], start, end, (label,), split)
+            else:
+                lists.report(
+                    f"Expected a file {{id}}_{start}_{end}.wav, received "
+                    f"{file_name!r}."
+                )
+    return CLASS_NAMES, lists.entries()
+
+
+def read_audioset(
+    directory: str, wanted: Iterable[str] = (), val_percent: int = 0
+) -> tuple[tuple[str, ...], list[ManifestEntry]]:
+    """Reads AudioSet's lists of segments.
+
+    Args:
+        directory: Folder with `class_labels_indices.csv` and one or more of
+            `balanced_train_segments.csv`, `unbalanced_train_segments.csv`
+            and `eval_segments.csv`.
+        wanted: Names or ids ("/m/0k4j") of the wanted classes, in the order
+            of the tables; none for all.
+        val_percent: Share of the training videos that becomes a validation
+            split, which AudioSet lacks. A video's id decides, so that every
+            filter and every run divides alike.
+
+    Returns:
+        The names of the wanted classes, and the clips that have any of them,
+        with those labels; as `read_dcase2017` does.
+
+    Raises:
+        FileNotFoundError: If there is no class list or no list of segments.
+        ManifestError: Lists every problem with file and line.
+    """
+    names = [
+        name
+        for name in _AUDIOSET_LISTS
+        if files.exists(files.join(directory, name))
+    ]
+    if not names:
+        raise FileNotFoundError(
+            f"Expected one of {', '.join(_AUDIOSET_LISTS)} in {directory}, "
+            "received none."
+        )
+    name_of_id, class_names = _read_audioset_classes(directory, tuple(wanted))
+    lists = _Lists(directory, class_names)
+    for name in names:
+        for line in lists.lines(name):
+            fields = _csv_fields(line)
+            if line.startswith("#"):
+                continue
+            if len(fields) != 4:
+                lists.report(
+                    "Expected YTID, start_seconds, end_seconds and "
+                    "positive_labels in quotes, received "
+                    f"{len(fields)} field(s)."
+                )
+                continue
+            youtube_id, start, end, ids = fields
+            labels = []
+            for class_id in ids.split(","):
+                if class_id not in name_of_id:
+                    lists.report(
+                        f"label {class_id!r} is not in {_AUDIOSET_CLASSES}."
+                    )
+                elif name_of_id[class_id] in lists.position:
+                    labels.append(name_of_id[class_id])
+            if labels:
+                split = _AUDIOSET_LISTS[name]
+                lists.add(youtube_id, start, end, labels, split)
+    return class_names, [
+        dataclasses.replace(entry, split="val")
+        if entry.split == "train" and _share(entry.path) < val_percent
+        else entry
+        for entry in lists.entries()
+    ]
+
+
+def _share(text: str) -> int:
+    """A number from 0 to 99 that depends on the text alone."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % 100
+
+
+def _read_audioset_classes(
+    directory: str, wanted: tuple[str, ...]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Maps all class ids to names; gives the names of the wanted ones too."""
+    lists = _Lists(directory, ())
+    name_of_id: dict[str, str] = {}
+    for number, line in enumerate(lists.lines(_AUDIOSET_CLASSES)):
+        fields = _csv_fields(line)
+        if number == 0 and fields == ["index", "mid", "display_name"]:
+            continue
+        if len(fields) != 3:
+            lists.report(
+                f"Expected index, mid and display_name, received {line!r}."
+            )
+        elif fields[1] in name_of_id or fields[2] in name_of_id.values():
+            lists.report(f"{fields[1]}, {fields[2]!r} is listed twice.")
+        else:
+            name_of_id[fields[1]] = fields[2]
+    known = tuple(name_of_id.values())
+    names = tuple(name_of_id.get(name, name) for name in wanted)
+    problems = lists.problems or [
+        f"wanted class {name!r} is not in {_AUDIOSET_CLASSES}."
+        for name in names
+        if name not in known
+    ]
+    if len(set(names)) != len(names):
+        problems.append(f"a class is wanted twice: {', '.join(wanted)}.")
+    if problems:
+        raise ManifestError(directory, problems)
+    return name_of_id, names or known
+
+
+def _csv_fields(line: str) -> list[str]:
+    """The fields of one CSV line; none where it is not CSV."""
+    try:
+        return next(csv.reader([line], skipinitialspace=True, strict=True))
+    except csv.Error:
+        return []
+
+
+class _Lists:
+    """Clips of one or more list files, and what is wrong with the files.
+
+    Args:
+        directory: Folder of the lists.
+        class_names: The classes; a clip's labels come in this order.
+
+    Attributes:
+        position: Class name to its place in the order.
+        problems: What is wrong, with file and line.
+    """
+
+    def __init__(self, directory: str, class_names: Collection[str]) -> None:
+        self.position = {name: i for i, name in enumerate(class_names)}
+        self.problems: list[str] = []
+        self._directory = directory
+        self._entries: dict[str, ManifestEntry] = {}
+        self._first_place: dict[tuple[str, str], str] = {}
+        self._place = ""
+
+    def lines(self, name: str) -> Iterator[str]:
+        """Yields a list's lines; a problem belongs to the last one yielded.
+
+        Empty lines are left out. A list in another encoding than UTF-8 is a
+        problem and gives no lines after the first that is not UTF-8.
+
+        Raises:
+            FileNotFoundError: If there is no such list.
+        """
+        content = files.read_bytes(files.join(self._directory, name))
+        content = content.removeprefix(b"\xef\xbb\xbf")
+        for number, line in enumerate(content.split(b"\n"), start=1):
+            self._place = f"{name}, line {number}"
+            try:
+                text = line.decode("utf-8").removesuffix("\r")
+            except UnicodeDecodeError:
+                self.report("Expected UTF-8, received another encoding.")
+                return
+            if text.strip():
+                yield text
+
+    def report(self, problem: str) -> None:
+        """Keeps a problem of the current line."""
+        self.problems.append(f"{self._place}: {problem}")
+
+    def add(
+        self,
+        youtube_id: str,
+        start: str,
+        end: str,
+        labels: Collection[str],
+        split: str,
+    ) -> None:
+        """Adds labels to a clip, or reports why it cannot.
+
+        Args:
+            youtube_id: The video.
+            start: Start of the clip in the video, in seconds, as listed.
+            end: Its end.
+            labels: Class names.
+            split: The split that the list stands for.
+        """
+        before = len(self.problems)
+        times = (start, end)
+        is_time = all(_SECONDS.fullmatch(text) for text in times)
+        if not is_time or float(start) >= float(end):
+            self.report(
+                "Expected start and end in seconds, received "
+                f"{start!r} and {end!r}."
+            )
+        for label in labels:
+            if label not in self.position:
+                self.report(f"label {label!r} is not in the class list.")
+        if not is_youtube_id(youtube_id):
+            self.report(
+                "Expected a YouTube id of 11 letters, digits, - and _, "
+                f"received {youtube_id!r}."
+            )
+        if len(self.problems) > before:
+            return
+        clip_id = f"{youtube_id}_{float(start):.3f}_{float(end):.3f}"
+        for label in labels:
+            first = self._first_place.setdefault((clip_id, label), self._place)
+            if first != self._place:
+                self.report(f"{clip_id} has {label!r} already in {first}.")
+                return
+        known = self._entries.get(clip_id)
+        if known and known.split != split:
+            self.report(f"{clip_id} is already a clip of {known.split!r}.")
+            return
+        all_labels = {*labels, *(known.labels if known else ())}
+        self._entries[clip_id] = ManifestEntry(
+            clip_id,
+            f"{youtube_id}.mp4",
+            tuple(sorted(all_labels, key=self.position.__getitem__)),
+            split,
+            float(start),
+            float(end),
+        )
+
+    def entries(self) -> list[ManifestEntry]:
+        """The clips in the order of the lists.
+
+        Raises:
+            ManifestError: Lists every problem with file and line.
+        """
+        if not self._entries and not self.problems:
+            self.problems.append("Expected clips, received none.")
+        if self.problems:
+            raise ManifestError(self._directory, self.problems)
+        return list(self._entries.values())
+
+
+def _print_counts(
+    class_names: tuple[str, ...], entries: list[ManifestEntry]
+) -> None:
+    """Prints clips and labels of each split, and what no experiment can use."""
+    num_clips = collections.Counter(entry.split for entry in entries)
+    num_labels = collections.Counter(
+        (label, entry.split) for entry in entries for label in entry.labels
+    )
+    rows = {
+        name: [num_labels[name, split] for split in SPLITS]
+        for name in class_names
+    }
+    rows["labels"] = [
+        sum(column) for column in zip(*rows.values(), strict=True)
+    ]
+    rows["clips"] = [num_clips[split] for split in SPLITS]
+    width = max(map(len, rows))
+    print(" " * width + "".join(f"{split:>9}" for split in SPLITS))
+    for name, counts in rows.items():
+        print(f"{name:{width}}" + "".join(f"{count:>9,}" for count in counts))
+    warnings = [
+        f"no clip is in the split {split!r}."
+        + " Thresholds need one: see --val_percent." * (split == "val")
+        for split in SPLITS
+        if not num_clips[split]
+    ]
+    warnings += [
+        f"no clip has the class {name!r}."
+        for name in class_names
+        if not sum(rows[name])
+    ]
+    if len(class_names) < 2:
+        warnings.append("there is one class, and train.py needs two.")
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)

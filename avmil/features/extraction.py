@@ -1,0 +1,285 @@
+"""Extraction of all clips of a manifest, by processes that may die."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import csv
+import dataclasses
+import functools
+import io
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+import dask
+import distributed
+from distributed.comm import CommClosedError
+
+from avmil.clips import manifest
+from avmil.clips.manifest import ManifestEntry
+from avmil.common import files
+from avmil.common.errors import ExtractionError
+from avmil.common.progress import Progress
+from avmil.features import extractor, shards
+from avmil.features.shards import ExtractClip, Shard
+from avmil.features.store import MissingClip, ShardIndex
+from flags import ExtractionConfig, RecipeConfig
+
+Work = tuple[Shard, ManifestEntry]
+
+_START_TIMEOUT_S = 300
+_DASK = {
+    # A clip whose process dies is not tried again beside others.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.work-stealing": False,
+    # Decoding may keep a process from answering for minutes.
+    "distributed.scheduler.worker-ttl": None,
+    # Arithmetic libraries have the threads that they would have without dask.
+    "distributed.nanny.pre-spawn-environ": {},
+}
+
+
+def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
+    """Extracts all clips of a manifest that are not extracted yet.
+
+    Returns:
+        An exit status: 1 if not a single clip could be extracted.
+
+    Raises:
+        AvmilError: for a mistake in flags or files, and if processes die
+            before they extract anything.
+    """
+    class_names, rows = manifest.read(
+        config.manifest, config.classes, config.allow_outside_paths
+    )
+    recipe = extractor.recipe(recipe_config)
+    with files.exclusive(config.features_dir):
+        planned = shards.plan(
+            rows,
+            config.features_dir,
+            recipe,
+            class_names,
+            config.shard_size,
+            extractor.layout(recipe_config),
+        )
+        if config.retry_failed:
+            for shard in planned:
+                if shard.is_complete():
+                    shard.reopen()
+        try:
+            _extract_open(planned, config.workers, recipe_config)
+        finally:
+            missing = _write_failed(config.features_dir, planned)
+    print(_summary(len(rows), missing, config.features_dir))
+    return int(len(missing) == len(rows))
+
+
+def _extract_open(
+    planned: list[Shard], workers: int, recipe_config: RecipeConfig
+) -> None:
+    num_open = sum(len(shard.open_rows()) for shard in planned)
+    total = sum(len(shard.rows) for shard in planned)
+    num_cores = _num_cores()
+    # The same number whatever is left to do, for the same bits.
+    num_threads = max(1, num_cores // (workers or num_cores))
+    make_extractor = functools.partial(
+        extractor.ClipExtractor, recipe_config, num_threads
+    )
+    with Progress(total, "clip", total - num_open) as progress:
+        run(planned, make_extractor, workers or num_cores, progress)
+
+
+def _num_cores() -> int:
+    """Cores that this process may use; not every system can tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run(
+    planned: list[Shard],
+    make_extract_clip: Callable[[], ExtractClip],
+    num_workers: int,
+    progress: Progress,
+) -> None:
+    """Extracts what shards lack in processes of their own and joins them.
+
+    Args:
+        planned: The shards.
+        make_extract_clip: Called once in each process, hence picklable.
+        num_workers: Most processes.
+        progress: Updated for each clip, with the number of failures.
+
+    Raises:
+        ExtractionError: if processes die before their first clip.
+    """
+    work: list[Work] = []
+    num_left = {}
+    for shard in planned:
+        rows = shard.open_rows()
+        work += [(shard, row) for row in rows]
+        num_left[shard.path] = len(rows)
+        if not rows and not shard.is_complete():
+            shard.join()
+    num_failed = 0
+    for shard, extracted in _extracted(work, make_extract_clip, num_workers):
+        num_failed += not extracted
+        progress.update(failed=num_failed)
+        num_left[shard.path] -= 1
+        if not num_left[shard.path]:
+            shard.join()
+
+
+def _extracted(
+    work: list[Work],
+    make_extract_clip: Callable[[], ExtractClip],
+    num_workers: int,
+) -> Iterator[tuple[Shard, bool]]:
+    """Yields the shard of each clip and whether the clip was extracted.
+
+    When a process dies (a decoder's crash, memory), the clips under way are
+    tried again, one at a time; one that kills its process also then is kept
+    as missing, and the others go on.
+    """
+    if not work:
+        return
+    waiting = collections.deque(work)
+    num_workers = min(num_workers, len(work))
+    with _cluster(num_workers) as client:
+
+        def submit(shard: Shard, row: ManifestEntry) -> distributed.Future:
+            alone = dataclasses.replace(shard, rows=())  # Less to send.
+            return client.submit(
+                _extract_in_worker, make_extract_clip, alone, row, pure=False
+            )
+
+        while waiting:
+            _prepare(client, num_workers, make_extract_clip)
+            under_way: dict[distributed.Future, Work] = {}
+            killed: list[Work] = []
+            while under_way or (waiting and not killed):
+                while waiting and not killed and len(under_way) < num_workers:
+                    shard, row = waiting.popleft()
+                    under_way[submit(shard, row)] = (shard, row)
+                done, _ = distributed.wait(
+                    list(under_way), return_when="FIRST_COMPLETED"
+                )
+                for future in done:
+                    shard, row = under_way.pop(future)
+                    try:
+                        extracted = future.result()
+                    except distributed.KilledWorker:
+                        killed.append((shard, row))
+                    else:
+                        yield shard, extracted
+            for shard, row in killed:
+                _prepare(client, num_workers, make_extract_clip)
+                try:
+                    extracted = submit(shard, row).result()
+                except distributed.KilledWorker:
+                    extracted = False
+                    shard.fail(row, "process", "the worker process died")
+                yield shard, extracted
+
+
+@contextlib.contextmanager
+def _cluster(num_workers: int) -> Iterator[distributed.Client]:
+    """Starts worker processes, which end with this one, however it ends."""
+    with (
+        dask.config.set(_DASK),
+        distributed.LocalCluster(
+            n_workers=num_workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def _prepare(
+    client: distributed.Client,
+    num_workers: int,
+    make_extract_clip: Callable[[], ExtractClip],
+) -> None:
+    """Waits until all processes, new ones too, have their extractor.
+
+    Raises:
+        ExtractionError: if a process dies meanwhile.
+    """
+    try:
+        client.wait_for_workers(num_workers, timeout=_START_TIMEOUT_S)
+        client.run(_prepare_worker, make_extract_clip)
+    except (CommClosedError, TimeoutError) as error:
+        raise ExtractionError(
+            "Expected worker processes to reach their first clip, but one "
+            "died. Is there enough memory? Try fewer --workers."
+        ) from error
+
+
+# The extractor of a worker process.
+_extract_clip: ExtractClip | None = None
+_making = threading.Lock()
+
+
+def _prepare_worker(make_extract_clip: Callable[[], ExtractClip]) -> None:
+    # A terminal interrupts all processes; this one is ended by its parent.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _extractor(make_extract_clip)
+
+
+def _extractor(make_extract_clip: Callable[[], ExtractClip]) -> ExtractClip:
+    global _extract_clip
+    with _making:
+        if _extract_clip is None:
+            _extract_clip = make_extract_clip()
+    return _extract_clip
+
+
+def _extract_in_worker(
+    make_extract_clip: Callable[[], ExtractClip],
+    shard: Shard,
+    row: ManifestEntry,
+) -> bool:
+    # A new process may be given a clip before it is prepared.
+    return shard.extract(row, _extractor(make_extract_clip))
+
+
+def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
+    """Lists the missing clips of all complete shards in failed.csv."""
+    missing = [
+        clip
+        for shard in planned
+        if shard.is_complete()
+        for clip in ShardIndex.read(shard.path).missing
+    ]
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(("clip_id", "stage", "reason"))
+    table.writerows((c.clip_id, c.stage, c.reason) for c in missing)
+    files.write_text(files.join(features_dir, "failed.csv"), text.getvalue())
+    return missing
+
+
+def _summary(
+    num_clips: int, missing: list[MissingClip], features_dir: str
+) -> str:
+    lines = [
+        f"{num_clips - len(missing)} of {num_clips} clips extracted to "
+        f"{features_dir}"
+    ]
+    if missing:
+        lines.append(f"{len(missing)} failed, see failed.csv there:")
+    reasons = collections.Counter(
+        (clip.stage, clip.reason.split(":")[0]) for clip in missing
+    )
+    lines += [
+        f"  {count:6d}  {stage}: {reason}"
+        for (stage, reason), count in reasons.most_common()
+    ]
+    return "\n".join(lines)

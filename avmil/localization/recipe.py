@@ -1,0 +1,114 @@
+"""The recipe of a run's features, with files for its base networks.
+
+A run keeps the SHA-256 of the weights that its features were extracted with;
+only the same files give the same features for another video.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from avmil.common import files
+from avmil.common.errors import ConfigError
+from avmil.features import extractor
+from flags import RecipeConfig
+
+_PREFIX = "sha256:"
+_INDEX = ".index"  # A V2 checkpoint is named by its prefix.
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsFiles:
+    """Where the files of a run's base networks are.
+
+    Attributes:
+        weights_dir: Local folder in which those that are not named are looked
+            for, by their SHA-256.
+        edge_forest: The structured edge forest.
+        region_weights: Of the base visual network.
+        audio_weights: Of the base audio network.
+    """
+
+    weights_dir: str = "weights"
+    edge_forest: str = ""
+    region_weights: str = ""
+    audio_weights: str = ""
+
+
+def with_weights(
+    recipe: Mapping[str, Any], inputs: Collection[str], given: WeightsFiles
+) -> RecipeConfig:
+    """Puts paths in the place of the SHA-256 of a run's weights.
+
+    What the run's system takes in is left of the recipe: one of audio alone
+    needs no network for pictures, nor its weights.
+
+    Args:
+        recipe: The run's recipe.
+        inputs: Names of the inputs of the run's system.
+        given: Where the files are.
+
+    Raises:
+        ConfigError: if a file is missing, or not the one that the run was
+            trained with.
+    """
+    try:
+        config = _narrowed(RecipeConfig(**recipe), inputs)
+    except TypeError as error:
+        raise ConfigError(
+            f"Expected a run of this version of avmil, received a recipe with "
+            f"other parameters: {error}."
+        ) from error
+    wanted = {name: recipe[name] for name in extractor.file_flags(config)}
+    paths = {
+        name: getattr(given, name) if digest.startswith(_PREFIX) else digest
+        for name, digest in wanted.items()
+    }
+    open_names = [name for name in paths if not paths[name]]
+    found = _paths_by_digest(given.weights_dir) if open_names else {}
+    missing = [name for name in open_names if wanted[name] not in found]
+    if missing:
+        listed = "\n  ".join(f"--{name} ({wanted[name]})" for name in missing)
+        raise ConfigError(
+            "Expected the files of the run's base networks, received neither "
+            f"their flags nor them in --weights_dir={given.weights_dir}:\n  "
+            f"{listed}\n"
+            "fetch_weights.py fetches published ones."
+        )
+    paths |= {name: found[wanted[name]] for name in open_names}
+    unused = {"edge_forest": "", "region_weights": "", "audio_weights": ""}
+    config = dataclasses.replace(config, **(unused | paths))
+    received = extractor.recipe(config)
+    for name, digest in wanted.items():
+        if digest != received[name]:
+            raise ConfigError(
+                f"--{name}: Expected the file that the run was trained with, "
+                f"{digest}, received {paths[name]}, which is "
+                f"{received[name]}."
+            )
+    return config
+
+
+def _narrowed(config: RecipeConfig, inputs: Collection[str]) -> RecipeConfig:
+    """Leaves of a recipe for both modalities the one that a system takes."""
+    visual = "regions" in inputs
+    audio = "segments" in inputs or "cvssp_log_mel" in inputs
+    if config.modalities != "audio_visual" or visual == audio:
+        return config
+    return dataclasses.replace(
+        config, modalities="visual" if visual else "audio"
+    )
+
+
+def _paths_by_digest(directory: str) -> dict[str, str]:
+    if not os.path.isdir(directory):
+        return {}
+    with os.scandir(directory) as entries:
+        paths = sorted(entry.path for entry in entries if entry.is_file())
+    return {
+        f"{_PREFIX}{files.sha256(path)}": path.removesuffix(_INDEX)
+        for path in paths
+    }

@@ -1,0 +1,295 @@
+"""The files about a video, each kind by its own writer."""
+
+from __future__ import annotations
+
+import abc
+import csv
+import dataclasses
+import functools
+import html
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from avmil.clips import media_writer
+from avmil.clips.media_container import Section
+from avmil.common import files
+from avmil.common.errors import ClipError, MediaError
+from avmil.localization.videos import file_stem, local_entry
+from avmil.report import images, offline_page, video_page
+from avmil.report.annotated_video import (
+    MAX_CLASSES,
+    FramePainter,
+    even_size_px,
+)
+
+if TYPE_CHECKING:
+    from avmil.localization.video_localization import VideoLocalization
+
+SCHEMA_VERSION = 1
+# A video up to this size lies within its page, which is then a single file.
+_MOST_EMBEDDED_BYTES = 16 << 20
+_OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
+
+
+class ResultWriter(abc.ABC):
+    """Writes one kind of file about a video into the video's folder."""
+
+    @abc.abstractmethod
+    def write(
+        self, result: VideoLocalization, shown: Sequence[str], directory: str
+    ) -> None:
+        """Writes what was found.
+
+        Args:
+            result: What was found.
+            shown: Classes to draw, the best one first.
+            directory: An existing folder, local or remote.
+
+        Raises:
+            ClipError: if the video cannot be encoded.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class TextWriter(ResultWriter):
+    """Writes a text file.
+
+    Attributes:
+        file_name: Its name.
+        text: Gives its content.
+    """
+
+    file_name: str
+    text: Callable[[VideoLocalization], str]
+
+    def write(
+        self, result: VideoLocalization, shown: Sequence[str], directory: str
+    ) -> None:
+        """Writes the text as UTF-8."""
+        path = files.join(directory, self.file_name)
+        files.write_text(path, self.text(result))
+
+
+def to_json(result: VideoLocalization) -> str:
+    """Writes every score, box, time and event as one line of JSON.
+
+    Raises:
+        ValueError: if a number is not finite.
+    """
+    clip, run = result.clip, result.run
+    width_px, height_px = clip.frame_size_px
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "clip_id": clip.clip_id,
+        "video": os.path.basename(result.video.path),
+        "start_s": result.video.start_s or 0.0,
+        "run": run.name,
+        "system": run.system,
+        **dataclasses.asdict(run.weights),
+        "duration_s": clip.duration_s,
+        "width_px": width_px,
+        "height_px": height_px,
+        "class_names": clip.class_names,
+        "scores": _numbers(clip.scores),
+        "thresholds": run.thresholds,
+        "event_thresholds": run.event_thresholds,
+        "predicted": result.predicted,
+        "frame_times_s": _numbers(clip.frame_times_s),
+        "regions": {
+            "boxes_px": _numbers(clip.boxes),
+            "times_s": _numbers(clip.region_times_s),
+            "scores": _numbers(clip.region_scores),
+        },
+        "segments": {
+            "times_s": _numbers(clip.segment_times_s),
+            "scores": _numbers(clip.segment_scores),
+        },
+        "events": [
+            {"class": name, "onset_s": onset_s, "offset_s": offset_s}
+            for name, events in result.events.items()
+            for onset_s, offset_s, _ in events
+        ],
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(result: VideoLocalization) -> str:
+    """Lists the events by class with their scores."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["clip_id", "class", "onset_s", "offset_s", "score"])
+    for name, events in result.events.items():
+        for onset_s, offset_s, score in events:
+            times = f"{onset_s:.3f}", f"{offset_s:.3f}"
+            row = result.clip.clip_id, name, *times, f"{score:.6g}"
+            writer.writerow(row)
+    return text.getvalue()
+
+
+def to_webvtt(result: VideoLocalization) -> str:
+    """Writes the events as subtitles, which players show in time."""
+    cues = [
+        f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n"
+        f"{html.escape(name, quote=False)}\n"
+        for onset_s, offset_s, name in _over_time(result)
+    ]
+    return "".join(["WEBVTT\n", *cues])
+
+
+def to_audacity(result: VideoLocalization) -> str:
+    """Writes the events as a label track that Audacity imports."""
+    return "".join(
+        f"{onset_s:.3f}\t{offset_s:.3f}\t{name}\n"
+        for onset_s, offset_s, name in _over_time(result)
+    )
+
+
+class FiguresWriter(ResultWriter):
+    """Writes Fig. 3 and Fig. 4 of each class to draw as PNG and SVG."""
+
+    def write(
+        self, result: VideoLocalization, shown: Sequence[str], directory: str
+    ) -> None:
+        """Writes the figures; those of an earlier start go."""
+        for name in filter(_OWN_FIGURES.fullmatch, files.names(directory)):
+            files.path(files.join(directory, name)).unlink()
+        for name, stem in zip(shown, _stems(shown), strict=True):
+            for number in (3, 4):
+                figure = result.figure(name, number)
+                path = files.join(directory, f"fig{number}-{stem}")
+                files.write_bytes(f"{path}.png", images.to_png(figure))
+                files.write_text(f"{path}.svg", images.to_svg(figure))
+
+
+class AnnotatedVideoWriter(ResultWriter):
+    """Encodes the video with boxes, above heat maps with a cursor."""
+
+    def write(
+        self, result: VideoLocalization, shown: Sequence[str], directory: str
+    ) -> None:
+        """Writes `annotated.mp4`; nothing for a sound file."""
+        if not result.frames_rgb:
+            return
+        size_px = result.clip.frame_size_px
+        painter = FramePainter(result.clip, shown[:MAX_CLASSES], size_px)
+        with tempfile.TemporaryDirectory() as folder:
+            encoded = os.path.join(folder, "annotated.mp4")
+            _encode(result, encoded, painter, painter.size_px)
+            files.copy(encoded, files.join(directory, "annotated.mp4"))
+
+
+class PageWriter(ResultWriter):
+    """Writes the interactive page with the video, or beside a long one."""
+
+    def write(
+        self, result: VideoLocalization, shown: Sequence[str], directory: str
+    ) -> None:
+        """Writes `page.html`; nothing for a sound file."""
+        if not result.frames_rgb:
+            return
+        size_px = even_size_px(result.clip.frame_size_px)
+        with tempfile.TemporaryDirectory() as folder:
+            encoded = os.path.join(folder, "video.mp4")
+            _encode(
+                result,
+                encoded,
+                lambda image_rgb, _: cv2.resize(image_rgb, size_px),
+                size_px,
+            )
+            if os.path.getsize(encoded) <= _MOST_EMBEDDED_BYTES:
+                content = files.read_bytes(encoded)
+                source = offline_page.data_uri(content, "video/mp4")
+            else:
+                source = "video.mp4"
+                files.copy(encoded, files.join(directory, source))
+        page = video_page.render(
+            result.clip,
+            result.run.thresholds,
+            result.events,
+            os.path.basename(result.video.path),
+            source,
+            result.picture_jpeg(shown[0]),
+        )
+        files.write_text(files.join(directory, "page.html"), page)
+
+
+WRITERS: tuple[ResultWriter, ...] = (
+    FiguresWriter(),
+    TextWriter("localization.json", to_json),
+    TextWriter("segments.csv", to_csv),
+    TextWriter("events.vtt", to_webvtt),
+    TextWriter("labels.txt", to_audacity),
+    AnnotatedVideoWriter(),
+    PageWriter(),
+)
+
+
+def write_all(
+    result: VideoLocalization, shown: Sequence[str], directory: str
+) -> str:
+    """Writes all kinds of files; see `VideoLocalization.save`."""
+    files.make_directory(directory)
+    for writer in WRITERS:
+        writer.write(result, shown, directory)
+    return "page.html" if result.frames_rgb else f"fig4-{_stems(shown)[0]}.png"
+
+
+def _stems(shown: Sequence[str]) -> list[str]:
+    """Parts of file names for the classes."""
+    stems: list[str] = []
+    for name in shown:
+        stems.append(file_stem(name, stems))
+    return stems
+
+
+def _numbers(array: np.ndarray) -> list:
+    """Numbers as lists, each with no more digits than its type has."""
+    return np.asarray(array).astype(str).astype(np.float64).tolist()
+
+
+def _over_time(result: VideoLocalization) -> list[tuple[float, float, str]]:
+    """Onset, offset and class of all events by onset, names on one line."""
+    return sorted(
+        (onset_s, offset_s, " ".join(name.split()))
+        for name, events in result.events.items()
+        for onset_s, offset_s, _ in events
+    )
+
+
+def _clock(time_s: float) -> str:
+    """A time as WebVTT writes it: hours, minutes, seconds."""
+    minutes, milliseconds = divmod(round(1000 * time_s), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{milliseconds / 1000:06.3f}"
+
+
+def _encode(
+    result: VideoLocalization,
+    path: str,
+    paint: media_writer.Paint,
+    size_px: tuple[int, int],
+) -> None:
+    """Encodes the section; sound that cannot be decoded is left out."""
+    start_s = result.video.start_s or 0.0
+    section = Section(start_s, start_s + result.clip.duration_s)
+    with local_entry(result.video) as local:
+        write = functools.partial(
+            media_writer.write_painted,
+            *(local.path, path, section, paint, size_px),
+        )
+        try:
+            try:
+                write()
+            except MediaError:
+                # Features of pictures alone say nothing about the sound.
+                write(sound=False)
+        except MediaError as error:
+            raise ClipError("encode", str(error)) from error

@@ -1,0 +1,313 @@
+"""Frames of the annotated video: boxes, and heat maps with a cursor below.
+
+Boxes have the color of their class and, as in Fig. 4, the opacity of their
+scaled score; of a second and third class only the best box of each frame is
+shown. Below the picture lie the heat maps of each class over time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+    part_at,
+)
+from avmil.report import heat_maps
+
+ColorRgb = tuple[int, int, int]
+
+# The best class is yellow, as in the paper.
+COLORS_RGB: tuple[ColorRgb, ...] = (
+    (255, 255, 0),
+    (0, 229, 255),
+    (255, 90, 255),
+)
+MAX_CLASSES = len(COLORS_RGB)
+
+# Narrower videos are enlarged for the text below them to be legible; where
+# their height forbids it, black lies at their sides.
+_LEAST_WIDTH_PX, _MOST_SIDE_PX = 480, 1920
+_FAINTEST, _LABELED = 0.02, 0.5
+
+_BACKGROUND, _INK, _CURSOR_RGB = "#16181c", "#f0f2f5", (64, 224, 255)
+# Of the heat maps, in inches, at a resolution that follows the video's width.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.78, 0.14, 0.06, 0.26
+_NAME, _MAP, _GAP = 0.23, 0.15, 0.04
+_LETTER = 0.088
+_DPI, _NOMINAL_WIDTH_PX = 100, 640
+_SPARE_PX = 0.01
+
+
+class FramePainter:
+    """Paints the frames of one clip.
+
+    Args:
+        localization: Scores of the clip.
+        class_names: Up to `MAX_CLASSES` classes to show, the best one first.
+        frame_size_px: Width and height of the video's upright frames.
+
+    Attributes:
+        picture_px: Width and height of the picture, both even.
+        size_px: Width and height of the painted frames: picture, heat maps
+            and black beside a narrow picture; both even.
+        strips: The heat maps.
+
+    Raises:
+        ValueError: for no class, too many of them, or an unknown one.
+    """
+
+    def __init__(
+        self,
+        localization: ClipLocalization,
+        class_names: Sequence[str],
+        frame_size_px: tuple[int, int],
+    ) -> None:
+        if not 1 <= len(class_names) <= MAX_CLASSES:
+            raise ValueError(
+                f"Expected 1 to {MAX_CLASSES} classes, received "
+                f"{len(class_names)}."
+            )
+        classes = [ClassLocalization(localization, n) for n in class_names]
+        colors = COLORS_RGB[: len(classes)]
+        self.picture_px = _picture_px(frame_size_px)
+        picture_width_px, height_px = self.picture_px
+        width_px = max(picture_width_px, _LEAST_WIDTH_PX)
+        self._left_px = (width_px - picture_width_px) // 2
+        self.strips = draw_strips(classes, colors, width_px)
+        self.size_px = width_px, height_px + len(self.strips.image_rgb)
+        self._edges_s = localization.frame_edges_s
+        scale = np.divide(self.picture_px, frame_size_px)
+        # From inclusive pixels to the lines between pixels.
+        edges = (localization.boxes + np.array([0, 0, 1, 1])) * [*scale, *scale]
+        limits = [*self.picture_px, *self.picture_px]
+        self._boxes = np.clip(np.rint(edges), 0, limits).astype(int)  # [M, 4]
+        self._line_px = max(2, round(min(self.picture_px) / 160))
+        dpi = _resolution_dpi(picture_width_px)
+        self._layers = [
+            (scores, np.array(color), _label(scores.class_name, color, dpi))
+            for scores, color in zip(classes, colors, strict=True)
+        ]
+
+    def __call__(self, image_rgb: np.ndarray, time_s: float) -> np.ndarray:
+        """Paints a frame.
+
+        Args:
+            image_rgb: uint8 [H, W, 3], upright.
+            time_s: When it is shown, from the start of the clip.
+
+        Returns:
+            uint8 [height, width, 3] of `size_px`.
+        """
+        shrinks = image_rgb.shape[1] > self.picture_px[0]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        picture = cv2.resize(image_rgb, self.picture_px, interpolation=method)
+        frame = int(part_at(self._edges_s, time_s))
+        for layer in reversed(range(len(self._layers))):  # The best on top.
+            self._paint_class(picture, frame, layer)
+        width_px, height_px = self.size_px
+        painted = np.zeros((height_px, width_px, 3), np.uint8)
+        right_px = self._left_px + picture.shape[1]
+        painted[: len(picture), self._left_px : right_px] = picture
+        painted[len(picture) :] = self.strips.at(time_s)
+        return painted
+
+    def _paint_class(self, picture: np.ndarray, frame: int, layer: int) -> None:
+        """Paints the boxes of a sampled frame, the best one last."""
+        scores, color, label = self._layers[layer]
+        regions = scores.ascending_regions(frame)
+        for region in regions[-1:] if layer else regions:
+            if (opacity := scores.regions[region]) >= _FAINTEST:
+                self._paint_box(picture, self._boxes[region], color, opacity)
+        for region in regions[-1:]:
+            if (opacity := scores.regions[region]) >= _LABELED:
+                _paint_label(picture, self._boxes[region], label, opacity)
+
+    def _paint_box(
+        self,
+        picture: np.ndarray,
+        corners: np.ndarray,
+        color: np.ndarray,
+        opacity: float,
+    ) -> None:
+        x1, y1, x2, y2 = corners
+        box, line_px = picture[y1:y2, x1:x2], self._line_px
+        sides = (
+            box[:line_px],
+            box[max(line_px, len(box) - line_px) :],
+            box[line_px:-line_px, :line_px],
+            box[line_px:-line_px, max(line_px, x2 - x1 - line_px) :],
+        )
+        for side in sides:
+            _blend(side, color, opacity)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Strips:
+    """Heat maps of some classes, to be shown with a moving cursor.
+
+    Attributes:
+        image_rgb: uint8 [H, W, 3] without the cursor; H is even.
+        left_px: Where the time axis begins.
+        right_px: Where it ends.
+        top_px: Upper end of the cursor.
+        bottom_px: Lower end of the cursor.
+        duration_s: Time at the right end.
+    """
+
+    image_rgb: np.ndarray
+    left_px: float
+    right_px: float
+    top_px: int
+    bottom_px: int
+    duration_s: float
+
+    def cursor_px(self, time_s: float) -> int:
+        """Column of the cursor's middle."""
+        share = min(max(time_s / self.duration_s, 0.0), 1.0)
+        return round(self.left_px + share * (self.right_px - self.left_px))
+
+    def at(self, time_s: float) -> np.ndarray:
+        """The strips with the cursor, uint8 [H, W, 3]."""
+        image = self.image_rgb.copy()
+        column = self.cursor_px(time_s)
+        rows = slice(self.top_px, self.bottom_px)
+        image[rows, max(column - 2, 0) : column + 3] = 0
+        image[rows, max(column - 1, 0) : column + 2] = _CURSOR_RGB
+        return image
+
+
+def draw_strips(
+    classes: Sequence[ClassLocalization],
+    colors: Sequence[ColorRgb],
+    width_px: int,
+) -> Strips:
+    """Draws the heat maps of classes below each other.
+
+    Args:
+        classes: The classes of one clip.
+        colors: Their colors.
+        width_px: Width of the video.
+    """
+    draws = []
+    if len(classes[0].regions):
+        draws.append(heat_maps.draw_frames)
+    if len(classes[0].segments):
+        draws.append(heat_maps.draw_segments)
+    canvas = empty_canvas(width_px, len(classes), len(draws))
+    figure, dpi = canvas.figure, canvas.figure.dpi
+    width, height = figure.get_size_inches()
+    letters = max(8, int((width - _LEFT) / _LETTER) - 8)
+    top = height - _TOP
+    for scores, color in zip(classes, colors, strict=True):
+        name = scores.class_name
+        name = name if len(name) <= letters else f"{name[: letters - 1]}…"
+        figure.text(
+            _LEFT / width,
+            (top - 0.45 * _NAME) / height,
+            f"{name}  {scores.score:.2f}",
+            color=np.divide(color, 255),
+            size=9,
+            weight="bold",
+            va="center",
+            parse_math=False,
+        )
+        top -= _NAME
+        for draw in draws:
+            row = (width - _LEFT - _RIGHT) / width, _MAP / height
+            corner = _LEFT / width, (top - _MAP) / height
+            axes = figure.add_axes((*corner, *row))
+            draw(axes, scores)
+            axes.set_xlabel("")
+            axes.tick_params(
+                colors=_INK, labelsize=8, length=2, pad=1.5, labelbottom=False
+            )
+            axes.yaxis.label.set(color=_INK, size=8)
+            axes.spines[:].set(color="0.45", linewidth=0.6)
+            top -= _MAP + _GAP
+    if draws:
+        axes.tick_params(labelbottom=True)
+    return Strips(
+        image_rgb=_pixels(canvas),
+        left_px=_LEFT * dpi,
+        right_px=(width - _RIGHT) * dpi,
+        top_px=round((_TOP + _NAME) * dpi),
+        bottom_px=round((height - top - _GAP) * dpi),
+        duration_s=classes[0].clip.duration_s,
+    )
+
+
+def empty_canvas(
+    width_px: int, num_classes: int, num_maps: int
+) -> FigureCanvasAgg:
+    """A canvas of a video's width; the strips give it an even height.
+
+    Args:
+        width_px: Width of the video.
+        num_classes: Classes to show.
+        num_maps: Heat maps of each class.
+    """
+    dpi = _resolution_dpi(width_px)
+    block = _NAME + num_maps * (_MAP + _GAP)
+    height = _TOP + num_classes * block + _BOTTOM
+    size_px = width_px, 2 * round(height * dpi / 2)
+    # Inches times dpi is rounded down: 1.16 x 100 would be 115.
+    size = [(side_px + _SPARE_PX) / dpi for side_px in size_px]
+    return FigureCanvasAgg(Figure(size, dpi=dpi, facecolor=_BACKGROUND))
+
+
+def even_size_px(size_px: tuple[float, float]) -> tuple[int, int]:
+    """The nearest width and height that H.264 can store."""
+    width_px, height_px = (max(2, 2 * round(px / 2)) for px in size_px)
+    return width_px, height_px
+
+
+def _picture_px(frame_size_px: tuple[int, int]) -> tuple[int, int]:
+    width_px, height_px = frame_size_px
+    scale = max(1.0, _LEAST_WIDTH_PX / width_px)
+    scale = min(scale, _MOST_SIDE_PX / max(width_px, height_px))
+    return even_size_px((width_px * scale, height_px * scale))
+
+
+def _resolution_dpi(width_px: int) -> float:
+    """Pixels of an inch: text grows with the video."""
+    return _DPI * max(1.0, width_px / _NOMINAL_WIDTH_PX)
+
+
+def _label(text: str, color: ColorRgb, dpi: float) -> np.ndarray:
+    """Draws black text on a color, uint8 [H, W, 3] of its size."""
+    figure = Figure(dpi=dpi, facecolor=np.divide(color, 255))
+    label = figure.text(0.5, 0.5, text, size=9, ha="center", va="center")
+    label.set_parse_math(False)
+    canvas = FigureCanvasAgg(figure)
+    extent = label.get_window_extent(canvas.get_renderer())
+    figure.set_size_inches((extent.width + 8) / dpi, (extent.height + 6) / dpi)
+    return _pixels(canvas)
+
+
+def _paint_label(
+    picture: np.ndarray, corners: np.ndarray, label: np.ndarray, opacity: float
+) -> None:
+    """Writes the class above a box, or inside it at the upper border."""
+    x1, y1, _, _ = corners
+    height_px, width_px = label.shape[:2]
+    top = y1 - height_px if y1 >= height_px else y1
+    left = max(0, min(x1, picture.shape[1] - width_px))
+    place = picture[top : top + height_px, left : left + width_px]
+    _blend(place, label[: place.shape[0], : place.shape[1]], opacity)
+
+
+def _blend(place: np.ndarray, color: np.ndarray, opacity: float) -> None:
+    place[:] = np.rint(place * (1 - opacity) + color * opacity)
+
+
+def _pixels(canvas: FigureCanvasAgg) -> np.ndarray:
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # [H, W, 3]

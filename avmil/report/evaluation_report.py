@@ -1,0 +1,194 @@
+"""All that is reported of evaluated runs, as text and as files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import jinja2
+import markupsafe
+from matplotlib.figure import Figure
+
+from avmil.common import files
+from avmil.common.dcase2017_classes import is_dcase
+from avmil.evaluation import metrics, paper
+from avmil.evaluation.aggregation import Row
+from avmil.evaluation.localization import LocalizationResult
+from avmil.report import (
+    evaluation_figures,
+    exports,
+    images,
+    table_3,
+    tables,
+    writers,
+)
+from avmil.report.tables import Table, percent
+
+_LATEX_PREAMBLE = (
+    r"% Include with \input; the preamble needs \usepackage{booktabs}." "\n"
+)
+_DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
+
+
+class EvaluationReport:
+    """Tables 1 to 3, leads, figures and numbers of one run or of several."""
+
+    def __init__(
+        self, rows: Sequence[Row], localized: Sequence[LocalizationResult] = ()
+    ) -> None:
+        """Makes the tables.
+
+        Args:
+            rows: As `aggregation.rows` returns them.
+            localized: What Table 3 is to show; without any there is none.
+
+        Raises:
+            ValueError: if localized runs differ in their test split.
+        """
+        self._rows = rows
+        self._localized = localized
+        self.tables = [tables.table_1(rows), tables.table_2(rows)]
+        if len(rows) > 1:
+            self.tables.append(tables.leads(rows))
+        if localized:
+            self.tables += table_3.table_3(localized)
+
+    def to_text(self, ansi: bool = False) -> str:
+        """The tables as text.
+
+        Args:
+            ansi: Whether a terminal shows it that knows ANSI's bold.
+        """
+        return "\n".join(writers.to_text(t, ansi=ansi) for t in self.tables)
+
+    def write(self, directory: str) -> None:
+        """Writes the tables, `report.html` and the numbers as JSON and CSV.
+
+        Args:
+            directory: It exists, or is remote.
+        """
+        rows, localized = self._rows, self._localized
+        runs = [exports.to_dict(run) for row in rows for run in row.results]
+        contents = {"metrics": runs[0] if len(runs) == 1 else runs}
+        frames = {
+            "table1": exports.table_1(rows),
+            "table2": exports.table_2(rows),
+        }
+        if len(runs) > 1:
+            contents["comparison"] = exports.comparison_dict(rows)
+        elif localized:
+            contents["table3"] = exports.localization_dict(localized[0])
+        if len(rows) > 1:
+            frames["leads"] = exports.leads(rows)
+        if localized:
+            frames["table3"] = exports.table_3(localized)
+        latex = map(writers.to_latex, self.tables)
+        texts = {
+            "tables.md": "\n".join(map(writers.to_markdown, self.tables)),
+            "tables.tex": "\n".join([_LATEX_PREAMBLE, *latex]),
+            "report.html": self.to_html(),
+        }
+        texts |= {f"{n}.csv": f.to_csv(index=False) for n, f in frames.items()}
+        for name, content in contents.items():
+            files.write_json(files.join(directory, f"{name}.json"), content)
+        for name, text in texts.items():
+            files.write_text(files.join(directory, name), text)
+
+    def to_html(self) -> str:
+        """The page: one HTML file that works without a network."""
+        rows, styles = self._rows, evaluation_figures.styles(self._rows)
+        names = [
+            f"{style.label} {_name(row)}"
+            for row, style in zip(rows, styles, strict=True)
+        ]
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("avmil.report"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["table"] = _table_element
+        environment.filters["image"] = _image_uri
+        first = rows[0].results[0]
+        return environment.get_template("report.html.j2").render(
+            num_runs=sum(len(row.results) for row in rows),
+            first=first,
+            num_held=first.test.labels.sum(axis=0).tolist(),
+            is_dcase=is_dcase(first.class_names),
+            styled=list(zip(rows, styles, names, strict=True)),
+            rows=rows,
+            styles=styles,
+            figures=evaluation_figures,
+            tables=[*self.tables, _runs_table(rows, names)],
+            class_tables=list(map(_class_table, rows, names)),
+        )
+
+
+def _table_element(table: Table) -> markupsafe.Markup:
+    return markupsafe.Markup(writers.to_html(table))  # Its text is escaped.
+
+
+def _image_uri(figure: Figure) -> str:
+    png = base64.b64encode(images.to_png(figure, _DPI)).decode()
+    return f"data:image/png;base64,{png}"
+
+
+def _name(row: Row) -> str:
+    published = paper.SYSTEMS.get(row.system)
+    return published.name if published else row.system
+
+
+def _class_table(row: Row, name: str) -> Table:
+    """All numbers of each class, a row for each run."""
+    cells = []
+    for index, class_name in enumerate(row.class_names):
+        for result in row.results:
+            labels = result.test.labels[:, index]
+            curve = metrics.precision_recall_curve(
+                labels, result.test.scores[:, index]
+            )
+            cells.append(
+                (
+                    class_name,
+                    result.identity.run_name,
+                    str(labels.sum()),
+                    f"{result.thresholds[index]:.4g}",
+                    *(percent(scores[index]) for scores in result.by_class),
+                    percent(curve.average_precision) if curve else "-",
+                )
+            )
+    groups = {
+        "": ("Class", "Run"),
+        "Test clips": ("with it",),
+        "Figures": ("Threshold", "F1", "Precision", "Recall", "AP"),
+    }
+    return Table.of(f"Classes of {name}", groups, cells)
+
+
+def _runs_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
+    """What was evaluated, and how thresholds came about."""
+    cells = [
+        (
+            name,
+            result.identity.run_name,
+            "-" if result.identity.seed is None else str(result.identity.seed),
+            str(result.num_val_clips),
+            str(result.num_val_missing),
+            str(result.num_test_clips),
+            str(result.num_test_missing),
+            "with" if result.fallback_argmax else "without",
+            "; ".join(result.untuned_class_names) or "-",
+        )
+        for row, name in zip(rows, names, strict=True)
+        for result in row.results
+    ]
+    clips = ("clips", "without features")
+    groups = {
+        "": ("System", "Run"),
+        "Training": ("seed",),
+        "Validation": clips,
+        "Test": clips,
+        "Thresholds": ("arg-max fallback", "no clip to tune"),
+    }
+    return Table.of("Runs", groups, cells)

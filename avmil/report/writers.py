@@ -1,0 +1,225 @@
+"""Tables as text, Markdown, LaTeX and HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from pandas.io.formats.style import Styler
+
+from avmil.report.tables import Table
+
+_ANSI_BOLD = "\x1b[1m{}\x1b[0m"
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*<\[|])")
+_GAP = "   "  # Between groups of columns.
+# Characters that fit a two-column page's width in small print.
+_LATEX_WIDTH = 120
+# A bracket or star at the start of a row would be an argument of \\.
+_LATEX_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "$": r"\$",
+        "&": r"\&",
+        "#": r"\#",
+        "%": r"\%",
+        "_": r"\_",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "[": "{[}",
+        "]": "{]}",
+        "*": "{*}",
+        "±": r"$\pm$",
+    }
+)
+_LATEX_NUMBER = re.compile(r"^Table \d+[a-z]?\. ")  # LaTeX counts by itself.
+
+
+def to_text(table: Table, max_width: int = 100, ansi: bool = False) -> str:
+    """Aligned columns; too wide a table is cut between groups or in them.
+
+    Args:
+        table: What to write.
+        max_width: In characters. Only a single column may exceed it.
+        ansi: Whether a terminal shows it that knows ANSI's bold; without it
+            no cell is marked.
+    """
+    _, keys = table.groups[0]
+    parts = [table.title]
+    for block in _blocks(table, max_width):
+        pieces = [_text_piece(table, "", keys, ansi)]
+        pieces += (_text_piece(table, *group, ansi) for group in block)
+        lines = map(_GAP.join, zip(*pieces, strict=True))
+        parts.append("\n".join(line.rstrip() for line in lines))
+    parts.append(
+        "\n".join(
+            textwrap.fill(note, max_width, break_on_hyphens=False)
+            for note in table.notes
+        )
+    )
+    return "\n\n".join(parts).rstrip() + "\n"
+
+
+def to_markdown(table: Table) -> str:
+    """Markdown; the heads stand in the first row, below their groups."""
+    num_keys = len(table.groups[0][1])
+    titles, heads = zip(*table.cells.columns, strict=True)
+    titles = [
+        "" if index and title == titles[index - 1] else _escaped_markdown(title)
+        for index, title in enumerate(titles)
+    ]
+    cells = table.cells.map(_escaped_markdown)
+    cells = cells.mask(table.bold, "**" + cells + "**")
+    cells.loc[-1] = [f"**{_escaped_markdown(head)}**" for head in heads]
+    text = cells.sort_index().to_markdown(
+        index=False,
+        headers=titles,
+        disable_numparse=True,
+        colalign=["left"] * num_keys + ["right"] * (len(heads) - num_keys),
+    )
+    notes = "\n".join(f"- {_escaped_markdown(note)}" for note in table.notes)
+    parts = [f"### {_escaped_markdown(table.title)}", text, notes]
+    return "\n\n".join(parts).rstrip() + "\n"
+
+
+def to_latex(table: Table) -> str:
+    r"""LaTeX to \input; the preamble needs the package booktabs.
+
+    Too wide a table is cut into blocks below each other, as in text.
+    """
+    _, keys = table.groups[0]
+    blocks = []
+    for block in _blocks(table, _LATEX_WIDTH):
+        columns, rules = list(keys), []
+        for _, places in block:
+            first = len(columns) + 1
+            columns += places
+            rules.append(rf"\cmidrule(lr){{{first}-{len(columns)}}}")
+        tabular = _styler(
+            table, columns, _escaped_latex, "textbf: --rwrap"
+        ).to_latex(
+            hrules=True,
+            multicol_align="c",
+            column_format="l" * len(keys) + "r" * (len(columns) - len(keys)),
+        )
+        # Behind the groups' line, where pandas draws no rule.
+        blocks.append(tabular.replace("\\\\\n", f"\\\\ {' '.join(rules)}\n", 1))
+    lines = [
+        r"\begin{table*}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{_escaped_latex(_LATEX_NUMBER.sub('', table.title))}}}",
+        "\\par\\medskip\n".join(blocks).rstrip(),
+        *(rf"\par\smallskip {_escaped_latex(note)}" for note in table.notes),
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_html(table: Table) -> str:
+    """A `<table>` without its title and notes, all text escaped."""
+    columns = range(table.cells.shape[1])
+    name = re.sub(r"\W+", "-", table.title.lower())
+    return (
+        _styler(table, columns, html.escape, "font-weight: bold")
+        .set_uuid(name)
+        .to_html()
+    )
+
+
+WRITERS: Mapping[str, Callable[[Table], str]] = {
+    "text": to_text,
+    "markdown": to_markdown,
+    "latex": to_latex,
+    "html": to_html,
+}
+
+
+def _blocks(table: Table, max_width: int) -> list[list[tuple[str, list[int]]]]:
+    """Distributes the groups of figures over blocks below each other.
+
+    Returns:
+        The blocks; in each, the groups' titles and the places of their
+        columns. A group that is wider than a block is cut.
+    """
+    (_, keys), *groups = table.groups
+    limit = max_width - len(_text_piece(table, "", keys)[0]) - len(_GAP)
+    parts = []
+    for title, columns in groups:
+        widths = [len(_text_piece(table, "", [i])[0]) for i in columns]
+        for part in _packed(widths, 1, limit):
+            parts.append((title, [columns[i] for i in part]))
+    widths = [len(_text_piece(table, *part)[0]) for part in parts]
+    return [
+        [parts[i] for i in block] for block in _packed(widths, len(_GAP), limit)
+    ]
+
+
+def _packed(widths: Sequence[int], gap: int, limit: int) -> Iterator[list[int]]:
+    """Packs neighbors into lines of at most `limit`, one at least in each."""
+    line: list[int] = []
+    used = 0
+    for index, width in enumerate(widths):
+        if line and used + gap + width > limit:
+            yield line
+            line, used = [], 0
+        used += width + gap * bool(line)
+        line.append(index)
+    yield line
+
+
+def _text_piece(
+    table: Table, title: str, columns: Sequence[int], ansi: bool = False
+) -> list[str]:
+    """Columns below their title, as lines that look equally long."""
+    padded = []
+    for place in columns:
+        group, head = table.cells.columns[place]
+        cells = list(table.cells.iloc[:, place])
+        # Figures end below each other, whatever stands behind " ± ".
+        tails = [len(cell) - len(cell.partition(" ± ")[0]) for cell in cells]
+        longest = max(tails, default=0)
+        cells = [
+            cell + " " * (longest - tail)
+            for cell, tail in zip(cells, tails, strict=True)
+        ]
+        width = max(map(len, [head, *cells]))
+        align = str.rjust if group else str.ljust
+        head, *cells = (align(text, width) for text in [head, *cells])
+        if ansi:
+            marked = zip(cells, table.bold[:, place], strict=True)
+            cells = [_ANSI_BOLD.format(c) if bold else c for c, bold in marked]
+        padded.append([head, *cells])
+    gap = " " if group else "  "
+    lines = list(map(gap.join, zip(*padded, strict=True)))
+    width = max(len(title), len(lines[0]))
+    indent = " " * (width - len(lines[0]))
+    return [title.center(width), *(indent + line for line in lines)]
+
+
+def _styler(
+    table: Table,
+    columns: Sequence[int],
+    escape: Callable[[str], str],
+    bold: str,
+) -> Styler:
+    """The columns in pandas' style, with text escaped and bold cells."""
+    cells = table.cells.iloc[:, columns].map(escape)
+    cells.columns = cells.columns.map(lambda pair: tuple(map(escape, pair)))
+    styles = np.where(table.bold[:, columns], bold, "")
+    return cells.style.hide(axis="index").apply(lambda _: styles, axis=None)
+
+
+def _escaped_markdown(text: str) -> str:
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", text)
+
+
+def _escaped_latex(text: str) -> str:
+    escaped = text.translate(_LATEX_SPECIAL)
+    return re.sub("^ +", r"\\quad ", escaped)

@@ -1,0 +1,141 @@
+"""The checkpoints of a run: all that it needs to go on, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+
+import keras
+
+import model.systems  # noqa: F401  # Registers the layers for loading.
+from avmil.common import files
+from avmil.common.errors import ConfigError
+
+
+@dataclasses.dataclass
+class TrainState:
+    """What a run needs beside the model to go on.
+
+    Attributes:
+        step: Finished training steps.
+        sampler: State of the batch sampler behind this step.
+        dropout_seeds: States of the dropout layers' generators.
+        best_micro_f1: Best micro F1 on validation so far, -1 before any.
+        best_step: Its step.
+    """
+
+    step: int = 0
+    sampler: dict | None = None
+    dropout_seeds: list[list[int]] = dataclasses.field(default_factory=list)
+    best_micro_f1: float = -1.0
+    best_step: int = 0
+
+
+class Checkpoints:
+    """Saves and loads the checkpoints of a run, local or remote.
+
+    They are of three kinds: `last` (with the optimizer, to go on), `best` (on
+    validation) and `kept` (for a fusion).
+
+    Args:
+        run_dir: The run's directory.
+    """
+
+    def __init__(self, run_dir: str) -> None:
+        self._path = files.join(run_dir, "checkpoints")
+
+    def steps(self, kind: str) -> list[int]:
+        """Steps of the checkpoints that were saved to their end, ascending."""
+        return sorted(
+            int(name.removeprefix(f"{kind}-"))
+            for name in files.names(self._path)
+            if name.startswith(f"{kind}-") and not name.endswith(".partial")
+        )
+
+    def save(
+        self,
+        kind: str,
+        system: keras.Model,
+        state: TrainState,
+        num_kept: int = 1,
+    ) -> None:
+        """Saves a checkpoint and removes the older ones of its kind.
+
+        Args:
+            kind: `last`, `best` or `kept`.
+            system: The compiled model.
+            state: The state at the same step.
+            num_kept: How many checkpoints of the kind stay.
+        """
+        final = self._of(kind, state.step)
+        partial = f"{final}.partial"
+        files.make_directory(partial)
+        if kind != "last":  # Without the optimizer: never compiled.
+            system = keras.Model(system.input, system.output, name=system.name)
+        try:
+            _save_model(system, files.join(partial, "model.keras"))
+        except OSError as error:
+            raise OSError(
+                f"Expected to write a checkpoint to {partial}, received: "
+                f"{error}."
+            ) from error
+        state_path = files.join(partial, "state.json")
+        files.write_json(state_path, dataclasses.asdict(state))
+        files.path(final).rmtree(missing_ok=True)
+        files.path(partial).rename(final)
+        # Later ones are of a run that was set back to an older checkpoint.
+        earlier = [step for step in self.steps(kind) if step <= state.step]
+        stay = {self._of(kind, step) for step in earlier[-num_kept:]}
+        for name in files.names(self._path):
+            path = files.join(self._path, name)
+            if name.startswith(f"{kind}-") and path not in stay:
+                files.path(path).rmtree()
+
+    def load(
+        self, kind: str, system_name: str, step: int | None = None
+    ) -> tuple[keras.Model, TrainState] | None:
+        """Loads a checkpoint of a kind; None if there is none.
+
+        Args:
+            kind: `last`, `best` or `kept`.
+            system_name: The system that the checkpoint must be of.
+            step: Its step; by default the newest.
+
+        Raises:
+            ConfigError: if it cannot be read or is of another system.
+        """
+        steps = [s for s in self.steps(kind) if step is None or s == step]
+        if not steps:
+            return None
+        path = self._of(kind, steps[-1])
+        try:
+            content = files.read_json(files.join(path, "state.json"))
+            state = TrainState(**content)
+            with files.local_copy(files.join(path, "model.keras")) as local:
+                system = keras.saving.load_model(local)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ConfigError(
+                f"Expected a checkpoint in {path}, received something that "
+                f"cannot be read: {error}. Delete it to go on without it."
+            ) from error
+        if system.name != system_name:
+            raise ConfigError(
+                f"Expected a checkpoint of {system_name} in {path}, received "
+                f"one of {system.name}. Was it copied from another run?"
+            )
+        return system, state
+
+    def _of(self, kind: str, step: int) -> str:
+        """Path of a checkpoint; names sort as the steps do."""
+        return files.join(self._path, f"{kind}-{step:08d}")
+
+
+def _save_model(system: keras.Model, path: str) -> None:
+    if not files.is_remote(path):
+        system.save(path)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        local = os.path.join(directory, "model.keras")
+        system.save(local)
+        files.copy(local, path)

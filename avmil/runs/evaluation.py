@@ -1,0 +1,154 @@
+"""Evaluates runs: scores, thresholds, metrics and the paper's tables."""
+
+from __future__ import annotations
+
+import sys
+
+from avmil.common import files
+from avmil.common.errors import ConfigError
+from avmil.evaluation import aggregation, evaluation
+from avmil.evaluation.evaluation import Result
+from avmil.evaluation.localization import LocalizationResult
+from avmil.report import dcase_submission
+from avmil.report.evaluation_report import EvaluationReport
+from avmil.runs import localization_evaluation
+from avmil.runs.fusion import Fusion, fuse, open_members, open_run
+from avmil.runs.run import Run, run_directories
+from flags import EvaluationConfig
+from model import systems
+
+
+def evaluate(config: EvaluationConfig) -> list[Result]:
+    """Evaluates runs, writes their files and tables and prints the tables.
+
+    Every run directory gets its files as soon as the run is evaluated; what
+    several runs have in common goes to `output_dir`.
+
+    Args:
+        config: Which runs, or what to fuse into one, and how.
+
+    Returns:
+        A result of each run, in the order of the flag.
+
+    Raises:
+        ConfigError: for flags that contradict each other or the files.
+    """
+    truth_paths = _check(config)
+    paths = run_directories(config.runs) or [config.run_dir]
+    if config.fuse:
+        members = open_members(
+            config.fuse,
+            config.checkpoint,
+            config.features_dir,
+            config.use_saved_scores,
+        )
+        paths = [fuse(members, config.output_dir).path]
+    results: list[Result] = []
+    localized: list[LocalizationResult] = []
+    for path in paths:
+        run = open_run(
+            path,
+            config.checkpoint,
+            config.features_dir,
+            config.use_saved_scores,
+        )
+        result = _evaluate_run(run, config.fallback_argmax)
+        found = []
+        if truth_paths and run.localizes:
+            found = [localization_evaluation.evaluate_run(run, truth_paths)]
+        elif truth_paths:
+            print(f"{path} is a fusion of whole clips' scores: not in Table 3.")
+        EvaluationReport(aggregation.rows([result]), found).write(path)
+        results.append(result)
+        localized += found
+    try:
+        rows = aggregation.rows(results)
+        report = EvaluationReport(rows, localized)
+    except ValueError as error:
+        raise ConfigError(f"--runs: {error}") from error
+    if config.runs and config.output_dir:
+        files.make_directory(config.output_dir)
+        report.write(config.output_dir)
+    print("\n" + report.to_text(ansi=sys.stdout.isatty()), end="")
+    if config.dcase_output:
+        _write_tagging(config.dcase_output, results[0])
+    if config.dcase_events_output:
+        _write_events(config.dcase_events_output, localized[0])
+    return results
+
+
+def _evaluate_run(run: Run | Fusion, fallback_argmax: bool) -> Result:
+    """Writes the scores and thresholds of a run into its directory."""
+    run.scored.write(run.path)
+    try:
+        result = evaluation.evaluate(
+            run.scores("val"),
+            run.scores("test"),
+            identity=run.identity,
+            fallback_argmax=fallback_argmax,
+        )
+    except ValueError as error:
+        raise ConfigError(f"{run.path}: {error}") from error
+    tuned = zip(result.class_names, result.thresholds.tolist(), strict=True)
+    files.write_json(run.file("thresholds.json"), dict(tuned))
+    return result
+
+
+def _check(config: EvaluationConfig) -> list[str]:
+    """Refuses flags that contradict each other; returns the truth files."""
+    given = [n for n in ("run_dir", "runs", "fuse") if getattr(config, n)]
+    if len(given) != 1:
+        received = " and ".join(f"--{name}" for name in given)
+        raise ConfigError(
+            "Expected --fuse or either --run_dir or --runs, received "
+            f"{received or 'neither'}."
+        )
+    if config.fuse and not config.output_dir:
+        raise ConfigError(
+            "Expected --output_dir, where the fusion goes, received none."
+        )
+    for name in ("dcase_output", "dcase_events_output"):
+        if config.runs and getattr(config, name):
+            raise ConfigError(
+                f"Expected --{name} with a single run, received --runs: the "
+                "file holds what one run predicts."
+            )
+    truth_paths = [path for path in config.truth.split(",") if path]
+    for path in truth_paths:
+        if not files.exists(path):
+            raise ConfigError(
+                f"--truth: Expected a file, received {path}: there is none."
+            )
+    if config.dcase_events_output:
+        if not (truth_paths and config.run_dir):
+            raise ConfigError(
+                "Expected --run_dir and --truth with --dcase_events_output, "
+                "received it without: thresholds of events are tuned on the "
+                "truth."
+            )
+        run = open_run(config.run_dir)
+        if not (run.localizes and systems.has_audio(run.config.system)):
+            raise ConfigError(
+                "--dcase_events_output: Expected a run of a system that has "
+                f"audio, received {run.path}, which does not say when classes "
+                "are heard."
+            )
+    return truth_paths
+
+
+def _write_tagging(path: str, result: Result) -> None:
+    try:
+        text = dcase_submission.tagging_submission(
+            result.test.clip_ids, result.class_names, result.predictions
+        )
+    except ValueError as error:
+        raise ConfigError(f"--dcase_output: {error}") from error
+    files.write_text(path, text)
+
+
+def _write_events(path: str, localized: LocalizationResult) -> None:
+    try:
+        text = dcase_submission.detection_submission(localized.events)
+    except ValueError as error:
+        raise ConfigError(f"--dcase_events_output: {error}") from error
+    files.write_text(path, text)

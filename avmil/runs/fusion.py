@@ -1,0 +1,199 @@
+"""The fusion of several runs and checkpoints, row (f) of Table 1.
+
+The members' probabilities are averaged: CVSSP's code does so over ten
+checkpoints of one gated CRNN (`recognise`), and its fusion system joins
+several.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+
+from avmil.common import files
+from avmil.common.errors import ConfigError
+from avmil.evaluation import scores
+from avmil.evaluation.identity import RunIdentity
+from avmil.runs.run import (
+    CONFIG_FILE,
+    FUSION_FILE,
+    SPLITS,
+    Run,
+    RunScores,
+    ScoredRun,
+    run_directories,
+)
+from model import systems
+
+SYSTEM = "cvssp_fusion"
+
+
+class Fusion(ScoredRun):
+    """The mean of several runs: scores without a network.
+
+    Args:
+        path: The directory that `fuse` wrote.
+
+    Raises:
+        ConfigError: if its list of members is damaged.
+    """
+
+    localizes = False
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        name = self.file(FUSION_FILE)
+        try:
+            content = files.read_json(name)
+            seeds = sorted({member["seed"] for member in content["members"]})
+            settings = sorted(m["settings"] for m in content["members"])
+            self._identity = RunIdentity(
+                content["system"],
+                self.name,
+                seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
+                json.dumps(settings),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"Expected a fusion that evaluate.py wrote, received {name}: "
+                f"{error!r}."
+            ) from error
+
+    @functools.cached_property
+    def scored(self) -> RunScores:
+        """Mean probabilities of both splits, from the directory."""
+        print(f"Scores of the fusion {self.path}.")
+        return RunScores.read(self.path)
+
+    @property
+    def identity(self) -> RunIdentity:
+        """Fusions with the same settings differ in their members' seeds."""
+        return self._identity
+
+
+def open_run(
+    path: str,
+    checkpoint: str = "last",
+    features_dir: str = "",
+    use_saved_scores: bool = False,
+) -> Run | Fusion:
+    """Opens a run or a fusion, arguments as of `Run`.
+
+    Raises:
+        ConfigError: if the directory is neither or is damaged.
+    """
+    if files.exists(files.join(path, FUSION_FILE)):
+        return Fusion(path)
+    return Run(
+        path,
+        checkpoint,
+        features_dir=features_dir,
+        use_saved_scores=use_saved_scores,
+    )
+
+
+def open_members(
+    listed: str,
+    checkpoint: str = "last",
+    features_dir: str = "",
+    use_saved_scores: bool = False,
+) -> list[Run]:
+    """Opens what --fuse names.
+
+    Args:
+        listed: Runs, joined by commas: `RUN`, `RUN@STEP` or `RUN@all`, where
+            RUN may be a pattern.
+        checkpoint: Kind of the checkpoint of a plain `RUN`.
+        features_dir: Features to score; by default those of each training.
+        use_saved_scores: Takes the scores that lie in the runs.
+
+    Raises:
+        ConfigError: if a run has no kept checkpoints or its scores are no
+            probabilities, or if the whole names fewer than two members.
+    """
+    members: list[Run] = []
+    for item in filter(None, listed.split(",")):
+        pattern, _, which = item.rpartition("@")
+        if which != "all" and not which.isdecimal():
+            pattern, which = item, ""
+        if which and use_saved_scores:
+            raise ConfigError(
+                "Expected --fuse of runs as a whole with --use_saved_scores, "
+                f"received {item}: kept checkpoints have no saved scores."
+            )
+        # A pattern may match fusions, the one that is made among them.
+        for path in run_directories(pattern, [CONFIG_FILE]):
+            steps = [int(which)] if which.isdecimal() else [None]
+            if which == "all":
+                steps = Run(path).checkpoints.steps("kept")
+            if not steps:
+                raise ConfigError(
+                    f"Expected kept checkpoints in {path}, received none: "
+                    "train.py keeps them with --keep_every."
+                )
+            kind = "kept" if which else checkpoint
+            members += [
+                Run(path, kind, step, features_dir, use_saved_scores)
+                for step in steps
+            ]
+    members = list({str(member): member for member in members}.values())
+    if len(members) < 2:
+        raise ConfigError(
+            "Expected two runs or checkpoints or more to fuse, received "
+            f"{len(members)}: {listed}."
+        )
+    for member in members:
+        if not systems.gives_probabilities(member.config.system):
+            raise ConfigError(
+                "Expected runs whose scores are probabilities, which can be "
+                f"averaged, received {member.path} of {member.config.system}, "
+                "whose scores are not."
+            )
+    return members
+
+
+def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
+    """Averages the probabilities of runs.
+
+    Args:
+        members: As `open_members` returns them.
+        output_dir: Gets `scores-{split}.npz` and `fusion.json`.
+
+    Raises:
+        ConfigError: if scores are no probabilities, if members are of other
+            clips or classes, or if the directory is a run's.
+    """
+    if files.exists(files.join(output_dir, CONFIG_FILE)):
+        raise ConfigError(
+            "Expected an --output_dir of its own for the fusion, received "
+            f"the run {output_dir}."
+        )
+    scored: dict[str, RunScores] = {}
+    described = []
+    for member in members:
+        scored[str(member)] = member.scored
+        identity, weights = member.identity, member.weights
+        described.append(
+            {
+                "run": member.path,
+                "system": identity.system,
+                "seed": identity.seed,
+                "settings": identity.settings,
+                **(dataclasses.asdict(weights) if weights else {}),
+            }
+        )
+        member.release()
+    try:
+        val, test = (
+            scores.fuse({n: getattr(s, split) for n, s in scored.items()})
+            for split in SPLITS
+        )
+    except ValueError as error:
+        raise ConfigError(f"--fuse: {error}") from error
+    files.make_directory(output_dir)
+    RunScores(val, test).write(output_dir)
+    content = {"system": SYSTEM, "members": described}
+    files.write_json(files.join(output_dir, FUSION_FILE), content)
+    return Fusion(output_dir)

@@ -1,0 +1,414 @@
+"""Clips of a manifest, fetched from a server on this machine and no other."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from avmil.clips import download, manifest
+from avmil.clips.download import SiteOptions
+from avmil.clips.manifest import ManifestEntry
+from avmil.clips.media import decode_clip
+from avmil.common.errors import ConfigError, ManifestError
+from tests.media_files import noise, numbered_image, write_clip
+from tests.media_server import MediaServer, allow_only_this_machine
+
+IDS = [f"-5QrBL6M_L{number}" for number in range(6)]
+NAMES = [f"{video_id}.mp4" for video_id in IDS]
+SPLITS = ("train", "train", "train", "val", "val", "test")
+LABELS = ("Bus", "Air horn, truck horn")
+IMAGES = [numbered_image(number) for number in range(200)]
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+OPUS = {"audio_codec": "libopus", "sample_rate_hz": 48_000}
+KINDS = {
+    "plain.mp4": {},
+    "fragmented.mp4": {"container_options": FRAGMENTED},
+    "rare_keyframes.mp4": {"keyframe_every": 75},
+    "late_sound.mp4": {"audio_start_s": 1.3, "sample_rate_hz": 44_100},
+    "h264_opus.mkv": OPUS,
+    "vp8_opus.webm": {"video_codec": "libvpx", **OPUS},
+    "stream.ts": {},
+}
+SECTIONS = ((0.0, 3.0), (4.25, 7.75), (12.001, 22.001))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for name, options in KINDS.items():
+        sound = noise(20, options.get("sample_rate_hz", 16_000))
+        write_clip(folder / name, IMAGES, sound, **options)
+    write_clip(folder / "mute.mp4", IMAGES)
+    write_clip(folder / "sound.mp4", (), noise(20))
+    return folder
+
+
+@pytest.fixture
+def server(videos, monkeypatch):
+    allow_only_this_machine(monkeypatch)
+    media = MediaServer()
+    for name in NAMES:
+        media.contents[name] = (videos / "plain.mp4").read_bytes()
+    with media.running():
+        yield media
+
+
+@pytest.fixture
+def site(tmp_path, server):
+    return Site(tmp_path, server)
+
+
+class Site:
+    """A manifest, the server of its videos and the clips fetched from it."""
+
+    def __init__(self, folder, server):
+        self.lists, self.clips = folder / "lists", folder / "100% of clips"
+        self.lists.mkdir()
+        self.server = server
+        self.write(
+            (video_id, split, 4.0, 14.0)
+            for video_id, split in zip(IDS, SPLITS, strict=True)
+        )
+
+    def write(self, rows):
+        manifest.write(
+            str(self.lists / "manifest.csv"),
+            LABELS,
+            [
+                ManifestEntry(
+                    f"{video_id}_{start_s}_{end_s}",
+                    str(self.lists / f"{video_id}.mp4"),
+                    LABELS,
+                    split,
+                    start_s,
+                    end_s,
+                )
+                for video_id, split, start_s, end_s in rows
+            ],
+        )
+
+    def download(self, status=0, retry_missing=False, clips=None, **changes):
+        options = {
+            "source_url": self.server.url,
+            "rate_limit_s": 0.0,
+            "timeout_s": 1.0,
+            "retries": 2,
+            "workers": 2,
+            **changes,
+        }
+        assert status == download.download(
+            str(self.lists / "manifest.csv"),
+            str(clips or self.clips),
+            SiteOptions(**options),
+            retry_missing,
+        )
+
+    def entries(self):
+        return manifest.read(str(self.clips / "manifest.csv"))[1]
+
+    def missing(self):
+        with open(self.clips / "missing_clips.csv") as file:
+            return {
+                row["clip_id"][:11]: (row["split"], row["reason"])
+                for row in csv.DictReader(file)
+            }
+
+
+def assert_is_section(entry, whole_path, start_s, end_s):
+    expected = decode_clip(whole_path, start_s, end_s)
+    received = decode_clip(entry.path, entry.start_s, entry.end_s)
+    assert len(received.frames_rgb) == len(expected.frames_rgb)
+    np.testing.assert_array_equal(received.frames_rgb, expected.frames_rgb)
+    np.testing.assert_array_equal(received.waveform, expected.waveform)
+    assert received.duration_s == pytest.approx(expected.duration_s, abs=1e-5)
+
+
+def test_a_download_gives_a_manifest_of_clips(site, videos, capsys):
+    site.download()
+    originals = manifest.read(str(site.lists / "manifest.csv"))[1]
+    for entry, original in zip(site.entries(), originals, strict=True):
+        assert entry.clip_id == original.clip_id
+        assert (entry.labels, entry.split) == (original.labels, original.split)
+        assert os.path.dirname(entry.path) == str(site.clips)
+    assert_is_section(site.entries()[0], videos / "plain.mp4", 4.0, 14.0)
+    assert site.missing() == {}
+    output = capsys.readouterr()
+    assert (
+        "3 of 3 training clips, 2 of 2 validation clips, 1 of 1 test clips"
+        in output.out
+    )
+    assert "6/6 clips" in output.err
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name[-2:] != "ts"])
+def test_a_clip_is_exactly_the_section_of_its_video(site, videos, name):
+    url = f"{site.server.base}/{{id}}{os.path.splitext(name)[1]}"
+    content = (videos / name).read_bytes()
+    site.server.contents[os.path.basename(url).format(id=IDS[0])] = content
+    sections = (*SECTIONS, (None, None))
+    site.write((IDS[0], "train", *section) for section in sections)
+    site.download(source_url=url)
+    assert site.missing() == {}
+    for entry, section in zip(site.entries(), sections, strict=True):
+        assert_is_section(entry, videos / name, *section)
+
+
+def test_real_clips_are_exact(site, shared_data):
+    paths = sorted((shared_data / "clips").glob("*.mp4"))[: len(IDS)]
+    for name, path in zip(NAMES, paths, strict=False):
+        site.server.contents[name] = path.read_bytes()
+    site.write((video_id, "test", 2.3, 5.3) for video_id in IDS[: len(paths)])
+    site.download()
+    for entry, path in zip(site.entries(), paths, strict=True):
+        assert_is_section(entry, path, 2.3, 5.3)
+
+
+def test_picture_and_sound_behind_two_addresses(site, videos):
+    template = (
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        'mediaPresentationDuration="PT20S"><Period>'
+        '<AdaptationSet mimeType="video/mp4"><Representation id="v" '
+        'codecs="avc1.4d401e" width="64" height="48" bandwidth="9000">'
+        "<BaseURL>{base}/mute.mp4</BaseURL></Representation>"
+        "</AdaptationSet>"
+        '<AdaptationSet mimeType="audio/mp4"><Representation id="a" '
+        'codecs="mp4a.40.2" bandwidth="9000" audioSamplingRate="16000">'
+        "<BaseURL>{base}/sound.mp4</BaseURL></Representation>"
+        "</AdaptationSet></Period></MPD>"
+    )
+    playlist = template.format(base=site.server.base).encode()
+    site.server.contents[f"{IDS[0]}.mpd"] = playlist
+    for name in ("mute.mp4", "sound.mp4"):
+        site.server.contents[name] = (videos / name).read_bytes()
+    site.write((IDS[0], "train", *section) for section in SECTIONS)
+    site.download(source_url=f"{site.server.base}/{{id}}.mpd")
+    assert site.missing() == {}
+    for entry, section in zip(site.entries(), SECTIONS, strict=True):
+        assert_is_section(entry, videos / "plain.mp4", *section)
+
+
+def test_only_the_section_is_kept(site, videos):
+    site.write([(IDS[0], "train", 10.0, 12.0)])
+    site.download()
+    (entry,) = site.entries()
+    size = os.path.getsize(videos / "plain.mp4")
+    assert os.path.getsize(entry.path) < 0.3 * size
+
+
+def test_every_missing_clip_has_its_reason_and_stays_in_the_manifest(
+    site, videos, capsys
+):
+    server = site.server
+    del server.contents[NAMES[0]]
+    server.always[NAMES[1]] = 403
+    server.always[NAMES[2]] = 503
+    server.contents[NAMES[3]] = (videos / "mute.mp4").read_bytes()
+    server.always[NAMES[4]] = "silent"
+    server.contents[NAMES[5]] = (videos / "sound.mp4").read_bytes()
+    site.download(status=1, timeout_s=0.3, retries=1)
+    assert site.missing() == {
+        IDS[0]: ("train", "removed"),
+        IDS[1]: ("train", "refused"),
+        IDS[2]: ("train", "network"),
+        IDS[3]: ("val", "no audio"),
+        IDS[4]: ("val", "network"),
+        IDS[5]: ("test", "no video"),
+    }
+    output = capsys.readouterr().out
+    assert "0 of 3 training clips" in output
+    assert "6 missing" in output
+    assert "      2  network" in output
+    assert len(site.entries()) == 6
+    assert not list(site.clips.glob("*.mp4"))
+    # Twice for what may pass, once for what will not.
+    assert [server.count(name) for name in NAMES[:3]] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "reason"),
+    [
+        (403, "refused"),
+        (410, "removed"),
+        (503, "network"),
+        ("silent", "network"),
+        ("no ranges", "other"),
+    ],
+)
+def test_what_media_addresses_answer_is_explained(site, behavior, reason):
+    site.write([(IDS[0], "train", 4.0, 14.0)])
+    site.server.behaviors[NAMES[0]] = ["ok"]  # What yt-dlp finds the video by.
+    site.server.always[NAMES[0]] = behavior
+    site.download(status=1, timeout_s=0.3, retries=0)
+    assert site.missing() == {IDS[0]: ("train", reason)}
+    assert not list(site.clips.glob("*.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("content", "start_s", "reason"),
+    [
+        ("plain.mp4", 25.0, "no video"),  # It ends before.
+        ("stream.ts", 4.0, "other"),  # Written again its clock would move.
+        (b"rubbish" * 1000, 4.0, "other"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", 4.0, "other"),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", 4.0, "other"),
+    ],
+    ids=["beyond", "ts", "rubbish", "concat", "playlist"],
+)
+def test_what_is_not_the_section_is_refused(
+    site, videos, content, start_s, reason
+):
+    if isinstance(content, str):
+        content = (videos / content).read_bytes()
+    site.server.contents[NAMES[0]] = content
+    site.write([(IDS[0], "train", start_s, start_s + 3)])
+    site.download(status=1, retries=0)
+    assert site.missing() == {IDS[0]: ("train", reason)}
+
+
+def test_videos_that_a_page_embeds_are_refused(site):
+    page = f'<html><video src="{site.server.base}/{NAMES[1]}"></video></html>'
+    site.server.contents[f"{IDS[0]}.html"] = page.encode()
+    site.write([(IDS[0], "train", 4.0, 14.0)])
+    url = f"{site.server.base}/{{id}}.html"
+    site.download(status=1, source_url=url)
+    assert site.missing() == {IDS[0]: ("train", "other")}
+    assert site.server.count(NAMES[1]) == 0
+
+
+def test_failures_that_pass_are_tried_again_at_once(site, videos):
+    site.server.behaviors[NAMES[0]] = [429, 503]
+    site.server.behaviors[NAMES[1]] = ["break", "ok", "break"]
+    site.server.behaviors[NAMES[2]] = ["ok", 403, "ok", "ok", "slow"]
+    site.download()
+    assert site.missing() == {}
+    for entry in site.entries()[:3]:
+        assert_is_section(entry, videos / "plain.mp4", 4.0, 14.0)
+
+
+def test_a_second_run_tries_only_what_may_pass(site):
+    removed = site.server.contents.pop(NAMES[0])
+    site.server.always[NAMES[1]] = 503
+    site.download()
+    site.server.requests.clear()
+    site.server.contents[NAMES[0]] = removed
+    site.server.always.clear()
+    site.download()
+    assert {request[0] for request in site.server.requests} == {NAMES[1]}
+    assert list(site.missing()) == [IDS[0]]
+    site.download(retry_missing=True)
+    assert site.missing() == {}
+
+
+def test_what_is_asked_otherwise_is_tried_again(site):
+    wrong = f"{site.server.base}/nowhere/{{id}}.mp4"
+    site.download(source_url=wrong, status=1)
+    assert {reason for _, reason in site.missing().values()} == {"removed"}
+    site.download()
+    assert site.missing() == {}
+    path = site.lists / "manifest.csv"
+    path.write_text(path.read_text().replace(",4.0,14.0", ",2.0,12.0", 1))
+    os.remove(site.entries()[1].path)
+    site.server.requests.clear()
+    site.download()
+    assert {request[0] for request in site.server.requests} == set(NAMES[:2])
+
+
+def test_the_work_stops_where_a_server_keeps_refusing(
+    site, monkeypatch, capsys
+):
+    for name in NAMES:
+        site.server.always[name] = 429
+    monkeypatch.setattr(download, "_MAX_FAILURES", 2)
+    site.download(status=1, workers=1, retries=0)
+    output = capsys.readouterr().out
+    assert "Stopped: 2 clips in a row failed" in output
+    assert "HTTP Error 429" in output
+    assert "4 not tried yet" in output
+
+
+def test_a_full_disk_stops_the_work(site, monkeypatch, capsys):
+    def section_in_copy(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download, "_section_in_copy", section_in_copy)
+    site.download(status=1)
+    assert "No space left on device" in capsys.readouterr().out
+    assert site.missing() == {}
+
+
+def test_a_clip_that_raises_anything_does_not_stop_the_others(
+    site, monkeypatch
+):
+    copy_section = download._copy_section
+
+    def copy_some(yt_dlp, options, entry, folder):
+        if entry.clip_id.startswith(IDS[2]):
+            raise RuntimeError("surprise")
+        return copy_section(yt_dlp, options, entry, folder)
+
+    monkeypatch.setattr(download, "_copy_section", copy_some)
+    site.download()
+    assert site.missing() == {IDS[2]: ("train", "other")}
+
+
+def test_videos_are_spaced_out(site):
+    site.download(rate_limit_s=0.1, workers=2)
+    media = [time_s for _, part, time_s, _ in site.server.requests if part]
+    assert max(media) - min(media) >= 0.1 * (len(IDS) - 2)
+
+
+def test_cookies_are_sent_and_their_file_stays(site, tmp_path):
+    cookies = tmp_path / "cookies.txt"
+    text = (
+        "# Netscape HTTP Cookie File\n"
+        "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tabc\n"
+    )
+    cookies.write_text(text)
+    site.download(cookies=str(cookies))
+    # FFmpeg sends cookies too, but not where the address names a port.
+    requests = site.server.requests
+    sent = {
+        headers.get("Cookie") for _, part, _, headers in requests if not part
+    }
+    assert sent == {"session=abc"}
+    assert cookies.read_text() == text
+    cookies.write_text('{"session": "abc"}')
+    with pytest.raises(ConfigError, match="--cookies"):
+        site.download(cookies=str(cookies))
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"source_url": "https://example.org/video"}, "{id}"),
+        ({"source_url": "file:///etc/{id}"}, "http://"),
+        ({"cookies": "/none/cookies.txt"}, "there is none"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(changes, part):
+    with pytest.raises(ConfigError, match=part):
+        SiteOptions(**changes)
+
+
+def test_folders_of_others_are_refused(site, tmp_path):
+    (tmp_path / "manifest.csv").write_text("mine")
+    for folder in (tmp_path, f"{site.lists}/../lists", "s3://bucket/clips"):
+        with pytest.raises(ConfigError, match="--clips_dir"):
+            site.download(clips=folder)
+    assert (tmp_path / "manifest.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["short.mp4", "-5QrBL6MzL;.mp4", "a&b=c#d?e/f.mp4", "abc%2e%2e%2fd"]
+)
+def test_ids_are_checked_before_anything_is_asked_for(site, name):
+    path = site.lists / "manifest.csv"
+    path.write_text(path.read_text().replace(NAMES[2], name))
+    with pytest.raises(ManifestError, match="11 characters"):
+        site.download()
+    assert site.server.requests == []
+    assert not site.clips.exists()

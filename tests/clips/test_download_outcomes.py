@@ -1,0 +1,124 @@
+"""Which reason an error means, and what a journal keeps."""
+
+from __future__ import annotations
+
+import io
+
+import av
+import pytest
+from yt_dlp import utils
+from yt_dlp.networking import Response
+from yt_dlp.networking.exceptions import HTTPError, TransportError
+
+from avmil.clips.download_outcomes import Reason, explain
+from avmil.common.errors import MediaError
+
+
+def raised_by_yt_dlp(error):
+    """The form in which `extract_info` raises an extractor's error."""
+    return utils.DownloadError(f"ERROR: {error}", (type(error), error, None))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Video unavailable", Reason.REMOVED),
+        (
+            "Video unavailable. This video has been removed by the uploader",
+            Reason.REMOVED,
+        ),
+        (
+            "This video is no longer available because the YouTube account "
+            "associated with this video has been terminated.",
+            Reason.REMOVED,
+        ),
+        ("This video isn't available anymore", Reason.REMOVED),
+        ("This video is not available", Reason.REMOVED),
+        (
+            "Private video. Sign in if you've been granted access to this "
+            "video",
+            Reason.PRIVATE,
+        ),
+        (
+            "Join this channel to get access to members-only content",
+            Reason.PRIVATE,
+        ),
+        (
+            "Video unavailable. The uploader has not made this video "
+            "available in your country",
+            Reason.BLOCKED,
+        ),
+        (
+            "Video unavailable. This video contains content from X, who has "
+            "blocked it in your country on copyright grounds",
+            Reason.BLOCKED,
+        ),
+        (
+            "Sign in to confirm your age. This video may be inappropriate "
+            "for some users.",
+            Reason.AGE_RESTRICTED,
+        ),
+        ("Sign in to confirm you're not a bot", Reason.REFUSED),
+        (
+            "Video unavailable. This content isn't available, try again "
+            "later. The current session has been rate-limited by YouTube",
+            Reason.REFUSED,
+        ),
+        ("Requested format is not available", Reason.NO_VIDEO),
+        ("Something that nobody has seen before", Reason.OTHER),
+    ],
+)
+def test_messages_of_youtube(message, reason):
+    error = utils.ExtractorError(message, video_id="aaaaaaaaaaa", expected=True)
+    found, text = explain(raised_by_yt_dlp(error))
+    assert found is reason
+    assert message in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, Reason.PRIVATE),
+        (403, Reason.REFUSED),
+        (404, Reason.REMOVED),
+        (410, Reason.REMOVED),
+        (418, Reason.OTHER),
+        (429, Reason.REFUSED),
+        (451, Reason.BLOCKED),
+        (500, Reason.NETWORK),
+        (503, Reason.NETWORK),
+    ],
+)
+def test_status_of_pages_and_of_media(status, reason):
+    media_error = HTTPError(Response(io.BytesIO(), "http://x", {}, status))
+    page_error = utils.ExtractorError("Unable to download", cause=media_error)
+    for error in (media_error, raised_by_yt_dlp(page_error)):
+        assert explain(error)[0] is reason
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TransportError("reset"), Reason.NETWORK),
+        (
+            raised_by_yt_dlp(
+                utils.ExtractorError("x", cause=TransportError("timed out"))
+            ),
+            Reason.NETWORK,
+        ),
+        (
+            raised_by_yt_dlp(utils.GeoRestrictedError("Not from here")),
+            Reason.BLOCKED,
+        ),
+        (MediaError("no audio track"), Reason.NO_AUDIO),
+        (MediaError("no video track"), Reason.NO_VIDEO),
+        (MediaError("received a web page"), Reason.OTHER),
+        (ConnectionError("FFmpeg exited with code 187"), Reason.NETWORK),
+        (av.error.InvalidDataError(1, "rubbish"), Reason.OTHER),
+        (KeyError("formats"), Reason.OTHER),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_other_errors(error, reason):
+    assert explain(error)[0] is reason

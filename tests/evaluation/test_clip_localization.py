@@ -1,0 +1,110 @@
+"""A clip's parts over time, and one of its classes scaled."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from avmil.evaluation.clip_localization import ClassLocalization, part_at
+from tests.localized_clips import make_clip
+
+NO_TIMES = np.zeros((0, 2))
+
+
+def clip_of(segment_times_s=NO_TIMES, duration_s=4.0, **changes):
+    clip = make_clip(
+        segment_scores=np.zeros((len(segment_times_s), 2)),
+        segment_times_s=segment_times_s,
+        duration_s=duration_s,
+    )
+    return dataclasses.replace(clip, **changes)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "expected_s"),
+    [
+        # Middles at 0.48, 0.96 and 1.44 s; the last offset is 1.92 s.
+        (25.0, [0, 0.72, 1.2, 1.92]),
+        (1.5, [0, 0.72, 1.2, 1.5]),
+        (1.0, [0, 0.72, 1, 1]),
+    ],
+)
+def test_segments_end_with_the_last_offset_or_the_clip(duration_s, expected_s):
+    times_s = np.array([[0, 0.96], [0.48, 1.44], [0.96, 1.92]])
+    edges_s = clip_of(times_s, duration_s).segment_edges_s
+    np.testing.assert_allclose(edges_s, expected_s, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "duration_s", "expected_s"),
+    [
+        (2, 2.0, [0, 1, 2]),
+        (2, 2.4, [0, 1, 2.4]),  # The next frame would be at 2.5 s.
+        (2, 1.6, [0, 1, 1.6]),
+        (2, 25.0, [0, 1, 2]),  # The video ends before the sound.
+        (1, 0.2, [0, 0.2]),
+        (1, 25.0, [0, 1]),
+        (0, 25.0, [0]),
+    ],
+)
+def test_frames_end_where_another_one_is_missing(
+    num_frames, duration_s, expected_s
+):
+    times_s = np.arange(num_frames, dtype=np.float32) + 0.5
+    clip = clip_of(duration_s=duration_s, frame_times_s=times_s)
+    assert clip.frame_edges_s.tolist() == expected_s
+
+
+def test_frame_rate_decides_about_the_last_frame():
+    clip = clip_of(duration_s=25.0, frame_times_s=np.array([0.25, 0.75]))
+    assert clip.frame_edges_s.tolist() == [0, 0.5, 1]
+
+
+def test_parts_begin_with_their_edge_and_the_last_one_stays():
+    edges_s = np.array([0.0, 1.0, 2.0])
+    found = part_at(edges_s, [0, 0.99, 1.0, 2.0, 9.0])
+    assert found.tolist() == [0, 0, 1, 1, 1]
+
+
+@pytest.fixture
+def train():
+    """Three regions in the first of two frames, one in the second."""
+    clip = make_clip(
+        segment_scores=[[0, -1], [0, 1], [0, 0]],
+        boxes=np.zeros((4, 4)),
+        region_times_s=[0.5, 0.9, 0.5, 1.1],
+        region_scores=[[0, 1], [0, 3], [0, 2], [0, 5.0]],
+        duration_s=3.0,
+        class_names=("bus", "train"),
+    )
+    return ClassLocalization(clip, "train")
+
+
+def test_scores_are_scaled_over_the_whole_clip(train):
+    assert train.regions.tolist() == [0, 0.5, 0.25, 1]
+    assert train.segments.tolist() == [0, 1, 0.5]
+    # Equal scores are black.
+    assert not ClassLocalization(train.clip, "bus").regions.any()
+
+
+def test_a_frame_has_the_score_of_its_best_region(train):
+    assert train.clip.region_frames.tolist() == [0, 0, 0, 1]
+    assert train.frames.tolist() == [0.5, 1, 0]
+    assert train.ascending_regions(0).tolist() == [0, 2, 1]
+    assert train.ascending_regions(2).tolist() == []
+
+
+def test_no_proposals_leave_no_cells():
+    scores = ClassLocalization(make_clip(duration_s=0.0), "bus")
+    assert scores.segments.shape == scores.frames.shape == (0,)
+    assert scores.clip.segment_edges_s.tolist() == [0]
+    assert scores.clip.frame_edges_s.tolist() == [0]
+
+
+def test_unknown_class_and_wrong_shapes_are_refused(train):
+    with pytest.raises(ValueError, match="bus, train, received 'tram'"):
+        ClassLocalization(train.clip, "tram")
+    with pytest.raises(ValueError, match=r"Clip clip: Expected scores of sh"):
+        dataclasses.replace(train.clip, scores=np.zeros(3))

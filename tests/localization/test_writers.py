@@ -1,0 +1,232 @@
+"""The files about a video."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from avmil.clips.manifest import ManifestEntry
+from avmil.common.errors import ClipError
+from avmil.evaluation.identity import WeightsIdentity
+from avmil.localization import Event, VideoLocalization, writers
+from tests.localized_clips import make_clip
+from tests.media_files import noise, write_clip
+
+LOUD = "siren, <loud>"
+EVENTS = {"bus": [Event(2.0, 3.0, 7.0)], LOUD: [Event(0.0, 2.0, 0.5)]}
+FILES = (  # Of each writer, in their order.
+    ("fig3-bus.png", "fig3-bus.svg", "fig4-bus.png", "fig4-bus.svg"),
+    ("localization.json",),
+    ("segments.csv",),
+    ("events.vtt",),
+    ("labels.txt",),
+    ("annotated.mp4",),
+    ("page.html",),
+)
+
+
+def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
+    clip = make_clip(
+        boxes=[[0, 1, 20.5, 30]],
+        region_times_s=[0.5],
+        region_scores=np.float32([[0.25, 0]]),
+        segment_scores=[[0, 0.5], [0, 2], [0, 7]],
+        duration_s=3.0,
+        class_names=("bus", LOUD),
+    )
+    clip = dataclasses.replace(
+        clip, scores=np.float32(scores), frame_size_px=(64, 48)
+    )
+    facts = {
+        "name": "a",
+        "system": "av_two_stream",
+        "weights": WeightsIdentity("last", 9),
+        "thresholds": {"bus": 0.0, LOUD: 1.5},
+        "event_thresholds": {"bus": 0.25, LOUD: 0.5},
+    }
+    return VideoLocalization(
+        video=ManifestEntry("clip", str(path), (), "test", 0.5, 3.5),
+        run=SimpleNamespace(**facts | run),
+        clip=clip,
+        predicted=("bus",),
+        events=EVENTS,
+        frames_rgb=frames_rgb,
+    )
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    frames_rgb = [np.full((48, 64, 3), 90, np.uint8)] * 3
+    path = tmp_path_factory.mktemp("video") / "a b.mp4"
+    write_clip(path, frames_rgb * 12, noise(3.6))
+    return find(path, frames_rgb)
+
+
+@pytest.mark.parametrize(
+    ("writer", "names"),
+    zip(writers.WRITERS, FILES, strict=True),
+    ids=[n[0] for n in FILES],
+)
+def test_writers_write_their_own_files_again_and_again(
+    writer, names, result, tmp_path
+):
+    found = []
+    for _ in range(2):
+        writer.write(result, ["bus"], str(tmp_path))
+        found.append({p.name: p.read_bytes() for p in tmp_path.iterdir()})
+    assert set(found[0]) == set(names)
+    assert all(found[0].values())
+    assert found[1] == found[0]
+
+
+def test_sound_files_get_no_video_and_no_page(tmp_path):
+    assert find().save(tmp_path) == "fig4-bus.png"
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {name for names in FILES[:-2] for name in names}
+
+
+def test_figures_of_an_earlier_start_go(result, tmp_path):
+    for name in ("fig3-old.png", "fig4-old.svg", "fig5-mine.png"):
+        (tmp_path / name).touch()
+    writers.FiguresWriter().write(result, [LOUD], str(tmp_path))
+    found = {path.name for path in tmp_path.iterdir()}
+    stems = "fig3-siren_loud_", "fig4-siren_loud_"
+    own = {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
+    assert found == own | {"fig5-mine.png"}
+
+
+def test_long_videos_lie_beside_their_page(result, tmp_path, monkeypatch):
+    monkeypatch.setattr(writers, "_MOST_EMBEDDED_BYTES", 0)
+    writers.PageWriter().write(result, ["bus"], str(tmp_path))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["page.html", "video.mp4"]
+    assert 'src="video.mp4"' in (tmp_path / "page.html").read_text()
+
+
+def test_videos_that_cannot_be_encoded_are_clip_errors(tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a video")
+    frames_rgb = [np.zeros((48, 64, 3), np.uint8)] * 3
+    with pytest.raises(ClipError, match="encode"):
+        find(broken, frames_rgb).save(tmp_path / "found")
+
+
+def read_json(**changes):
+    return json.loads(writers.to_json(find(**changes)))
+
+
+def test_json_holds_every_score_box_and_time():
+    assert read_json() == {
+        "schema_version": 1,
+        "clip_id": "clip",
+        "video": "a b.mp4",
+        "start_s": 0.5,
+        "run": "a",
+        "system": "av_two_stream",
+        "checkpoint": "last",
+        "step": 9,
+        "duration_s": 3.0,
+        "width_px": 64,
+        "height_px": 48,
+        "class_names": ["bus", LOUD],
+        "scores": [0.1, -0.5],
+        "thresholds": {"bus": 0.0, LOUD: 1.5},
+        "event_thresholds": {"bus": 0.25, LOUD: 0.5},
+        "predicted": ["bus"],
+        "frame_times_s": [0.5, 1.5, 2.5],
+        "regions": {
+            "boxes_px": [[0, 1, 20.5, 30]],
+            "times_s": [0.5],
+            "scores": [[0.25, 0]],
+        },
+        "segments": {
+            "times_s": [[0, 1], [1, 2], [2, 3]],
+            "scores": [[0, 0.5], [0, 2], [0, 7]],
+        },
+        "events": [
+            {"class": "bus", "onset_s": 2.0, "offset_s": 3.0},
+            {"class": LOUD, "onset_s": 0.0, "offset_s": 2.0},
+        ],
+    }
+    assert read_json(thresholds=None)["thresholds"] is None
+
+
+def test_float32_comes_back_bit_for_bit():
+    scores = np.random.default_rng(0).normal(size=2).astype(np.float32)
+    back = np.array(read_json(scores=scores)["scores"], np.float32)
+    assert back.tobytes() == scores.tobytes()
+
+
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        read_json(scores=(np.nan, 0))
+
+
+def test_csv_lists_events_by_class():
+    text = writers.to_csv(find())
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [
+        ["clip_id", "class", "onset_s", "offset_s", "score"],
+        ["clip", "bus", "2.000", "3.000", "7"],
+        ["clip", LOUD, "0.000", "2.000", "0.5"],
+    ]
+
+
+def test_subtitles_and_labels_list_events_by_onset():
+    long = dataclasses.replace(
+        find(), events={**EVENTS, "a\tb": [Event(59.9996, 3723.0457, 1.0)]}
+    )
+    assert writers.to_webvtt(long).split("\n\n") == [
+        "WEBVTT",
+        "00:00:00.000 --> 00:00:02.000\nsiren, &lt;loud&gt;",
+        "00:00:02.000 --> 00:00:03.000\nbus",
+        "00:01:00.000 --> 01:02:03.046\na b\n",
+    ]
+    assert writers.to_audacity(long).splitlines() == [
+        f"0.000\t2.000\t{LOUD}",
+        "2.000\t3.000\tbus",
+        "60.000\t3723.046\ta b",
+    ]
+
+
+def test_boxes_are_those_of_predicted_classes_with_scaled_scores():
+    result = dataclasses.replace(
+        find(),
+        clip=make_clip(
+            boxes=[[0, 1, 20, 30], [4, 5, 6, 7.5]],
+            region_times_s=[0.5, 1.5],
+            region_scores=[[-3, 0], [-1, 0]],
+            class_names=("bus", LOUD),
+        ),
+    )
+    assert result.boxes == {
+        "bus": [(0.5, 0, 1, 20, 30, 0.0), (1.5, 4, 5, 6, 7.5, 1.0)],
+        LOUD: [],
+    }
+    assert result.boxes["bus"][1].x2_px == 6
+
+
+def test_best_classes_are_shown_first():
+    result = find(scores=(0.1, 0.5))
+    assert result.shown() == ("bus",)
+    assert result.shown(["bus", LOUD]) == (LOUD, "bus")
+    assert dataclasses.replace(result, predicted=()).shown() == (LOUD,)
+
+
+def test_figures_have_a_number():
+    titles = [text.get_text() for text in find().figure("bus", 4).texts]
+    assert titles[0] == "bus"
+    assert "above the threshold 0.000" in titles[1]
+    with pytest.raises(ValueError, match="3 or 4, received 5"):
+        find().figure("bus", 5)
+
+
+def test_pictures_are_scaled_down():
+    tall = find(frames_rgb=[np.zeros((400, 10, 3), np.uint8)] * 3)
+    assert tall.picture_jpeg("bus", 100)[:2] == b"\xff\xd8"
+    assert find().picture_jpeg("bus") is None

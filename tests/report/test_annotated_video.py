@@ -1,0 +1,244 @@
+"""Frames of the annotated video, pixel by pixel."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+)
+from avmil.report.annotated_video import (
+    COLORS_RGB,
+    FramePainter,
+    Strips,
+    draw_strips,
+    empty_canvas,
+    even_size_px,
+)
+
+YELLOW, CYAN, _ = COLORS_RGB
+SIZE_PX = (480, 320)
+
+
+def localized(names=("bus", "train"), num_segments=4):
+    """Two frames; `train` scores 1 and 0.5 in the first, 0 in the second."""
+    onsets_s = 0.48 * np.arange(num_segments)
+    region_scores = np.zeros((3, len(names)))
+    region_scores[:, 1] = [1, 0.5, 0]
+    region_scores[:, 0] = [0, 0, 1]
+    return ClipLocalization(
+        clip_id="clip",
+        class_names=tuple(names),
+        scores=np.arange(len(names), dtype=float),
+        duration_s=2.0,
+        frame_size_px=SIZE_PX,
+        frame_times_s=np.array([0.5, 1.5]),
+        boxes=np.array(
+            [[100, 100, 199, 179], [300, 200, 399, 299], [20, 200, 119, 299]]
+        ),
+        region_times_s=np.array([0.5, 0.5, 1.5]),
+        region_scores=region_scores,
+        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
+        segment_scores=np.outer(np.arange(num_segments), np.ones(len(names))),
+    )
+
+
+def paint(time_s=0.5, shown=("train",), gray=0, size_px=SIZE_PX, **changes):
+    painter = FramePainter(localized(**changes), shown, size_px)
+    image = np.full((size_px[1], size_px[0], 3), gray, np.uint8)
+    painted = painter(image, time_s)
+    assert painted.shape == (painter.size_px[1], painter.size_px[0], 3)
+    assert painted.dtype == np.uint8
+    return painter, painted
+
+
+def test_box_of_score_1_is_opaque_on_its_border():
+    _, painted = paint()
+    # The border is 2 px wide and lies inside: columns 100 to 199.
+    for y, x in [(150, 100), (150, 101), (150, 199), (100, 180), (179, 150)]:
+        assert painted[y, x].tolist() == list(YELLOW)
+    for y, x in [(150, 99), (150, 102), (150, 200), (180, 150), (150, 150)]:
+        assert painted[y, x].tolist() == [0, 0, 0]
+
+
+def test_opacity_is_the_scaled_score():
+    _, painted = paint(gray=100)
+    # Half yellow, half gray.
+    assert painted[250, 300].tolist() == [178, 178, 50]
+    assert painted[250, 399].tolist() == [178, 178, 50]
+    # Corners are blended once.
+    assert painted[299, 399].tolist() == [178, 178, 50]
+
+
+def test_boxes_are_shown_in_their_second_only():
+    _, painted = paint(1.2)
+    assert not painted[100:180, 100:200].any()
+    assert not painted[200:300, 20:120].any()  # Scores 0: not visible.
+
+
+def test_second_class_has_a_color_of_its_own():
+    _, painted = paint(1.2, shown=("train", "bus"))
+    assert painted[250, 20].tolist() == list(CYAN)
+
+
+def test_of_a_second_class_only_the_best_box_is_shown():
+    _, painted = paint(shown=("bus", "train"))
+    assert painted[150, 100].tolist() == list(CYAN)
+    assert not painted[250, 300].any()
+
+
+def test_best_box_is_labeled_above_it():
+    _, painted = paint()
+    label = painted[88:98, 104:120]
+    assert (label == YELLOW).all(axis=-1).any()  # Background of the name,
+    assert (label < 60).all(axis=-1).any()  # and its letters.
+
+
+@pytest.mark.parametrize(
+    ("time_s", "share"), [(0, 0), (0.5, 0.25), (2, 1), (9, 1), (-1, 0)]
+)
+def test_cursor_follows_the_time(time_s, share):
+    painter, painted = paint(time_s)
+    plain = painter.strips.image_rgb
+    below = painted[SIZE_PX[1] :]
+    changed = np.flatnonzero((below != plain).any(axis=(0, 2)))
+    left, right = painter.strips.left_px, painter.strips.right_px
+    expected = left + share * (right - left)
+    assert abs(changed.mean() - expected) <= 1
+    assert len(changed) <= 5
+
+
+def test_time_axis_spans_the_heat_map():
+    painter, _ = paint()
+    strips = painter.strips
+    row = strips.image_rgb[strips.bottom_px - 8]  # In the segments' map.
+    left, right = round(strips.left_px) + 3, round(strips.right_px) - 3
+    # The first segment scores lowest, black; the last highest, white.
+    assert (row[left] < 40).all()
+    assert (row[right] > 250).all()
+
+
+def test_small_videos_are_enlarged_with_their_boxes():
+    painter, painted = paint(size_px=(240, 160))
+    assert painter.picture_px == (480, 320)
+    assert painted[250, 200].tolist() == list(YELLOW)  # 2 * column 100.
+    assert painted[250, 199].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("size_px", "expected"),
+    [
+        ((479, 321), (480, 322)),  # 480 / 479 * 321 = 321.7
+        ((641, 359), (640, 360)),
+        ((3840, 2160), (1920, 1080)),
+        ((144, 256), (480, 854)),
+        ((2, 2), (480, 480)),
+    ],
+)
+def test_pictures_have_an_even_size(size_px, expected):
+    painter, _ = paint(size_px=size_px)
+    assert painter.picture_px == expected
+    assert painter.size_px[1] % 2 == 0
+    assert painter.size_px[1] > expected[1]
+
+
+@pytest.mark.parametrize("size_px", [(64, 1600), (1, 1080), (100, 1600)])
+def test_black_lies_beside_narrow_pictures(size_px):
+    painter, painted = paint(size_px=size_px, gray=100)
+    picture_px, height_px = painter.picture_px
+    assert picture_px < 200
+    assert painter.size_px[0] == 480
+    row = painted[height_px // 3].max(axis=1)
+    expected = np.zeros(480, int)
+    left_px = (480 - picture_px) // 2
+    expected[left_px : left_px + picture_px] = 100
+    assert np.flatnonzero(row).tolist() == np.flatnonzero(expected).tolist()
+
+
+@pytest.mark.parametrize(
+    "size_px", [(320, 240), (480, 270), (502, 300), (640, 360), (1280, 720)]
+)
+@pytest.mark.parametrize("num_segments", [0, 4])
+def test_two_and_three_classes_fit_below_any_width(size_px, num_segments):
+    names = ("bus", "train", "dog")
+    for count in (2, 3):
+        painter, painted = paint(
+            shown=names[:count],
+            size_px=size_px,
+            names=names,
+            num_segments=num_segments,
+        )
+        assert painted.shape[1] == painter.picture_px[0]
+        assert painted.shape[0] % 2 == 0
+
+
+def test_even_size_is_the_nearest():
+    assert even_size_px((3.2, 1)) == (4, 2)
+
+
+def test_frames_that_change_their_size_are_fitted():
+    painter, _ = paint()
+    painted = painter(np.zeros((90, 70, 3), np.uint8), 0.5)
+    assert painted.shape[1::-1] == painter.size_px
+
+
+def test_without_regions_or_segments_frames_are_painted():
+    clip = localized(num_segments=0)
+    empty = dataclasses.replace(
+        clip,
+        boxes=np.zeros((0, 4)),
+        region_times_s=np.zeros(0),
+        region_scores=np.zeros((0, 2)),
+    )
+    painter = FramePainter(empty, ["train"], SIZE_PX)
+    painted = painter(np.zeros((320, 480, 3), np.uint8), 0.5)
+    assert not painted[:320].any()
+
+
+def test_names_of_any_kind_are_drawn():
+    name = "$x_1^{" + "W" * 200
+    paint(names=("bus", name), shown=(name,))
+
+
+@pytest.mark.parametrize("shown", [(), ("bus",) * 4])
+def test_one_to_three_classes(shown):
+    with pytest.raises(ValueError, match="1 to 3 classes"):
+        FramePainter(localized(), shown, SIZE_PX)
+
+
+@pytest.mark.parametrize("num_maps", [0, 1, 2])
+@pytest.mark.parametrize("num_classes", [1, 2, 3])
+def test_canvas_has_the_videos_width_and_an_even_height(num_classes, num_maps):
+    for width_px in range(480, 1922, 2):
+        canvas = empty_canvas(width_px, num_classes, num_maps)
+        received_px, height_px = canvas.get_width_height()
+        assert received_px == width_px
+        assert height_px % 2 == 0
+
+
+def test_sound_that_was_not_scored_is_of_no_color_of_the_map():
+    clip = localized()
+    long = dataclasses.replace(
+        clip, duration_s=2 * clip.segment_times_s[-1, 1], class_names=("a", "b")
+    )
+    strips = draw_strips([ClassLocalization(long, "a")], [YELLOW], 640)
+    row = strips.image_rgb[strips.bottom_px - 8].astype(int)
+    middle = strips.cursor_px(long.duration_s / 2)
+    assert (row[middle - 8 : middle - 3] > 250).all()  # The highest score.
+    rest = row[middle + 3 : round(strips.right_px) - 3]
+    assert np.ptp(rest, axis=1).max() == 0  # Grays.
+    assert rest.min() > 100
+    assert rest.max() < 230
+
+
+def test_cursor_at_the_border_stays_inside():
+    image = np.full((4, 20, 3), 90, np.uint8)
+    strips = Strips(image, 0.0, 19.0, 0, 4, duration_s=1.0)
+    cursor = [64, 224, 255]
+    expected = [cursor, cursor, [0] * 3, [90] * 3]
+    assert strips.at(0.0)[2, :4].tolist() == expected
+    assert strips.at(1.0)[2, 18:].tolist() == [cursor, cursor]

@@ -1,0 +1,72 @@
+"""Features and trained runs, shared by the tests of this room."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import keras
+import pytest
+
+import flags
+from avmil.runs import training
+from tests.feature_files import write_features
+
+SMALL = flags.TrainConfig(
+    batch_size=4,
+    fc_units=8,
+    audio_units=8,
+    learning_rate=0.003,
+    validate_every=10,
+    checkpoint_every=5,
+    log_every=5,
+    steps=30,
+)
+
+GATED = {
+    "system": "cvssp_gated_crnn",
+    "learning_rate": 0.001,
+    "steps": 6,
+    "validate_every": 3,
+    "checkpoint_every": 2,
+    "keep_every": 2,
+    "keep_last": 2,
+}
+
+
+@pytest.fixture(autouse=True)
+def _float32():
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def features_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("features"))
+    counts = {"train": 12, "val": 6, "test": 6}
+    write_features(directory, counts, missing=("test001",))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def train(features_dir):
+    """Trains a small run; takes its directory and changes of the flags."""
+
+    def run(run_dir, **changes):
+        values = {"features_dir": features_dir, "run_dir": str(run_dir)}
+        training.train(dataclasses.replace(SMALL, **(values | changes)))
+        return pathlib.Path(run_dir)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(train, tmp_path_factory):
+    """A finished run of row (a); tests do not write into it."""
+    return train(tmp_path_factory.mktemp("trained") / "a")
+
+
+@pytest.fixture(scope="session")
+def gated(train, tmp_path_factory):
+    """A finished run of row (g) with two kept checkpoints."""
+    return train(tmp_path_factory.mktemp("gated") / "g", **GATED)

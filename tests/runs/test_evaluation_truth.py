@@ -1,0 +1,170 @@
+"""Table 3 and DCASE's files of runs with a truth."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import flags
+from avmil.common.errors import ConfigError
+from avmil.features.store import FeatureStore
+from avmil.runs import evaluation
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import Run, TrainedOn
+from model import systems
+from tests.feature_files import CLASS_NAMES, write_features
+
+SIGHT = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
+SYSTEM_C = "visual_two_stream"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def features_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("features"))
+    write_features(directory, {"train": 2, "val": 6, "test": 6})
+    return directory
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory):
+    path = tmp_path_factory.mktemp("truth") / "truth.json"
+    events = {
+        f"{split}{index:03d}": [
+            {
+                "class": CLASS_NAMES[index % 3],
+                "sound": [0, 0.9],
+                "sight": SIGHT if index < 4 else None,
+            }
+        ]
+        for split in ("val", "test")
+        for index in range(6)
+    }
+    path.write_text(json.dumps(events))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def make_run(features_dir, tmp_path_factory):
+    """Makes a run with untrained weights; returns its path."""
+    trained_on = TrainedOn.of(FeatureStore(features_dir))
+
+    def make(name, system="av_two_stream", seed=0):
+        run_dir = tmp_path_factory.mktemp("runs") / name
+        path = str(run_dir)
+        config = flags.TrainConfig(
+            system=system,
+            features_dir=features_dir,
+            run_dir=path,
+            batch_size=3,
+            seed=seed,
+        )
+        run = Run.start(config, trained_on)
+        model = systems.build(
+            system,
+            len(CLASS_NAMES),
+            systems.SystemConfig(fc_units=4, audio_units=4, seed=seed),
+        )
+        model.compile("adam", systems.loss(system))
+        run.checkpoints.save("last", model, TrainState(step=1))
+        return run_dir
+
+    return make
+
+
+def test_table_3_is_printed_and_written(make_run, truth, capsys):
+    path = make_run("a")
+    config = flags.EvaluationConfig(run_dir=str(path), truth=truth)
+    evaluation.evaluate(config)
+    output = capsys.readouterr().out
+    assert "Table 3a. When classes are heard" in output
+    assert "All (6)" in output
+    assert "Table 3b. Where classes are seen" in output
+    assert "All (4)" in output
+    tuned = json.loads((path / "event_thresholds.json").read_text())
+    assert tuned["weights"] == {"checkpoint": "last", "step": 1}
+    assert set(tuned["thresholds"]) == set(CLASS_NAMES)
+    content = json.loads((path / "table3.json").read_text())
+    assert content["num_pairs"]["all"] == 6
+    assert "Table 3a" in (path / "tables.md").read_text()
+    assert "Table 3a" in (path / "report.html").read_text()
+
+
+def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
+    path = make_run("a")
+    run = Run(str(path))
+    state = TrainState(step=7)
+    run.checkpoints.save("best", run.system, state)
+    config = flags.EvaluationConfig(run_dir=str(path), checkpoint="best")
+    evaluation.evaluate(config)
+    config = flags.EvaluationConfig(
+        run_dir=str(path), use_saved_scores=True, truth=truth
+    )
+    evaluation.evaluate(config)
+    tuned = json.loads((path / "event_thresholds.json").read_text())
+    assert tuned["weights"] == {"checkpoint": "best", "step": 7}
+    (path / "scores.json").unlink()
+    with pytest.raises(ConfigError, match="scores of known weights"):
+        evaluation.evaluate(config)
+
+
+def test_seeds_share_a_row_of_table_3(make_run, truth, tmp_path):
+    paths = [make_run("a0"), make_run("a1", seed=1), make_run("c", SYSTEM_C)]
+    evaluation.evaluate(
+        flags.EvaluationConfig(
+            runs=",".join(map(str, paths)),
+            truth=truth,
+            output_dir=str(tmp_path),
+        )
+    )
+    table = (tmp_path / "tables.md").read_text().split("Table 3b")[1]
+    rows = [line for line in table.splitlines() if line.startswith("| (")]
+    assert [row[2:5] for row in rows[:2]] == ["(a)", "(c)"]
+    assert "±" in rows[0]
+    assert "±" not in rows[1]
+    runs = (tmp_path / "table3.csv").read_text()
+    assert all(f",{name}," in runs for name in ("a0", "a1", "c"))
+
+
+def test_visual_systems_have_no_event_thresholds(make_run, truth):
+    path = make_run("c", SYSTEM_C)
+    config = flags.EvaluationConfig(run_dir=str(path), truth=truth)
+    evaluation.evaluate(config)
+    assert (path / "table3.json").exists()
+    assert not (path / "event_thresholds.json").exists()
+
+
+def test_clips_of_other_data_sets_have_no_dcase_file(make_run, truth, tmp_path):
+    config = flags.EvaluationConfig(
+        run_dir=str(make_run("a")),
+        truth=truth,
+        dcase_events_output=str(tmp_path / "events.txt"),
+    )
+    with pytest.raises(ConfigError, match="--dcase_events_output: Expected"):
+        evaluation.evaluate(config)
+    assert not (tmp_path / "events.txt").exists()
+
+
+def test_events_need_a_system_that_has_audio(make_run, truth, tmp_path):
+    config = flags.EvaluationConfig(
+        run_dir=str(make_run("c", SYSTEM_C)),
+        truth=truth,
+        dcase_events_output=str(tmp_path / "events.txt"),
+    )
+    with pytest.raises(ConfigError, match="a system that has"):
+        evaluation.evaluate(config)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dcase_events_output": "x.txt"}, "--truth with --dcase_events"),
+        ({"truth": "nowhere.json"}, "nowhere.json"),
+    ],
+)
+def test_mistakes_are_named(make_run, values, message):
+    config = flags.EvaluationConfig(run_dir=str(make_run("a")), **values)
+    with pytest.raises(ConfigError, match=message):
+        evaluation.evaluate(config)

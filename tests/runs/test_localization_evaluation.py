@@ -1,0 +1,254 @@
+"""Localization of trained systems, from features and truth files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from avmil.common.errors import ConfigError
+from avmil.evaluation.identity import RunIdentity, WeightsIdentity
+from avmil.runs import localization_evaluation, scoring
+from model import systems
+from tests.feature_files import (
+    CLASS_NAMES,
+    extract,
+    make_clip,
+    make_rows,
+    plan_shards,
+    write_features,
+)
+
+BOX = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Validation and test features; a clip of each is missing."""
+    directory = str(tmp_path_factory.mktemp("features"))
+    write_features(
+        directory,
+        {"train": 2, "val": 5, "test": 4},
+        missing=("val004", "test001"),
+    )
+    return [scoring.open_split(directory, split) for split in ("val", "test")]
+
+
+def truth_of(*clip_ids):
+    return {
+        clip_id: [{"class": CLASS_NAMES[i % 3], "sound": [0, 1], "sight": BOX}]
+        for i, clip_id in enumerate(clip_ids)
+    }
+
+
+VAL_TRUTH = truth_of(*(f"val{i:03d}" for i in range(5)))
+TEST_TRUTH = truth_of(*(f"test{i:03d}" for i in range(3)))
+
+
+def write(path, content):
+    path.write_text(
+        content if isinstance(content, str) else json.dumps(content), "utf-8"
+    )
+    return str(path)
+
+
+def build(name):
+    config = systems.SystemConfig(fc_units=4, audio_units=4)
+    return systems.build(name, len(CLASS_NAMES), config)
+
+
+def splits(stores):
+    return dict(zip(("val", "test"), stores, strict=True))
+
+
+def evaluate(name, stores, events, **changes):
+    return localization_evaluation.evaluate_localization(
+        build(name), splits(stores), events, RunIdentity(name, "run"), **changes
+    )
+
+
+def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
+    path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
+    events = localization_evaluation.read_truth([path], stores)
+    counted = []
+    result = evaluate("av_two_stream", stores, events, on_clips=counted.append)
+    assert sum(counted) == sum(map(len, stores)) == 7
+    assert (result.num_val_clips, result.num_test_clips) == (5, 3)
+    assert result.num_test_missing == 1
+    assert result.num_test_without_truth == 1
+    assert result.num_pairs["all"] == 3
+    assert 0 <= result.audio.scores["all"].f1 <= 1
+    # One clip is missing.
+    assert 0 <= result.visual.scores["all"].corloc <= 2 / 3
+    assert {event.clip_id for event in result.events} <= {"test000", "test002"}
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("audio_two_stream", "audio"), ("visual_wsddn", "visual")],
+)
+def test_a_system_has_its_own_part_only(name, field, stores, tmp_path):
+    path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
+    events = localization_evaluation.read_truth([path], stores)
+    result = evaluate(name, stores, events)
+    other = {"audio": "visual", "visual": "audio"}[field]
+    assert getattr(result, field)
+    assert not getattr(result, other)
+
+
+def test_strong_labels_in_a_file_for_each_split(stores, tmp_path):
+    paths = [
+        write(
+            tmp_path / f"{split}.csv",
+            "".join(f"{split}{i:03d}.wav\t0.2\t0.9\tbus\n" for i in range(3)),
+        )
+        for split in ("val", "test")
+    ]
+    events = localization_evaluation.read_truth(paths, stores)
+    result = evaluate("av_two_stream", stores, events)
+    assert set(result.audio.scores) == {"all"}
+    assert not result.visual
+    assert np.isfinite(result.event_thresholds).all()
+
+
+def test_truth_without_a_split_is_refused(stores, tmp_path):
+    path = write(tmp_path / "truth.json", TEST_TRUTH)
+    with pytest.raises(ConfigError, match="Name the files of both"):
+        localization_evaluation.read_truth([path], stores)
+
+
+def test_a_clip_in_two_files_is_refused(stores, tmp_path):
+    paths = [
+        write(tmp_path / name, VAL_TRUTH | TEST_TRUTH)
+        for name in ("a.json", "b.json")
+    ]
+    with pytest.raises(ConfigError, match="each clip in one file"):
+        localization_evaluation.read_truth(paths, stores)
+
+
+def test_a_damaged_file_is_named(stores, tmp_path):
+    path = write(tmp_path / "truth.json", "{")
+    with pytest.raises(ConfigError, match=r"--truth: .*truth\.json: "):
+        localization_evaluation.read_truth([path], stores)
+    with pytest.raises(FileNotFoundError, match="Expected a file"):
+        localization_evaluation.read_truth([f"{path}.gone"], stores)
+
+
+def test_validation_without_features_is_refused(stores, tmp_path):
+    path = write(tmp_path / "truth.json", truth_of("val004", "test000"))
+    events = localization_evaluation.read_truth([path], stores)
+    with pytest.raises(ConfigError, match=r"run: .*to tune on"):
+        evaluate("audio_two_stream", stores, events)
+
+
+def test_test_clips_without_features_are_refused(stores, tmp_path):
+    path = write(tmp_path / "truth.json", truth_of("val000", "test001"))
+    events = localization_evaluation.read_truth([path], stores)
+    with pytest.raises(ConfigError, match=r"run: .*received none in 1"):
+        evaluate("av_two_stream", stores, events)
+
+
+def test_events_that_nobody_timed_are_refused(stores, tmp_path):
+    labels = "val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t0\tbus\n"
+    path = write(tmp_path / "strong.csv", labels)
+    events = localization_evaluation.read_truth([path], stores)
+    with pytest.raises(ConfigError, match="run: Expected events with"):
+        evaluate("av_two_stream", stores, events)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("audio_two_stream", False), ("visual_wsddn", True)]
+)
+def test_a_run_that_the_truth_leaves_out_is_told(
+    name, said, stores, tmp_path, capsys
+):
+    labels = "val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t1\tbus\n"
+    truth_path = write(tmp_path / "strong.csv", labels)
+    path = str(tmp_path)
+    run = types.SimpleNamespace(
+        path=path,
+        system=build(name),
+        stores=splits(stores),
+        weights=WeightsIdentity("last", 1),
+        identity=RunIdentity(name, "run"),
+        file=lambda file_name: f"{path}/{file_name}",
+    )
+    localization_evaluation.evaluate_run(run, [truth_path])
+    told = f"{path} is not in Table 3: the truth names nothing"
+    assert (told in capsys.readouterr().out) == said
+
+
+def test_a_localized_clip_lasts_as_long_as_is_stored():
+    clip = dataclasses.replace(make_clip("clip"), duration_s=12.5)
+    localized = scoring.localize(build("av_two_stream"), clip, CLASS_NAMES)
+    assert localized.duration_s == 12.5
+
+
+def segments_heard(times_s, events):
+    """Scores of 1 where all of a segment but its end is in the event."""
+    scores = np.zeros((len(times_s), len(CLASS_NAMES)), np.float32)
+    for event in events:
+        start_s, end_s = event["sound"]
+        inside = (times_s >= start_s - 1e-3) & (times_s < end_s)
+        scores[inside, CLASS_NAMES.index(event["class"])] = 1
+    return scores
+
+
+LONG_TRUTH = {
+    f"{split}{index:03d}": [
+        {
+            "class": CLASS_NAMES[index % 3],
+            "sound": [0.0, 10.0] if index < 3 else [4.8, 10.0],
+        }
+    ]
+    for split in ("val", "test")
+    for index in range(6)
+}
+
+
+@pytest.fixture(scope="module")
+def sound_stores(tmp_path_factory):
+    """Audio-only features of 10 s that are the truth itself."""
+    directory = str(tmp_path_factory.mktemp("sound"))
+    rows = make_rows({"val": 6, "test": 6})
+
+    def extract_clip(row):
+        clip = make_clip(row.clip_id, row.labels, 0, 20)
+        segments, log_mel = np.zeros((20, 128)), np.zeros((240, 64))
+        events = LONG_TRUTH[row.clip_id]
+        onsets_s = clip.segment_times_s[:, 0]
+        segments[:, :3] = segments_heard(onsets_s, events)
+        log_mel[:, :3] = segments_heard(np.arange(240) * 0.0415, events)
+        return dataclasses.replace(
+            clip, duration_s=10.0, segments=segments, cvssp_log_mel=log_mel
+        )
+
+    for shard in plan_shards(directory, rows):
+        extract(shard, extract_clip)
+    return [scoring.open_split(directory, split) for split in ("val", "test")]
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [("segments", "segment_scores"), ("cvssp_log_mel", "step_scores")],
+)
+def test_a_perfect_system_is_perfect_on_sound_alone(
+    name, output, sound_stores, tmp_path
+):
+    shape = {"segments": (None, 128), "cvssp_log_mel": (240, 64)}[name]
+    taken = keras.Input(shape, name=name)
+    heard = taken[:, :, :3]
+    outputs = {"scores": keras.ops.max(heard, axis=1), output: heard}
+    path = write(tmp_path / "truth.json", LONG_TRUTH)
+    result = localization_evaluation.evaluate_localization(
+        keras.Model({name: taken}, outputs),
+        splits(sound_stores),
+        localization_evaluation.read_truth([path], sound_stores),
+        RunIdentity("perfect", "run"),
+    )
+    assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
+    assert {event.offset_s for event in result.events} <= {9.96, 10.0}

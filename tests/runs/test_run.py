@@ -1,0 +1,163 @@
+"""Runs and fusions behind one interface, and the checkpoints of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import flags
+from avmil.common.errors import ConfigError, FeaturesError
+from avmil.evaluation.identity import WeightsIdentity
+from avmil.features.store import FeatureStore
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.fusion import Fusion, fuse, open_members, open_run
+from avmil.runs.run import SPLITS, Run, TrainedOn
+from model import systems
+from tests.feature_files import CLASS_NAMES, write_features
+
+SYSTEM = "visual_wsddn"
+
+
+def make_run(path, features_dir, seed=0):
+    """An untrained run with kept checkpoints of steps 1 to 3."""
+    config = flags.TrainConfig(
+        system=SYSTEM, features_dir=features_dir, run_dir=str(path), seed=seed
+    )
+    store = FeatureStore(features_dir, "train")
+    run = Run.start(config, TrainedOn.of(store))
+    sizes = systems.SystemConfig(fc_units=4, audio_units=4, seed=seed)
+    network = systems.build(SYSTEM, len(CLASS_NAMES), sizes)
+    network.compile("adam", systems.loss(SYSTEM))
+    for step in (1, 2, 3):
+        run.checkpoints.save("kept", network, TrainState(step), num_kept=2)
+    run.checkpoints.save("last", network, TrainState(3))
+    run.checkpoints.save("best", network, TrainState(2))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def paths(features_dir, tmp_path_factory):
+    """Directories: two runs that differ in their seed, and their fusion."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in range(2):
+        path = make_run(folder / f"d{seed}", features_dir, seed)
+        Run(path).scored.write(path)
+    fuse(open_members(f"{folder}/d*"), str(folder / "f"))
+    return {name: str(folder / name) for name in ("d0", "d1", "f")}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "system", "seed", "localizes"),
+    [
+        ("d0", {}, SYSTEM, 0, True),
+        ("d1", {"checkpoint": "best"}, SYSTEM, 1, True),
+        ("d1", {"use_saved_scores": True}, SYSTEM, 1, True),
+        ("f", {}, "cvssp_fusion", "0+1", False),
+    ],
+)
+def test_runs_and_fusions_have_one_interface(
+    paths, features_dir, name, options, system, seed, localizes
+):
+    run = open_run(paths[name], **options)
+    assert isinstance(run, Run if localizes else Fusion)
+    assert (run.path, run.name) == (paths[name], name)
+    assert run.localizes == localizes
+    assert run.file("x.json") == f"{paths[name]}/x.json"
+    for split in SPLITS:
+        scores = run.scores(split)
+        assert scores is run.scores(split)
+        store = FeatureStore(features_dir, split)
+        missing = [clip.clip_id for clip in store.missing]
+        assert scores.clip_ids == (*store.clip_ids, *missing)
+        assert scores.class_names == CLASS_NAMES
+        assert list(scores.missing_clip_ids) == missing
+    identity = run.identity
+    assert (identity.system, identity.run_name) == (system, name)
+    assert identity.seed == seed
+    assert json.loads(identity.settings)
+
+
+def test_runs_that_differ_in_their_seed_have_the_same_settings(paths, tmp_path):
+    last, other = (open_run(paths[name]) for name in ("d0", "d1"))
+    assert last.identity.settings == other.identity.settings
+    best = open_run(paths["d0"], "best")
+    assert best.identity.settings != last.identity.settings
+    # The best step differs between seeds; the last one must not.
+    assert '"step"' not in best.identity.settings
+    assert '"step": 3' in last.identity.settings
+
+
+def test_saved_scores_are_those_of_their_weights(paths):
+    saved = open_run(paths["d0"], "best", use_saved_scores=True)
+    assert saved.weights == WeightsIdentity("last", 3)
+    scored = open_run(paths["d0"])
+    for split in SPLITS:
+        np.testing.assert_array_equal(
+            saved.scores(split).scores, scored.scores(split).scores
+        )
+    for ours, others in zip(
+        saved.system.weights, scored.system.weights, strict=True
+    ):
+        np.testing.assert_array_equal(ours, others)
+
+
+def test_only_the_last_checkpoints_stay(paths, features_dir, tmp_path):
+    checkpoints = Run(make_run(tmp_path, features_dir)).checkpoints
+    assert checkpoints.steps("kept") == [2, 3]
+    network, state = checkpoints.load("kept", SYSTEM)
+    assert state.step == 3
+    assert checkpoints.load("kept", SYSTEM, 2)[1].step == 2
+    assert checkpoints.load("kept", SYSTEM, 1) is None
+    # Set back to an older step, the run goes another way from there.
+    checkpoints.save("kept", network, TrainState(1), num_kept=2)
+    assert checkpoints.steps("kept") == [1]
+    (tmp_path / "checkpoints" / "last-00000009.partial").mkdir()
+    assert checkpoints.steps("last") == [3]
+
+
+def test_a_released_network_is_loaded_again(paths):
+    run = Run(paths["d0"])
+    first = run.system
+    assert run.system is first
+    run.release()
+    assert run.system is not first
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "Expected a run directory"),
+        ("{", "damaged"),
+        ("{}", "of this version"),
+        ('{"config": {"unknown": 1}, "features": {}}', "of this version"),
+    ],
+)
+def test_other_directories_are_refused(tmp_path, content, message):
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        open_run(str(tmp_path))
+
+
+def test_features_of_another_recipe_are_refused(paths, tmp_path):
+    directory = str(tmp_path)
+    write_features(directory, {"train": 3, "val": 3, "test": 3})
+    info_path = tmp_path / "dataset_info.json"
+    info = json.loads(info_path.read_text())
+    run = Run(paths["d0"], features_dir=directory)
+    assert len(run.stores["test"]) == 3
+    info_path.write_text(json.dumps(info | {"recipe": {"made": "new"}}))
+    with pytest.raises(FeaturesError, match="made: there 'up', received 'new'"):
+        _ = Run(paths["d0"], features_dir=directory).stores
+
+
+def test_flags_name_every_system():
+    (field,) = (
+        field
+        for field in dataclasses.fields(flags.TrainConfig)
+        if field.name == "system"
+    )
+    assert field.metadata["choices"] == systems.names()

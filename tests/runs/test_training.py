@@ -1,0 +1,223 @@
+"""Training: what it writes, how it goes on, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,
+)
+from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.util import tensor_util
+
+import flags
+import model.systems  # noqa: F401  # Registers the layers for loading.
+from avmil.common.errors import ConfigError, FeaturesError
+from avmil.features.store import FeatureStore
+from avmil.runs import evaluation
+from avmil.runs.fusion import open_run
+from tests.checkpoint_files import assert_same_weights, read_weights
+from tests.feature_files import write_features
+from tests.runs.conftest import GATED
+
+pytestmark = pytest.mark.slow
+
+
+def test_run_directory_tells_everything(trained):
+    config = json.loads((trained / "config.json").read_text())
+    assert config["config"]["learning_rate"] == 0.003
+    assert config["features"]["recipe"] == {"made": "up"}
+    assert "--fc_units=8\n" in (trained / "flags.txt").read_text()
+    versions = json.loads((trained / "versions.json").read_text())
+    assert versions["keras"] == keras.__version__
+    names = sorted(p.name[:5] for p in (trained / "checkpoints").iterdir())
+    assert names == ["best-", "last-"]
+
+
+@pytest.fixture(scope="module")
+def events(trained):
+    found = EventAccumulator(str(trained / "tensorboard"), {"tensors": 0})
+    return found.Reload()
+
+
+def test_tensorboard_shows_the_curves(events):
+    tags = set(events.Tags()["tensors"])
+    assert {
+        "loss",
+        "learning_rate",
+        "examples_per_s",
+        "validation/micro_f1",
+        "validation_f1/siren, loud",
+        "config",
+    } <= tags
+    losses = events.Tensors("loss")
+    assert [event.step for event in losses] == [5, 10, 15, 20, 25, 30]
+    values = [tensor_util.make_ndarray(e.tensor_proto).item() for e in losses]
+    assert values[-1] < values[0]
+    # Heat maps of the first validation clips' labels.
+    pictures = events.Tensors("val000/bus")
+    assert [event.step for event in pictures] == [10, 20, 30]
+    assert {"val001/siren, loud", "val002/train"} <= tags
+    width, height, png = pictures[0].tensor_proto.string_val
+    assert int(width) > int(height) > 50
+    assert png.startswith(b"\x89PNG")
+
+
+def test_tensorboard_compares_runs_by_their_choices(events):
+    metadata = events.SummaryMetadata("_hparams_/session_start_info")
+    content = plugin_data_pb2.HParamsPluginData.FromString(
+        metadata.plugin_data.content
+    )
+    choices = content.session_start_info.hparams
+    assert choices["system"].string_value == "av_two_stream"
+    assert choices["learning_rate"].number_value == 0.003
+    assert choices["seed"].number_value == 0
+    assert not {"run_dir", "features_dir", "log_every", "keep_last"} & {
+        *choices
+    }
+
+
+def test_mixed_precision_goes_on_with_the_same_bits(train, tmp_path):
+    changes = {"precision": "mixed_float16", "xla": False}
+    checkpoints = []
+    for name, all_steps in (("whole", [6]), ("resumed", [4, 6])):
+        for steps in all_steps:
+            run_dir = train(tmp_path / name, steps=steps, **changes)
+        checkpoints.append(run_dir / "checkpoints" / "last-00000006")
+    assert_same_weights(*checkpoints)
+    for values in read_weights(checkpoints[0]).values():
+        assert np.isfinite(values).all()
+
+
+def test_row_g_goes_on_with_the_same_bits(gated, train, tmp_path, capsys):
+    train(tmp_path / "g", **(GATED | {"steps": 4}))
+    assert "Fitting the standardization" in capsys.readouterr().out
+    train(tmp_path / "g", **GATED)
+    output = capsys.readouterr().out
+    assert "Going on after step 4" in output
+    assert "standardization" not in output
+    name = "checkpoints/last-00000006"
+    assert_same_weights(gated / name, tmp_path / "g" / name)
+
+
+def test_every_system_trains_and_has_its_row(train, trained, tmp_path, capsys):
+    rows = {
+        "visual_wsddn": "(d) TS Video-Only WSDDN-Type",
+        "audio_two_stream": "(b) TS Audio-Only",
+        "av_one_stream": "(e) AV One Stream",
+        "visual_two_stream": "(c) TS Video-Only",
+    }
+    for system in rows:
+        changes = {"system": system, "steps": 60, "validate_every": 60}
+        train(tmp_path / system, xla=False, **changes)
+    shutil.copytree(trained, tmp_path / "a")
+    config = flags.EvaluationConfig(runs=f"{tmp_path}/*")
+    results = evaluation.evaluate(config)
+    table = capsys.readouterr().out.split("Table 1")[1].split("Table 2")[0]
+    places = [table.index(row) for row in sorted(rows.values())]
+    assert places == sorted(places)
+    assert table.index("(a) Proposed AV Two Stream") < places[0]
+    assert len(results) == 5
+    for result in results:
+        assert result.micro.f1 > result.chance.random_mean.f1
+        # Five of six clips can be found, each with one label.
+        assert result.num_test_missing == 1
+        assert result.micro.recall <= 5 / 6
+
+
+def test_the_last_checkpoints_are_kept(gated):
+    names = sorted(p.name for p in (gated / "checkpoints").iterdir())
+    assert names[-3:] == ["kept-00000004", "kept-00000006", "last-00000006"]
+    first, second = (
+        read_weights(gated / "checkpoints" / name) for name in names[-3:-1]
+    )
+    assert first.keys() == second.keys()
+    assert any((first[name] != second[name]).any() for name in first)
+
+
+def test_standardization_of_the_training_split_is_stored(gated, features_dir):
+    layer = open_run(str(gated)).system.get_layer("standardization")
+    store = FeatureStore(features_dir, "train")
+    frames = np.concatenate([store[i].cvssp_log_mel for i in range(len(store))])
+    expected = (frames - frames.mean(axis=0)) / frames.std(axis=0)
+    standardized = np.asarray(layer(frames[np.newaxis]))[0]
+    np.testing.assert_allclose(standardized, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 20}, "at least the 30 steps"),
+        ({"dropout": 0.1}, "--dropout: there 0.5, received 0.1"),
+        ({"seed": 1, "fc_units": 9}, "--fc_units: .*\n.*--seed: "),
+    ],
+)
+def test_flags_that_contradict_the_run_are_refused(
+    trained, train, changes, message
+):
+    before = (trained / "flags.txt").read_bytes()
+    with pytest.raises(ConfigError, match=message):
+        train(trained, **changes)
+    if "steps" not in changes:
+        assert (trained / "flags.txt").read_bytes() == before
+    train(trained)  # Does nothing but to put the flags back.
+
+
+def test_other_features_than_the_runs_are_refused(trained, train, tmp_path):
+    write_features(str(tmp_path), {"train": 3, "val": 3, "test": 3})
+    with pytest.raises(ConfigError, match="features: not the clips_sha256"):
+        train(trained, features_dir=str(tmp_path))
+
+
+def test_divergence_is_named(train, tmp_path):
+    with pytest.raises(ConfigError, match="Expected a finite loss"):
+        train(tmp_path, learning_rate=1e38)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "Expected a checkpoint in"), ("other", "one of another_system")],
+)
+def test_damaged_and_foreign_checkpoints_are_named(
+    trained, train, tmp_path, content, message
+):
+    run_dir = tmp_path / "copy"
+    shutil.copytree(trained, run_dir)
+    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    if content:
+        layers = [keras.Input((3,))]
+        keras.Sequential(layers, name="another_system").save(path)
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    for work in (
+        lambda: train(run_dir),
+        lambda: evaluation.evaluate(
+            flags.EvaluationConfig(run_dir=str(run_dir))
+        ),
+    ):
+        with pytest.raises(ConfigError, match=message) as caught:
+            work()
+        assert str(path.parent) in str(caught.value)
+
+
+def test_a_run_that_failed_to_start_can_be_corrected(train, tmp_path):
+    wrong = tmp_path / "weights.npz"
+    wrong.write_bytes(b"no weights")
+    for system in ("cvssp_gated_crnn", "av_two_stream"):
+        with pytest.raises(ConfigError, match="--fc_weights"):
+            train(tmp_path / "run", system=system, fc_weights=str(wrong))
+    train(tmp_path / "run", steps=1, xla=False)
+
+
+def test_places_that_cannot_be_used_are_named(train, tmp_path):
+    (tmp_path / "file").touch()
+    run_dir = tmp_path / "file" / "run"
+    with pytest.raises(OSError, match=str(run_dir)):
+        train(run_dir)
+    with pytest.raises(FeaturesError, match="dataset_info"):
+        train(tmp_path / "run", features_dir=str(tmp_path))

@@ -6,6 +6,9 @@ its text says what was expected, what was received and what to do.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class AvmilError(Exception):
     """Something that the user can mend: a flag, a file, a clip."""
@@ -63,3 +66,12 @@ class ClipError(AvmilError):
 
 class FetchError(AvmilError):
     """Weights that could not be fetched; the message says what to do."""
+
+
+@contextlib.contextmanager
+def config_errors(name: str) -> Iterator[None]:
+    """Turns a ValueError into a ConfigError that names a flag or file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error

@@ -6,6 +6,9 @@ its text says what was expected, what was received and what to do.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class AvmilError(Exception):
     """Something that the user can mend: a flag, a file, a clip."""
@@ -67,3 +70,12 @@ class FetchError(AvmilError):
 
 class ExtractionError(AvmilError):
     """Worker processes that cannot extract anything."""
+
+
+@contextlib.contextmanager
+def config_errors(name: str) -> Iterator[None]:
+    """Turns a ValueError into a ConfigError that names a flag or file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from avmil.common import files
-from avmil.common.errors import ConfigError
+from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import aggregation, evaluation
 from avmil.evaluation.evaluation import Result
 from avmil.evaluation.localization import LocalizationResult
@@ -34,24 +34,15 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         ConfigError: for flags that contradict each other or the files.
     """
     truth_paths = _check(config)
+    scored = config.checkpoint, config.features_dir, config.use_saved_scores
     paths = run_directories(config.runs) or [config.run_dir]
     if config.fuse:
-        members = open_members(
-            config.fuse,
-            config.checkpoint,
-            config.features_dir,
-            config.use_saved_scores,
-        )
+        members = open_members(config.fuse, *scored)
         paths = [fuse(members, config.output_dir).path]
     results: list[Result] = []
     localized: list[LocalizationResult] = []
     for path in paths:
-        run = open_run(
-            path,
-            config.checkpoint,
-            config.features_dir,
-            config.use_saved_scores,
-        )
+        run = open_run(path, *scored)
         result = _evaluate_run(run, config.fallback_argmax)
         found = []
         if truth_paths and run.localizes:
@@ -61,34 +52,37 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         EvaluationReport(aggregation.rows([result]), found).write(path)
         results.append(result)
         localized += found
-    try:
+    with config_errors("--runs"):
         rows = aggregation.rows(results)
         report = EvaluationReport(rows, localized)
-    except ValueError as error:
-        raise ConfigError(f"--runs: {error}") from error
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
         report.write(config.output_dir)
     print("\n" + report.to_text(ansi=sys.stdout.isatty()), end="")
     if config.dcase_output:
-        _write_tagging(config.dcase_output, results[0])
+        first = results[0]
+        with config_errors("--dcase_output"):
+            tags = dcase_submission.tagging_submission(
+                first.test.clip_ids, first.class_names, first.predictions
+            )
+        files.write_text(config.dcase_output, tags)
     if config.dcase_events_output:
-        _write_events(config.dcase_events_output, localized[0])
+        with config_errors("--dcase_events_output"):
+            events = dcase_submission.detection_submission(localized[0].events)
+        files.write_text(config.dcase_events_output, events)
     return results
 
 
 def _evaluate_run(run: Run | Fusion, fallback_argmax: bool) -> Result:
     """Writes the scores and thresholds of a run into its directory."""
     run.scored.write(run.path)
-    try:
+    with config_errors(run.path):
         result = evaluation.evaluate(
             run.scores("val"),
             run.scores("test"),
             identity=run.identity,
             fallback_argmax=fallback_argmax,
         )
-    except ValueError as error:
-        raise ConfigError(f"{run.path}: {error}") from error
     tuned = zip(result.class_names, result.thresholds.tolist(), strict=True)
     files.write_json(run.file("thresholds.json"), dict(tuned))
     return result
@@ -134,21 +128,3 @@ def _check(config: EvaluationConfig) -> list[str]:
                 "are heard."
             )
     return truth_paths
-
-
-def _write_tagging(path: str, result: Result) -> None:
-    try:
-        text = dcase_submission.tagging_submission(
-            result.test.clip_ids, result.class_names, result.predictions
-        )
-    except ValueError as error:
-        raise ConfigError(f"--dcase_output: {error}") from error
-    files.write_text(path, text)
-
-
-def _write_events(path: str, localized: LocalizationResult) -> None:
-    try:
-        text = dcase_submission.detection_submission(localized.events)
-    except ValueError as error:
-        raise ConfigError(f"--dcase_events_output: {error}") from error
-    files.write_text(path, text)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 
 from avmil.common import files
-from avmil.common.errors import ConfigError
+from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import scores
 from avmil.evaluation.identity import RunIdentity
 from avmil.runs.run import (
@@ -185,13 +185,11 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
             }
         )
         member.release()
-    try:
+    with config_errors("--fuse"):
         val, test = (
             scores.fuse({n: getattr(s, split) for n, s in scored.items()})
             for split in SPLITS
         )
-    except ValueError as error:
-        raise ConfigError(f"--fuse: {error}") from error
     files.make_directory(output_dir)
     RunScores(val, test).write(output_dir)
     content = {"system": SYSTEM, "members": described}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 
 from avmil.common import files
-from avmil.common.errors import ConfigError, TruthError
+from avmil.common.errors import ConfigError, config_errors
 from avmil.common.progress import Progress
 from avmil.evaluation import localization, truth
 from avmil.evaluation.clip_localization import ClipLocalization
@@ -79,10 +79,8 @@ def read_truth(
     events: dict[str, tuple[truth.TrueEvent, ...]] = {}
     for path in paths:
         content = files.read_bytes(path)
-        try:
+        with config_errors("--truth"):
             found = truth.parse(content, path, stores[0].class_names, wanted)
-        except TruthError as error:
-            raise ConfigError(f"--truth: {error}") from error
         if shared := sorted(events.keys() & found.keys()):
             raise ConfigError(
                 f"--truth: Expected each clip in one file, received "
@@ -138,7 +136,7 @@ def evaluate_localization(
             if clip.clip_id in events
         ]
     test = stores["test"]
-    try:
+    with config_errors(identity.run_name):
         return localization.evaluate(
             clips["val"],
             clips["test"],
@@ -148,8 +146,6 @@ def evaluate_localization(
             num_test_missing=sum(c.clip_id in events for c in test.missing),
             num_test_without_truth=len(_clip_ids(test)) - len(clips["test"]),
         )
-    except ValueError as error:
-        raise ConfigError(f"{identity.run_name}: {error}") from error
 
 
 def _clip_ids(store: FeatureStore) -> list[str]:

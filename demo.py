@@ -25,6 +25,8 @@ from avmil.common import command_line
 from avmil.common.progress import Progress
 
 _ROOT = pathlib.Path(__file__).resolve().parent
+# Flagfiles of an installed avmil, or of a checkout.
+_CONFIGS = (_ROOT / "avmil" / "configs", _ROOT / "configs")
 _CLIPS = DrawnClipsConfig()
 # Test clips that are localized and get a page.
 _NUM_PAGES = 4
@@ -48,7 +50,7 @@ def demonstrate(
         manifest = write_drawn_clips(directory / "clips", clips, progress)
     _, rows = read(str(manifest))
     videos = [row.path for row in rows if row.split == "test"][:_NUM_PAGES]
-    configs = os.path.relpath(_ROOT / "configs")
+    configs = os.path.relpath(next(filter(pathlib.Path.is_dir, _CONFIGS)))
     features = f"--features_dir={directory / 'features'}"
     run = f"--run_dir={directory / 'runs' / 'a'}"
     extraction = f"--flagfile={configs}/demo_extract.flags"
@@ -84,5 +86,10 @@ def main() -> int:
     return demonstrate(pathlib.Path(flags.read(flags.DemoConfig).demo_dir))
 
 
-if __name__ == "__main__":
+def console_entry_point() -> None:
+    """Starts the script."""
     command_line.run(main, flags.DemoConfig)
+
+
+if __name__ == "__main__":
+    console_entry_point()

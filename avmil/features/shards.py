@@ -120,7 +120,9 @@ class Shard:
                 if kept.clip_ids:
                     spans = kept.clip_spans(0)
                     index.add(row.clip_id, kept.labels[0], spans, position)
-                    position += shard.write(files.read_bytes(part))
+                    content = files.read_bytes(part)
+                    shard.write(content)
+                    position += len(content)
         index.write(self.path)
         files.path(self._parts).rmtree()
 
@@ -132,6 +134,8 @@ class Shard:
         index = ShardIndex.read(self.path)
         if not index.missing:
             return
+        if files.exists(self._parts):  # Of a join that was interrupted.
+            files.path(self._parts).rmtree()
         with files.path(self.path).open("rb") as shard:
             for number, clip_id in enumerate(index.clip_ids):
                 header = shard.read(_HEADER_BYTES)

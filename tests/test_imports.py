@@ -25,8 +25,8 @@ ROOMS = {
         "avmil.features",
         "avmil.evaluation",
         "avmil.report",
+        "model",
         "flags",
-        *_BASE,
     },
     "avmil.localization": {
         "avmil.clips",

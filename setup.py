@@ -46,8 +46,7 @@ setuptools.setup(
         "tensorflow-io>=0.37,<0.38",
         "keras>=3.5",
         "numpy>=1.26,<2",
-        "protobuf>=4.22",
-        # OpenCV 5 drops the Caffe importer that the tests compare with.
+        # OpenCV 5 drops the importer that reads .caffemodel files.
         "opencv-contrib-python-headless>=4.11,<5",
         "resampy>=0.4.3",
         "soundfile>=0.12",

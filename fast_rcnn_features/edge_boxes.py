@@ -8,7 +8,6 @@ every frame).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -44,10 +43,22 @@ class EdgeBoxes:
         max_boxes: int = 10,
         forest_path: str | os.PathLike[str] | None = None,
     ):
+        if edges not in EDGE_SOURCES:
+            raise ValueError(
+                f"Expected edges to be one of {EDGE_SOURCES}, received "
+                f"{edges!r}."
+            )
+        if (edges == "structured_forest") != (forest_path is not None):
+            raise ValueError(
+                "Expected forest_path with edges='structured_forest' and only "
+                f"with it, received {edges=} and {forest_path=}."
+            )
         if max_boxes < 1:
             raise ValueError(f"Expected max_boxes >= 1, received {max_boxes}.")
-        self.max_boxes = max_boxes
-        self._detect_edges = _edge_source(edges, forest_path)
+        self._max_boxes = max_boxes
+        self._detect_edges = gradient_edges
+        if forest_path is not None:
+            self._detect_edges = StructuredForest(forest_path)
 
     def __call__(self, image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds the boxes of one frame.
@@ -64,49 +75,17 @@ class EdgeBoxes:
             ValueError: `image_rgb` is not uint8 [H, W, 3].
         """
         check_image(image_rgb)
+        no_boxes = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
         if min(image_rgb.shape[:2]) < _MIN_SIDE_PX:
-            return _no_boxes()
+            return no_boxes
         edges, orientation = self._detect_edges(image_rgb)
         # A new object each time: OpenCV's keeps state from the image before.
-        search = cv2.ximgproc.createEdgeBoxes(maxBoxes=self.max_boxes)
+        search = cv2.ximgproc.createEdgeBoxes(maxBoxes=self._max_boxes)
         rectangles, scores = search.getBoundingBoxes(edges, orientation)
         if scores is None:
-            return _no_boxes()
-        return _to_inclusive(rectangles), scores.ravel()
-
-
-def _edge_source(
-    edges: str, forest_path: str | os.PathLike[str] | None
-) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    if edges not in EDGE_SOURCES:
-        raise ValueError(
-            f"Expected edges to be one of {EDGE_SOURCES}, received {edges!r}."
-        )
-    if (edges == "structured_forest") != (forest_path is not None):
-        raise ValueError(
-            "Expected forest_path with edges='structured_forest' and only with "
-            f"it, received edges={edges!r} and forest_path={forest_path!r}."
-        )
-    if edges == "structured_forest":
-        return StructuredForest(forest_path)
-    return gradient_edges
-
-
-def _no_boxes() -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-
-
-def _to_inclusive(rectangles: np.ndarray) -> np.ndarray:
-    """Converts EdgeBoxes' rectangles to 0-based inclusive corners.
-
-    They are `[x, y, w, h]` with 1-based x, y, and w is x2 - x1, where x2 is
-    the last pixel inside the box (edgeBoxesMex.cpp and its OpenCV port).
-
-    Args:
-        rectangles: int [R, 4].
-
-    Returns:
-        float32 [R, 4], `[x1, y1, x2, y2]`.
-    """
-    first = rectangles[:, :2] - 1
-    return np.hstack([first, first + rectangles[:, 2:]]).astype(np.float32)
+            return no_boxes
+        # They are [x, y, w, h] with 1-based x, y, and w is x2 - x1, where x2
+        # is the last pixel inside the box (edgeBoxesMex.cpp and its port).
+        first = rectangles[:, :2] - 1
+        boxes = np.hstack([first, first + rectangles[:, 2:]])
+        return boxes.astype(np.float32), scores.ravel()

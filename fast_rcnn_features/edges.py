@@ -16,25 +16,6 @@ import cv2
 import numpy as np
 
 _SMOOTHING_RADIUS_PX = 4
-_THINNING_DISTANCES_PX = (-2, -1, 1, 2)
-
-_FOREST_SIZES = (
-    "stride",
-    "shrinkNumber",
-    "patchSize",
-    "patchInnerSize",
-    "numberOfGradientOrientations",
-    "selfsimilarityGridSize",
-    "numberOfTrees",
-    "numberOfTreesToEvaluate",
-)
-_FOREST_TABLES = (
-    "childs",
-    "featureIds",
-    "thresholds",
-    "edgeBoundaries",
-    "edgeBins",
-)
 
 
 def gradient_edges(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,21 +54,14 @@ def thin(magnitude: np.ndarray, orientation: np.ndarray) -> np.ndarray:
 
     The same rule as edgesNms of OpenCV and pdollar/edges with r=2, s=0, m=1:
     a pixel is set to 0 if the bilinearly interpolated magnitude 1 or 2 px away
-    on either side is larger.
-
-    Args:
-        magnitude: float32 [H, W].
-        orientation: Direction across the edge in radians, float32 [H, W].
-
-    Returns:
-        float32 [H, W].
+    on either side is larger. All arrays are float32 [H, W].
     """
     height, width = magnitude.shape
     x_px = np.arange(width, dtype=np.float32)
     y_px = np.arange(height, dtype=np.float32)[:, None]
     across_x, across_y = np.cos(orientation), np.sin(orientation)
     is_maximum = np.ones(magnitude.shape, dtype=bool)
-    for distance in _THINNING_DISTANCES_PX:
+    for distance in (-2, -1, 1, 2):
         is_maximum &= magnitude >= cv2.remap(
             magnitude,
             x_px + distance * across_x,
@@ -113,12 +87,26 @@ class StructuredForest:
     """
 
     def __init__(self, forest_path: str | os.PathLike[str]):
-        self.forest_path = os.fspath(forest_path)
-        self._detector = _load_forest(self.forest_path)
+        self._path = path = os.fspath(forest_path)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(
+                "Expected forest_path to name a structured edge forest in "
+                f"OpenCV's format (model.yml.gz), received {path!r}, which is "
+                "not there. Use edges='gradient' to do without a forest."
+            )
+        try:
+            _check_forest(path)
+            self._detector = cv2.ximgproc.createStructuredEdgeDetection(path)
+        except (cv2.error, ValueError) as error:
+            raise ValueError(
+                "Expected forest_path to hold a structured edge forest in "
+                f"OpenCV's format, received {path!r}, which cannot be read as "
+                f"one: {error}"
+            ) from error
 
     def __reduce__(self):
         # OpenCV's detector cannot be pickled: a worker process reads its own.
-        return StructuredForest, (self.forest_path,)
+        return StructuredForest, (self._path,)
 
     def __call__(self, image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Detects edges; arguments and results as for `gradient_edges`.
@@ -131,38 +119,33 @@ class StructuredForest:
         return self._detector.edgesNms(magnitude, orientation), orientation
 
 
-def _load_forest(path: str) -> cv2.ximgproc.StructuredEdgeDetection:
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            "Expected forest_path to name a structured edge forest in "
-            f"OpenCV's format (model.yml.gz), received {path!r}, which is not "
-            "there. Use edges='gradient' to do without a forest."
-        )
-    try:
-        _check_forest(path)
-        return cv2.ximgproc.createStructuredEdgeDetection(path)
-    except (cv2.error, ValueError) as error:
-        raise ValueError(
-            "Expected forest_path to hold a structured edge forest in OpenCV's "
-            f"format, received {path!r}, which cannot be read as one: {error}"
-        ) from error
-
-
 def _check_forest(path: str) -> None:
-    """Checks the entries of a forest, since OpenCV divides by them unchecked.
-
-    Raises:
-        ValueError: An entry is missing or has an impossible size.
-    """
+    """Raises ValueError for sizes that OpenCV divides by unchecked."""
     storage = cv2.FileStorage()
     storage.open(path, cv2.FILE_STORAGE_READ)
     options = storage.getNode("options")
     if not options.isMap():
         raise ValueError("it has no entry 'options'")
-    for key in _FOREST_SIZES:
+    for key in (
+        "stride",
+        "shrinkNumber",
+        "patchSize",
+        "patchInnerSize",
+        "numberOfGradientOrientations",
+        "selfsimilarityGridSize",
+        "numberOfTrees",
+        "numberOfTreesToEvaluate",
+    ):
         if not options.getNode(key).real() > 0:
             raise ValueError(f"option {key} is not positive")
     num_trees = options.getNode("numberOfTrees").real()
-    for key in _FOREST_TABLES:
+    tables = (
+        "childs",
+        "featureIds",
+        "thresholds",
+        "edgeBoundaries",
+        "edgeBins",
+    )
+    for key in tables:
         if storage.getNode(key).size() != num_trees:
             raise ValueError(f"{key} does not hold {num_trees:.0f} trees")

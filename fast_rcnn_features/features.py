@@ -42,9 +42,9 @@ class RegionFeatures:
         long_side_px: int = 1000,
         seed: int = 0,
     ):
-        self.network = network
-        self.short_side_px = short_side_px
-        self.long_side_px = long_side_px
+        self._network = network
+        self._short_side_px = short_side_px
+        self._long_side_px = long_side_px
         model = networks.build(network, seed)
         if weights is not None:
             load_conv_weights(model, weights)
@@ -73,7 +73,7 @@ class RegionFeatures:
         if not len(boxes):
             return np.zeros((0, networks.NUM_FEATURES), np.float32)
         image, scale = prepare_image(
-            image_rgb, self.network, self.short_side_px, self.long_side_px
+            image_rgb, self._network, self._short_side_px, self._long_side_px
         )
         feature_map = self._feature_maps(image[None])[0].numpy()  # [h, w, D]
         pooled = roi_max_pool(

@@ -15,15 +15,9 @@ import numpy as np
 from keras import ops
 
 FEATURE_STRIDE_PX = 16
-NUM_CHANNELS = 256
 # Bins along each side of a box, and the features that they hold.
 NUM_BINS = 6
-NUM_FEATURES = NUM_CHANNELS * NUM_BINS**2  # 9216
-
-_LRN_DEPTH_RADIUS = 2
-_LRN_BIAS = 1.0
-# Caffe divides alpha by the number of channels in the sum.
-_LRN_ALPHA = 1e-4 / (2 * _LRN_DEPTH_RADIUS + 1)
+NUM_FEATURES = 256 * NUM_BINS**2  # 9216
 
 
 class _Conv(NamedTuple):
@@ -77,11 +71,11 @@ class LocalResponseNormalization(keras.layers.Layer):
     def build(self, input_shape) -> None:  # noqa: ANN001, D102
         channel = np.arange(input_shape[-1])
         distance = np.abs(channel[:, None] - channel)
-        self._is_neighbor = (distance <= _LRN_DEPTH_RADIUS).astype("float32")
+        self._is_neighbor = (distance <= 2).astype("float32")
 
     def call(self, inputs):  # noqa: ANN001, ANN201, D102
         energy = ops.matmul(ops.square(inputs), self._is_neighbor)
-        root = ops.rsqrt(_LRN_BIAS + _LRN_ALPHA * energy)
+        root = ops.rsqrt(1.0 + 1e-4 / 5 * energy)
         # s ** -0.75, seven times as fast as ops.power.
         return inputs * root * ops.sqrt(root)
 
@@ -89,8 +83,8 @@ class LocalResponseNormalization(keras.layers.Layer):
 class GroupedConv2D(keras.layers.Conv2D):
     """Conv2D that convolves its groups one by one.
 
-    On a CPU, Keras compiles a grouped convolution with XLA, again for each
-    frame size, and the result is slower than two plain convolutions.
+    TensorFlow under Keras compiles a grouped convolution with XLA, again for
+    each frame size, and the result is slower than two plain convolutions.
     """
 
     def convolution_op(self, inputs, kernel):  # noqa: ANN001, ANN201, D102
@@ -125,33 +119,27 @@ def build(name: str, seed: int = 0) -> keras.Model:
         raise ValueError(
             f"Expected name to be one of {NAMES}, received {name!r}."
         )
-    generator = keras.random.SeedGenerator(seed)
+    initializer = keras.initializers.HeNormal(keras.random.SeedGenerator(seed))
     layers = [keras.Input((None, None, 3))]
     for layer in _LAYERS[name]:
-        layers += _keras_layers(layer, generator)
+        if layer == _LRN:
+            layers.append(LocalResponseNormalization())
+        elif layer == _POOL:
+            # Caffe rounds the number of windows up, so that the last one may
+            # end 2 cells past the input. (It drops a window that starts there;
+            # none does.) After a ReLU, padding with 0 is as good as with -inf.
+            layers.append(keras.layers.ZeroPadding2D(((1, 2), (1, 2))))
+            layers.append(keras.layers.MaxPooling2D(pool_size=3, strides=2))
+        else:
+            layers.append(keras.layers.ZeroPadding2D(layer.kernel_px // 2))
+            convolution = GroupedConv2D(
+                layer.filters,
+                layer.kernel_px,
+                strides=layer.stride,
+                groups=layer.groups,
+                activation="relu",
+                kernel_initializer=initializer,
+                name=layer.name,
+            )
+            layers.append(convolution)
     return keras.Sequential(layers, name=name)
-
-
-def _keras_layers(
-    layer: _Conv | str, generator: keras.random.SeedGenerator
-) -> list[keras.layers.Layer]:
-    if layer == _LRN:
-        return [LocalResponseNormalization()]
-    if layer == _POOL:
-        # Caffe rounds the number of windows up, so that the last one may end 2
-        # cells past the input. (It drops a window that starts there; none
-        # does.) After a ReLU, padding with 0 is as good as with -inf.
-        return [
-            keras.layers.ZeroPadding2D(((1, 2), (1, 2))),
-            keras.layers.MaxPooling2D(pool_size=3, strides=2),
-        ]
-    convolution = GroupedConv2D(
-        layer.filters,
-        layer.kernel_px,
-        strides=layer.stride,
-        groups=layer.groups,
-        activation="relu",
-        kernel_initializer=keras.initializers.HeNormal(seed=generator),
-        name=layer.name,
-    )
-    return [keras.layers.ZeroPadding2D(layer.kernel_px // 2), convolution]

@@ -33,47 +33,27 @@ def prepare_image(
 
     Returns:
         float32 [h, w, 3], and the factor from pixels of the frame to pixels
-        of the result.
+        of the result, the same for both sides.
 
     Raises:
-        ValueError: `network` is unknown, or `image_rgb` is not uint8 [H, W, 3].
+        ValueError: `image_rgb` is not uint8 [H, W, 3].
     """
-    if network not in _NORMALIZERS:
-        raise ValueError(
-            f"Expected network to be one of {sorted(_NORMALIZERS)}, received "
-            f"{network!r}."
-        )
     check_image(image_rgb)
-    scale = image_scale(image_rgb.shape[:2], short_side_px, long_side_px)
-    # Before the resize, and by factor instead of by size, as in Fast R-CNN:
-    # both change the interpolated values.
+    if network == "caffenet":
+        image = image_rgb[..., ::-1].astype(np.float32) - _CAFFENET_MEAN_BGR
+    else:
+        image = image_rgb.astype(np.float32) / 255
+        image = (image - _ALEXNET_MEAN_RGB) / _ALEXNET_STD_RGB
+    short_side, long_side = sorted(image.shape[:2])
+    scale = short_side_px / short_side
+    if round(scale * long_side) > long_side_px:
+        scale = long_side_px / long_side
+    # After the normalization, and by factor instead of by size, as in Fast
+    # R-CNN: both change the interpolated values.
     image = cv2.resize(
-        _NORMALIZERS[network](image_rgb),
-        dsize=None,
-        fx=scale,
-        fy=scale,
-        interpolation=cv2.INTER_LINEAR,
+        image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
     )
     return image, scale
-
-
-def image_scale(
-    size_px: tuple[int, int], short_side_px: int, long_side_px: int
-) -> float:
-    """Factor that brings the shorter side to its length, the longer in limits.
-
-    Args:
-        size_px: Height and width of the frame.
-        short_side_px: Wanted length of the shorter side.
-        long_side_px: Limit of the longer side.
-
-    Returns:
-        The factor, the same for both sides.
-    """
-    scale = short_side_px / min(size_px)
-    if round(scale * max(size_px)) > long_side_px:
-        scale = long_side_px / max(size_px)
-    return scale
 
 
 def check_image(image_rgb: np.ndarray) -> None:
@@ -83,18 +63,3 @@ def check_image(image_rgb: np.ndarray) -> None:
             "Expected image_rgb as uint8 [H, W, 3], received "
             f"{image_rgb.dtype} {list(image_rgb.shape)}."
         )
-
-
-def _normalize_caffenet(image_rgb: np.ndarray) -> np.ndarray:
-    return image_rgb[..., ::-1].astype(np.float32) - _CAFFENET_MEAN_BGR
-
-
-def _normalize_alexnet(image_rgb: np.ndarray) -> np.ndarray:
-    image = image_rgb.astype(np.float32) / 255
-    return (image - _ALEXNET_MEAN_RGB) / _ALEXNET_STD_RGB
-
-
-_NORMALIZERS = {
-    "caffenet": _normalize_caffenet,
-    "alexnet": _normalize_alexnet,
-}

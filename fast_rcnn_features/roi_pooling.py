@@ -35,9 +35,20 @@ def roi_max_pool(
     Raises:
         ValueError: The shape of an argument is not as expected.
     """
-    _check_shapes(feature_map, boxes)
+    if feature_map.ndim != 3:
+        raise ValueError(
+            "Expected feature_map of shape [H, W, D], received "
+            f"{list(feature_map.shape)}."
+        )
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(
+            f"Expected boxes of shape [R, 4], received {list(boxes.shape)}."
+        )
     height, width, depth = feature_map.shape
-    x1, y1, x2, y2 = _round_half_away(boxes, spatial_scale)
+    corners = boxes.T.astype(np.float32) * np.float32(spatial_scale)  # [4, R]
+    corners = corners.astype(np.float64)
+    # np.round would round half to even.
+    x1, y1, x2, y2 = np.trunc(corners + np.copysign(0.5, corners))
     top, bottom = _bin_edges(y1, y2, height, output_size)  # [R, P]
     left, right = _bin_edges(x1, x2, width, output_size)
     cells = feature_map.reshape(-1, depth)  # [H * W, D]
@@ -58,38 +69,13 @@ def roi_max_pool(
     return pooled
 
 
-def _check_shapes(feature_map: np.ndarray, boxes: np.ndarray) -> None:
-    if feature_map.ndim != 3:
-        raise ValueError(
-            "Expected feature_map of shape [H, W, D], received "
-            f"{list(feature_map.shape)}."
-        )
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(
-            f"Expected boxes of shape [R, 4], received {list(boxes.shape)}."
-        )
-
-
-def _round_half_away(boxes: np.ndarray, spatial_scale: float) -> np.ndarray:
-    """Box corners in cells of the map; [4, R]. np.round rounds half to even."""
-    corners = boxes.T.astype(np.float32) * np.float32(spatial_scale)
-    corners = corners.astype(np.float64)
-    return np.trunc(corners + np.copysign(0.5, corners))
-
-
 def _bin_edges(
     first: np.ndarray, last: np.ndarray, size: int, output_size: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """First cell and cell after the last of every bin along one side.
 
-    Args:
-        first: First cell of each box, [R].
-        last: Last cell of each box, [R].
-        size: Cells of the feature map along this side.
-        output_size: Bins along this side, P.
-
-    Returns:
-        Two integer arrays [R, P] with values in [0, size].
+    `first` and `last` cells of each box, [R], and `size` cells of the feature
+    map give integers [2, R, P] in [0, size].
     """
     num_cells = np.maximum(last - first + 1, 1)
     # In float32 like the original, whose bins depend on it: 57 cells in 7
@@ -98,5 +84,4 @@ def _bin_edges(
     bins = np.arange(output_size, dtype=np.float32)
     start = first[:, None] + np.floor(bins * bin_size)
     stop = first[:, None] + np.ceil((bins + 1) * bin_size)
-    start, stop = np.clip([start, stop], 0, size).astype(np.intp)
-    return start, stop
+    return np.clip([start, stop], 0, size).astype(np.intp)

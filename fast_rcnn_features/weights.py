@@ -8,28 +8,28 @@ read as `_kernel` and `_bias`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterable
+from typing import BinaryIO
 
+import cv2
 import keras
 import numpy as np
 
-from fast_rcnn_features import caffemodel
 from fast_rcnn_features.networks import NUM_FEATURES
 
-_CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-_LONG_SUFFIX = {"w": "kernel", "b": "bias"}
-
-# What NumPy, zipfile and zlib raise for corrupt archives.
-_ARCHIVE_ERRORS = (
+# What NumPy, zipfile, zlib and OpenCV raise for corrupt files.
+_CORRUPTION_ERRORS = (
     ValueError,
     OSError,
     EOFError,
     RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
+    cv2.error,
 )
 
 
@@ -49,13 +49,13 @@ def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
             another shape. The message lists all of these, and no layer is
             changed.
     """
-    variables = {}
-    for name in _CONV_LAYERS:
-        layer = model.get_layer(name)
-        variables[f"{name}_kernel"] = layer.kernel
-        variables[f"{name}_bias"] = layer.bias
+    variables = {
+        f"{layer.name}_{variable.name}": variable
+        for layer in model.layers
+        for variable in layer.weights
+    }
     shapes = {key: tuple(v.shape) for key, v in variables.items()}
-    for key, value in _read(path, shapes, _conv_kernel).items():
+    for key, value in _read(path, shapes).items():
         variables[key].assign(value)
 
 
@@ -88,24 +88,30 @@ def load_fc_weights(
         "fc7_kernel": (num_units, num_units),
         "fc7_bias": (num_units,),
     }
-    return _read(path, shapes, _fc_kernel)
+    return _read(path, shapes)
 
 
 def _read(
-    path: str | os.PathLike[str],
-    shapes: dict[str, tuple[int, ...]],
-    to_keras_kernel: Callable[[np.ndarray], np.ndarray],
+    path: str | os.PathLike[str], shapes: dict[str, tuple[int, ...]]
 ) -> dict[str, np.ndarray]:
     """Reads the entries named in `shapes`, and checks that they fit."""
     extension = os.path.splitext(path)[1]
-    if extension == ".caffemodel":
-        entries = _read_caffemodel(path, to_keras_kernel)
-    elif extension == ".npz":
-        entries = _read_npz(path)
-    else:
+    if extension not in (".caffemodel", ".npz"):
         raise ValueError(
             f"Expected a .caffemodel or .npz file of weights, received {path}."
         )
+    with open(path, "rb") as file:
+        try:
+            if extension == ".npz":
+                entries = _read_npz(file)
+            else:
+                layers = {key.partition("_")[0] for key in shapes}
+                entries = _read_caffemodel(file.read(), layers)
+        except _CORRUPTION_ERRORS as error:
+            raise ValueError(
+                f"Expected a {extension} file of weights, received {path}, "
+                f"which is truncated or something else: {error}"
+            ) from error
     problems = []
     for key, shape in shapes.items():
         found = entries[key].shape if key in entries else "nothing"
@@ -119,44 +125,49 @@ def _read(
     return {key: entries[key] for key in shapes}
 
 
-def _read_caffemodel(
-    path: str | os.PathLike[str],
-    to_keras_kernel: Callable[[np.ndarray], np.ndarray],
-) -> dict[str, np.ndarray]:
+def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("it is not a zip archive")
     entries = {}
-    for name, (kernel, *rest) in caffemodel.read(path).items():
-        entries[f"{name}_kernel"] = to_keras_kernel(kernel)
-        if rest:
-            entries[f"{name}_bias"] = rest[0].ravel()
+    with np.load(file, allow_pickle=False) as archive:
+        for key in archive:
+            name, _, suffix = key.rpartition("_")
+            suffix = {"w": "kernel", "b": "bias"}.get(suffix, suffix)
+            entries[f"{name}_{suffix}"] = archive[key].astype(
+                np.float32, copy=False
+            )
     return entries
 
 
-def _conv_kernel(blob: np.ndarray) -> np.ndarray:
-    """[outputs, inputs, height, width] -> [height, width, inputs, outputs]."""
-    return blob.transpose(2, 3, 1, 0) if blob.ndim == 4 else blob
+def _read_caffemodel(
+    content: bytes, layers: Iterable[str]
+) -> dict[str, np.ndarray]:
+    """Reads kernels and biases with OpenCV's importer of Caffe networks.
 
-
-def _fc_kernel(blob: np.ndarray) -> np.ndarray:
-    """[outputs, inputs] or [1, 1, outputs, inputs] -> [inputs, outputs]."""
-    return (blob[0, 0] if blob.shape[:-2] == (1, 1) else blob).T
-
-
-def _read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    It wants a description of a network; of each layer in it, it keeps the
+    arrays that the file has under the layer's name, whatever their shapes.
+    """
+    description = "input: 'data' " + "input_dim: 1 " * 4
+    for name in layers:
+        description += (
+            f"layer {{ name: '{name}' type: 'Convolution' bottom: 'data' "
+            f"top: '{name}' "
+            "convolution_param { num_output: 1 kernel_size: 1 } } "
+        )
+    net = cv2.dnn.readNetFromCaffe(
+        np.frombuffer(description.encode(), np.uint8),
+        np.frombuffer(content, np.uint8),
+    )
     entries = {}
-    with open(path, "rb") as file:
-        try:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("it is not a zip archive")
-            with np.load(file, allow_pickle=False) as archive:
-                for key in archive:
-                    name, _, suffix = key.rpartition("_")
-                    suffix = _LONG_SUFFIX.get(suffix, suffix)
-                    entries[f"{name}_{suffix}"] = archive[key].astype(
-                        np.float32, copy=False
-                    )
-        except _ARCHIVE_ERRORS as error:
-            raise ValueError(
-                f"Expected a .npz file of weights, received {path}, which "
-                f"cannot be read: {error}"
-            ) from error
+    for name in layers:
+        with contextlib.suppress(cv2.error):  # If it is not in the file.
+            kernel = net.getParam(name, 0)
+            if name.startswith("fc"):
+                # [outputs, inputs]; in files of 2013 [1, 1, outputs, inputs].
+                is_old = kernel.shape[:-2] == (1, 1)
+                kernel = (kernel[0, 0] if is_old else kernel).T
+            elif kernel.ndim == 4:  # [outputs, inputs, height, width]
+                kernel = kernel.transpose(2, 3, 1, 0)
+            entries[f"{name}_kernel"] = kernel
+            entries[f"{name}_bias"] = net.getParam(name, 1).ravel()
     return entries

@@ -15,12 +15,6 @@ from keras import ops
 NUM_FRAMES = 240
 NUM_MEL_BINS = 64
 
-_GATED_MAPS = 64
-_LAST_MAPS = 256
-_GRU_UNITS = 128
-# The attention's weights are clipped before their sum divides.
-_SMALLEST_WEIGHT = 1e-7
-
 
 @keras.saving.register_keras_serializable(package="avmil")
 class GatedConvolution(keras.layers.Layer):
@@ -36,7 +30,7 @@ class GatedConvolution(keras.layers.Layer):
         super().__init__(**kwargs)
         self.seed = seed
         self.convolution = keras.layers.Conv2D(
-            2 * _GATED_MAPS,
+            128,
             3,
             padding="same",
             use_bias=False,
@@ -58,9 +52,6 @@ class GatedConvolution(keras.layers.Layer):
         maps = self.normalization(self.convolution(maps), training=training)
         linear, gate = ops.split(maps, 2, axis=-1)  # [B, F, K, 64] each
         return linear * ops.sigmoid(gate)
-
-    def compute_output_shape(self, maps_shape):  # noqa: ANN001, ANN201, D102
-        return (*maps_shape[:-1], _GATED_MAPS)
 
     def get_config(self) -> dict:  # noqa: D102
         return {**super().get_config(), "seed": self.seed}
@@ -95,11 +86,9 @@ class ClassAttention(keras.layers.Layer):
 
     def call(self, step_scores):  # noqa: ANN001, ANN201, D102
         weights = self.attention(step_scores)  # [B, N, C]
-        total = ops.sum(ops.clip(weights, _SMALLEST_WEIGHT, 1.0), axis=1)
+        # Clipped before their sum divides.
+        total = ops.sum(ops.clip(weights, 1e-7, 1.0), axis=1)
         return ops.sum(step_scores * weights, axis=1) / total  # [B, C]
-
-    def compute_output_shape(self, scores_shape):  # noqa: ANN001, ANN201, D102
-        return scores_shape[0], scores_shape[-1]
 
     def get_config(self) -> dict:  # noqa: D102
         return {**super().get_config(), "seed": self.seed}
@@ -114,10 +103,10 @@ def keras_2_hard_sigmoid(inputs):  # noqa: ANN001, ANN201
 def build(
     name: str,
     num_classes: int,
-    attention: bool = False,
-    bin_means: Sequence[float] = (0.0,) * NUM_MEL_BINS,
-    bin_stds: Sequence[float] = (1.0,) * NUM_MEL_BINS,
-    seed: int = 0,
+    attention: bool,
+    bin_means: Sequence[float],
+    bin_stds: Sequence[float],
+    seed: int,
 ) -> keras.Model:
     """Builds a gated CRNN.
 
@@ -146,32 +135,6 @@ def build(
         name="standardization",
     )(log_mel)
     maps = keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardized)
-    steps = _convolutions(maps, attention, seed)  # [B, N, 256]
-    step_scores = keras.layers.Dense(
-        num_classes,
-        activation="sigmoid",
-        kernel_initializer=keras.initializers.GlorotUniform(seed + 30),
-        dtype="float32",
-        name="localization_layer",
-    )(_gated_gru(steps, seed))  # [B, N, C]
-    if attention:
-        pooling = ClassAttention(seed + 31, dtype="float32", name="attention")
-    else:
-        pooling = keras.layers.GlobalAveragePooling1D(
-            dtype="float32", name="mean"
-        )
-    scores = pooling(step_scores)  # [B, C]
-    return keras.Model(
-        {"cvssp_log_mel": log_mel},
-        {"scores": scores, "step_scores": step_scores},
-        name=name,
-    )
-
-
-def _convolutions(
-    maps: keras.KerasTensor, attention: bool, seed: int
-) -> keras.KerasTensor:
-    """[B, 240, 64, 1] -> [B, N, 256]; tagging pools time to 30 steps."""
     pool = (1, 2) if attention else (2, 2)
     poolings = (None, pool, None, pool, None, pool, (1, 2))
     for number, pooling in enumerate(poolings):
@@ -181,7 +144,7 @@ def _convolutions(
         if pooling:
             maps = keras.layers.MaxPooling2D(pooling)(maps)
     maps = keras.layers.Conv2D(
-        _LAST_MAPS,
+        256,
         3,
         padding="same",
         activation="relu",
@@ -189,30 +152,40 @@ def _convolutions(
         name="convolution",
     )(maps)  # [B, N, 4, 256]
     maps = keras.layers.MaxPooling2D((1, 4))(maps)  # [B, N, 1, 256]
-    return keras.layers.Reshape((-1, _LAST_MAPS))(maps)
+    steps = keras.layers.Reshape((-1, 256))(maps)  # [B, N, 256]
+    step_scores = keras.layers.Dense(
+        num_classes,
+        activation="sigmoid",
+        kernel_initializer=keras.initializers.GlorotUniform(seed + 30),
+        dtype="float32",
+        name="localization_layer",
+    )(_gated_gru(steps, seed + 20))  # [B, N, C]
+    if attention:
+        pooling = ClassAttention(seed + 31, dtype="float32", name="attention")
+    else:
+        pooling = keras.layers.GlobalAveragePooling1D(
+            dtype="float32", name="mean"
+        )
+    outputs = {"scores": pooling(step_scores), "step_scores": step_scores}
+    return keras.Model({"cvssp_log_mel": log_mel}, outputs, name=name)
 
 
 def _gated_gru(steps: keras.KerasTensor, seed: int) -> keras.KerasTensor:
     """[B, N, 256] -> [B, N, 256], one recurrent layer gating another."""
-    linear, gate = (
-        keras.layers.Bidirectional(
-            keras.layers.GRU(
-                _GRU_UNITS,
-                activation=activation,
-                # What Keras 2 does unless told otherwise.
-                recurrent_activation=keras_2_hard_sigmoid,
-                reset_after=False,
-                kernel_initializer=keras.initializers.GlorotUniform(layer_seed),
-                recurrent_initializer=keras.initializers.Orthogonal(
-                    seed=layer_seed
-                ),
-                return_sequences=True,
+    outputs = []
+    for layer_seed, activation in enumerate(("linear", "sigmoid"), start=seed):
+        gru = keras.layers.GRU(
+            128,
+            activation=activation,
+            # What Keras 2 does unless told otherwise.
+            recurrent_activation=keras_2_hard_sigmoid,
+            reset_after=False,
+            kernel_initializer=keras.initializers.GlorotUniform(layer_seed),
+            recurrent_initializer=keras.initializers.Orthogonal(
+                seed=layer_seed
             ),
-            name=f"gru_{activation}",
-        )(steps)
-        for activation, layer_seed in (
-            ("linear", seed + 20),
-            ("sigmoid", seed + 21),
+            return_sequences=True,
         )
-    )
-    return keras.layers.Multiply(name="gated_gru")([linear, gate])
+        name = f"gru_{activation}"
+        outputs.append(keras.layers.Bidirectional(gru, name=name)(steps))
+    return keras.layers.Multiply(name="gated_gru")(outputs)

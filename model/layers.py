@@ -5,19 +5,18 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-# Initial weights of the scoring layers: N(0, 0.01) as in WSDDN.
-_SCORING_STDDEV = 0.01
+# A logit that softmax turns into 0, finite in every float type.
+_LOWEST = -6e4
 
 
 class _MaskedLayer(keras.layers.Layer):
-    """A layer that uses up the mask of its bag."""
+    """A layer that uses up the mask of its bag: padding scores 0."""
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def compute_mask(self, inputs, previous_mask):  # noqa: ANN001
-        """Scores of padding are 0 and need no mask."""
+    def compute_mask(self, inputs, previous_mask) -> None:  # noqa: ANN001
         return None
 
 
@@ -38,14 +37,9 @@ class ProposalSoftmax(_MaskedLayer):
         if mask is None:
             return ops.softmax(logits, axis=1)
         mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-        logits = ops.where(mask, logits, _lowest(logits.dtype))
+        logits = ops.where(mask, logits, _LOWEST)
         weights = ops.softmax(logits, axis=1)  # [B, P, C]
         return ops.where(mask, weights, ops.zeros_like(weights))
-
-
-def _lowest(dtype):  # noqa: ANN001
-    """A number that softmax turns into 0, finite in every float type."""
-    return -6e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e9
 
 
 class _Scoring(_MaskedLayer):
@@ -66,7 +60,8 @@ class _Scoring(_MaskedLayer):
         return keras.layers.Dense(
             self.num_classes,
             kernel_initializer=keras.initializers.RandomNormal(
-                stddev=_SCORING_STDDEV, seed=seed
+                stddev=0.01,  # As in WSDDN.
+                seed=seed,
             ),
             dtype=self.dtype_policy,
             name=name,
@@ -74,10 +69,6 @@ class _Scoring(_MaskedLayer):
 
     def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001
         self.classification.build(proposals_shape)
-
-    def compute_output_shape(self, proposals_shape, mask_shape=None):  # noqa: ANN001
-        batch, count, _ = proposals_shape
-        return (batch, self.num_classes), (batch, count, self.num_classes)
 
     def get_config(self) -> dict:
         config = {"num_classes": self.num_classes, "seed": self.seed}
@@ -147,9 +138,8 @@ class OneStreamScoring(_Scoring):
         if mask is None:
             return ops.logsumexp(proposal_scores, axis=1), proposal_scores
         mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-        lowest = _lowest(proposal_scores.dtype)
         scores = ops.logsumexp(
-            ops.where(mask, proposal_scores, lowest), axis=1
+            ops.where(mask, proposal_scores, _LOWEST), axis=1
         )  # [B, C]
         scores = ops.where(ops.any(mask, axis=1), scores, 0.0)
         return scores, ops.where(mask, proposal_scores, 0.0)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import keras
-from keras import ops
 
 from model import gated_crnn, layers
-
-REGION_SIZE = 9216
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,15 +31,6 @@ class SystemConfig:
     segment_size: int = 128
     bin_means: tuple[float, ...] = (0.0,) * gated_crnn.NUM_MEL_BINS
     bin_stds: tuple[float, ...] = (1.0,) * gated_crnn.NUM_MEL_BINS
-
-    def __post_init__(self) -> None:
-        for name in ("fc_units", "audio_units", "segment_size"):
-            if (size := getattr(self, name)) < 1:
-                raise ValueError(f"Expected {name} above 0, received {size}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"Expected dropout in [0, 1), received {self.dropout}."
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,76 +146,67 @@ def _compose(
     name: str, parts: _Composition, num_classes: int, config: SystemConfig
 ) -> keras.Model:
     """Bags -> representations -> scores of each modality -> their sum."""
-    inputs, outputs, scores = {}, {}, {}
-    if parts.visual:
-        # Stored and sent as float16; the first layer casts.
-        regions = keras.Input(
-            (None, REGION_SIZE), dtype="float16", name="regions"
+    inputs, outputs, scores = {}, {}, []
+    for modality, kind, scoring, represent, seed in (
+        ("visual", "region", parts.visual, _regions, config.seed + 10),
+        ("audio", "segment", parts.audio, _segments, config.seed + 20),
+    ):
+        if scoring is None:
+            continue
+        bag, representation = represent(config)
+        mask = keras.Input((None,), dtype="bool", name=f"{kind}_mask")
+        inputs |= {f"{kind}s": bag, f"{kind}_mask": mask}
+        layer = scoring(
+            num_classes, seed, dtype="float32", name=f"{modality}_scoring"
         )
-        mask = keras.Input((None,), dtype="bool", name="region_mask")
-        inputs |= {"regions": regions, "region_mask": mask}
-        scoring = parts.visual(
-            num_classes,
-            config.seed + 10,
-            dtype="float32",
-            name="visual_scoring",
-        )
-        scores["visual"], outputs["region_scores"] = scoring(
-            _visual_representation(regions, config), mask=mask
-        )  # [B, C], [B, M, C]
-    if parts.audio:
-        segments = keras.Input((None, config.segment_size), name="segments")
-        mask = keras.Input((None,), dtype="bool", name="segment_mask")
-        inputs |= {"segments": segments, "segment_mask": mask}
-        scoring = parts.audio(
-            num_classes, config.seed + 20, dtype="float32", name="audio_scoring"
-        )
-        scores["audio"], outputs["segment_scores"] = scoring(
-            _audio_representation(segments, config), mask=mask
-        )  # [B, C], [B, T, C]
-    if parts.normalized:
-        for modality in scores:
-            normalization = layers.ScoreNormalization(
+        clip_scores, outputs[f"{kind}_scores"] = layer(
+            representation, mask=mask
+        )  # [B, C], [B, P, C]
+        if parts.normalized:
+            clip_scores = layers.ScoreNormalization(
                 dtype="float32", name=f"{modality}_normalization"
-            )
-            scores[modality] = normalization(scores[modality])
+            )(clip_scores)
+        scores.append(clip_scores)
     if len(scores) == 1:
-        (outputs["scores"],) = scores.values()
+        (outputs["scores"],) = scores
     else:
         add = keras.layers.Add(dtype="float32", name="scores")
-        outputs["scores"] = add(list(scores.values()))  # [B, C]
+        outputs["scores"] = add(scores)  # [B, C]
     return keras.Model(inputs, outputs, name=name)
 
 
-def _visual_representation(
-    regions: keras.KerasTensor, config: SystemConfig
-) -> keras.KerasTensor:
-    """CaffeNet's fc6 and fc7, fine-tuned: [B, M, 9216] -> [B, M, fc_units]."""
+def _regions(
+    config: SystemConfig,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Regions, and them after CaffeNet's fc6 and fc7, which are fine-tuned."""
+    # Stored and sent as float16; the first layer casts.
+    regions = keras.Input((None, 9216), dtype="float16", name="regions")
     outputs = regions
-    for number, name in enumerate(("fc6", "fc7")):
-        seed = config.seed + number
+    for seed, name in enumerate(("fc6", "fc7"), start=config.seed):
         outputs = keras.layers.Dense(
             config.fc_units,
             activation="relu",
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             name=name,
-        )(outputs)
+        )(outputs)  # [B, M, fc_units]
         outputs = keras.layers.Dropout(
             config.dropout, seed=seed, name=f"drop_{name}"
         )(outputs)
-    return outputs
+    return regions, outputs
 
 
-def _audio_representation(
-    segments: keras.KerasTensor, config: SystemConfig
-) -> keras.KerasTensor:
-    """The layer learned from scratch: [B, T, D] -> [B, T, audio_units]."""
-    return keras.layers.Dense(
+def _segments(
+    config: SystemConfig,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Segments, and them after the layer that is learned from scratch."""
+    segments = keras.Input((None, config.segment_size), name="segments")
+    outputs = keras.layers.Dense(
         config.audio_units,
         activation="relu",
         kernel_initializer=keras.initializers.GlorotUniform(config.seed + 2),
         name="audio_fc",
-    )(segments)
+    )(segments)  # [B, T, audio_units]
+    return segments, outputs
 
 
 def set_fc_weights(
@@ -249,12 +228,12 @@ def set_fc_weights(
         )
     for name in ("fc6", "fc7"):
         layer = model.get_layer(name)
-        values = [weights[f"{name}_{kind}"] for kind in ("kernel", "bias")]
-        for value, variable in zip(values, layer.weights, strict=True):
-            if ops.shape(value) != tuple(variable.shape):
-                raise ValueError(
-                    f"Expected {variable.path} of shape "
-                    f"{tuple(variable.shape)}, received {ops.shape(value)}. "
-                    "Pretrained layers need --fc_units=4096."
-                )
-        layer.set_weights(values)
+        try:
+            layer.set_weights(
+                [weights[f"{name}_kernel"], weights[f"{name}_bias"]]
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"Expected weights for --fc_units={layer.units}, received "
+                f"others: {error} Pretrained layers need --fc_units=4096."
+            ) from error

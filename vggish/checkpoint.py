@@ -17,7 +17,6 @@ from tensorflow.lite.python import schema_py_generated as schema
 from vggish.yamnet import BATCH_NORM_EPSILON
 
 _Shapes = Mapping[str, tuple[int, ...]]
-_Values = dict[str, np.ndarray]
 
 _TFLITE_LAYER = re.compile(
     r"(?:\w+/)?(layer\d+/(?:depthwise_|pointwise_)?conv|dense)/"
@@ -65,10 +64,15 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """
     path = os.fspath(path)
     if model.name == "yamnet":
-        network, weights, read = "YAMNet", _yamnet_weights(model), _read_yamnet
+        network, read = "YAMNet", _read_yamnet
     else:
-        network, weights, read = "VGGish", _vggish_weights(model), _read_vggish
-    shapes = {name: tuple(w.shape) for name, w in weights.items()}
+        network, read = "VGGish", _read_vggish
+    weights = {
+        _official_name(network, layer.name, weight.name): weight
+        for layer in model.layers
+        for weight in layer.weights
+    }
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     try:
         values = read(path, shapes)
     except (FileNotFoundError, tf.errors.NotFoundError) as error:
@@ -80,21 +84,13 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
             f"Expected {network}'s weights at {path}, received what cannot be "
             f"read ({error}); fetch it again."
         ) from error
-    _check_shapes(path, network, shapes, values)
-    for name, weight in weights.items():
-        weight.assign(values[name])
-
-
-def _check_shapes(
-    path: str, network: str, expected: _Shapes, received: _Values
-) -> None:
     problems = []
-    for name, shape in expected.items():
-        if name not in received:
+    for name, shape in shapes.items():
+        if name not in values:
             problems.append(f"{name} is missing")
-        elif received[name].shape != shape:
+        elif values[name].shape != shape:
             problems.append(
-                f"{name} has shape {list(received[name].shape)} instead of "
+                f"{name} has shape {list(values[name].shape)} instead of "
                 f"{list(shape)}"
             )
     if problems:
@@ -102,42 +98,29 @@ def _check_shapes(
             f"Expected {network}'s weights in {path}, received a checkpoint in "
             f"which {', '.join(problems)}."
         )
+    for name, weight in weights.items():
+        weight.assign(values[name])
 
 
-def _vggish_weights(model: keras.Model) -> dict[str, keras.Variable]:
-    """VGGish's weights by the names of `vggish_slim.py`.
+def _official_name(network: str, layer: str, weight: str) -> str:
+    """The name of a weight in `vggish_slim.py` or in `yamnet.py`.
 
     conv1 has the scope vggish/conv1, but conv3_1 vggish/conv3/conv3_1.
     """
-    weights = {}
-    for layer in model.layers:
-        if layer.weights:
-            group, _, number = layer.name.partition("_")
-            scope = f"{group}/{layer.name}" if number else layer.name
-            weights[f"vggish/{scope}/weights"] = layer.kernel
-            weights[f"vggish/{scope}/biases"] = layer.bias
-    return weights
+    if network == "YAMNet":
+        return f"{layer.replace('.', '/')}/{weight}"
+    group, _, number = layer.partition("_")
+    scope = f"{group}/{layer}" if number else layer
+    return f"vggish/{scope}/{'weights' if weight == 'kernel' else 'biases'}"
 
 
-def _yamnet_weights(model: keras.Model) -> dict[str, keras.Variable]:
-    """YAMNet's weights by the names of `yamnet.py`."""
-    return {
-        f"{layer.name.replace('.', '/')}/{weight.name}": weight
-        for layer in model.layers
-        for weight in layer.weights
-    }
-
-
-def _read_vggish(path: str, shapes: _Shapes) -> _Values:
+def _read_vggish(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(path)
-    return {
-        name: reader.get_tensor(name)
-        for name in shapes
-        if reader.has_tensor(name)
-    }
+    names = filter(reader.has_tensor, shapes)
+    return {name: reader.get_tensor(name) for name in names}
 
 
-def _read_yamnet(path: str, shapes: _Shapes) -> _Values:
+def _read_yamnet(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
     readers = {".h5": _read_h5, ".tflite": _read_tflite}
     extension = os.path.splitext(path)[1]
     if extension not in readers:
@@ -146,7 +129,7 @@ def _read_yamnet(path: str, shapes: _Shapes) -> _Values:
         return readers[extension](file.read(), shapes)
 
 
-def _read_h5(content: bytes, shapes: _Shapes) -> _Values:
+def _read_h5(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
     """The group of a layer repeats its name: logits/logits/kernel:0."""
     values = {}
     with h5py.File(io.BytesIO(content), "r") as file:
@@ -160,7 +143,7 @@ def _read_h5(content: bytes, shapes: _Shapes) -> _Values:
     return values
 
 
-def _read_tflite(content: bytes, shapes: _Shapes) -> _Values:
+def _read_tflite(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
     """Reads the constants that are named after their layers.
 
     The convolutions contain the batch normalization, so that the model's has
@@ -182,25 +165,20 @@ def _read_tflite(content: bytes, shapes: _Shapes) -> _Values:
     for tensor in model.subgraphs[0].tensors:
         data = model.buffers[tensor.buffer].data
         match = _TFLITE_LAYER.match(tensor.name.decode())
-        if match and data is not None and tensor.type in _TFLITE_DTYPES:
-            constant = _dequantize(tensor, data)
-            layer = match[1].replace("dense", "logits")
-            bias = "bias" if layer == "logits" else "bn/beta"
-            weight = bias if constant.ndim == 1 else "kernel"
-            # Kernels: [outputs, ..., inputs], depthwise [1, ..., outputs].
-            values[f"{layer}/{weight}"] = np.moveaxis(constant, 0, -1)
-    return values
-
-
-def _dequantize(tensor: schema.TensorT, data: np.ndarray) -> np.ndarray:
-    """(stored - zero point) * scale, both per tensor or along one axis."""
-    stored = data.view(_TFLITE_DTYPES[tensor.type]).reshape(tensor.shape)
-    quantization = tensor.quantization
-    values = stored.astype(np.float32)
-    if quantization is None or quantization.scale is None:
-        return values
-    along_axis = np.ones(values.ndim, int)
-    along_axis[quantization.quantizedDimension] = -1
-    values -= quantization.zeroPoint.reshape(along_axis)
-    values *= quantization.scale.reshape(along_axis)
+        if not match or data is None or tensor.type not in _TFLITE_DTYPES:
+            continue
+        constant = data.view(_TFLITE_DTYPES[tensor.type])
+        constant = constant.reshape(tensor.shape).astype(np.float32)
+        scales = tensor.quantization
+        if scales is not None and scales.scale is not None:
+            # Per tensor, or along one axis.
+            along_axis = np.ones(constant.ndim, int)
+            along_axis[scales.quantizedDimension] = -1
+            constant -= scales.zeroPoint.reshape(along_axis)
+            constant *= scales.scale.reshape(along_axis)
+        layer = match[1].replace("dense", "logits")
+        bias = "bias" if layer == "logits" else "bn/beta"
+        weight = bias if constant.ndim == 1 else "kernel"
+        # Kernels: [outputs, ..., inputs], depthwise [1, ..., outputs].
+        values[f"{layer}/{weight}"] = np.moveaxis(constant, 0, -1)
     return values

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import scipy.signal
 
-from vggish.mel_filters import slaney_mel_matrix
+from vggish.mel_features import triangles
 from vggish.waveform import SAMPLE_RATE_HZ, to_mono_16k
 
 NUM_FRAMES = 240
@@ -20,7 +20,6 @@ _WINDOW_SAMPLES = 1024
 _OVERLAP_SAMPLES = 360
 _HOP_SAMPLES = _WINDOW_SAMPLES - _OVERLAP_SAMPLES
 HOP_S = _HOP_SAMPLES / SAMPLE_RATE_HZ
-_MEL_MAX_HZ = 8000.0
 _LOG_OFFSET = 1e-8
 _MAX_SAMPLES = _WINDOW_SAMPLES + (NUM_FRAMES - 1) * _HOP_SAMPLES
 
@@ -46,30 +45,35 @@ def cvssp_log_mel(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     samples = to_mono_16k(waveform, sample_rate_hz)[:_MAX_SAMPLES]
     features = np.zeros((NUM_FRAMES, NUM_MEL_BINS), np.float32)
     if len(samples) >= _WINDOW_SAMPLES:
-        mel = _magnitudes(samples) @ _mel_matrix()  # [F, 64]
+        # SciPy divides by the root of the sampling rate times the window's
+        # energy, also in this mode, which the logarithm's offset makes matter.
+        _, _, magnitudes = scipy.signal.spectrogram(
+            samples,
+            fs=SAMPLE_RATE_HZ,
+            window=np.hamming(_WINDOW_SAMPLES),
+            noverlap=_OVERLAP_SAMPLES,
+            detrend=False,
+            mode="magnitude",
+        )  # [513, F]
+        mel = magnitudes.T @ _mel_matrix()  # [F, 64]
         features[: len(mel)] = np.log(mel + _LOG_OFFSET)
     return features
 
 
-def _magnitudes(samples: np.ndarray) -> np.ndarray:
-    """Magnitude spectrogram [F, 513], scaled as scipy scales it.
-
-    SciPy divides by the root of the sampling rate times the window's energy,
-    also in this mode, which the logarithm's offset makes matter.
-    """
-    _, _, magnitudes = scipy.signal.spectrogram(
-        samples,
-        fs=SAMPLE_RATE_HZ,
-        window=np.hamming(_WINDOW_SAMPLES),
-        noverlap=_OVERLAP_SAMPLES,
-        detrend=False,
-        mode="magnitude",
-    )  # [513, F]
-    return magnitudes.T
-
-
 @functools.lru_cache(maxsize=1)
 def _mel_matrix() -> np.ndarray:
-    return slaney_mel_matrix(
-        SAMPLE_RATE_HZ, _WINDOW_SAMPLES, NUM_MEL_BINS, 0.0, _MEL_MAX_HZ
+    """[513, 64], librosa's default: triangles of equal area, linear in Hz.
+
+    Their edges lie on the mel scale of Slaney's Auditory Toolbox: linear up to
+    1000 Hz, which is mel 15, and logarithmic above, with 27 mel to 6400 Hz.
+    """
+    log_step = np.log(6.4) / 27.0
+    highest_mel = 15.0 + np.log(8000.0 / 1000.0) / log_step
+    mel = np.linspace(0.0, highest_mel, NUM_MEL_BINS + 2)
+    edges_hz = np.where(
+        mel < 15.0,
+        mel * (200.0 / 3.0),
+        1000.0 * np.exp(log_step * (mel - 15.0)),
     )
+    bins_hz = np.fft.rfftfreq(_WINDOW_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
+    return triangles(bins_hz, edges_hz) * (2.0 / (edges_hz[2:] - edges_hz[:-2]))

@@ -14,7 +14,6 @@ from vggish.network import build_vggish
 from vggish.yamnet import build_yamnet
 
 EMBEDDING_SIZES = {"vggish": 128, "yamnet": 1024}
-_LOG_OFFSETS = {"vggish": 0.01, "yamnet": 0.001}
 
 
 class SegmentEmbeddings:
@@ -42,16 +41,17 @@ class SegmentEmbeddings:
         embedding_activation: str | None = "relu",
         seed: int = 0,
     ) -> None:
-        if network not in EMBEDDING_SIZES:
+        if network == "vggish":
+            self.log_offset = 0.01
+            model = build_vggish(embedding_activation, seed)
+        elif network == "yamnet":
+            self.log_offset = 0.001
+            model = build_yamnet(seed)
+        else:
             raise ValueError(
                 f"Expected a network of {', '.join(EMBEDDING_SIZES)}, received "
                 f"{network!r}."
             )
-        self.log_offset = _LOG_OFFSETS[network]
-        if network == "vggish":
-            model = build_vggish(embedding_activation, seed)
-        else:
-            model = build_yamnet(seed)
         if weights is not None:
             checkpoint.load(model, weights)
         if network == "yamnet":
@@ -63,11 +63,10 @@ class SegmentEmbeddings:
         )
 
     def __call__(self, log_mel: np.ndarray) -> np.ndarray:
-        """Computes the embeddings of a clip.
+        """Embeds the patches of `mel_features.log_mel_patches`.
 
         Args:
-            log_mel: Patches of `mel_features.log_mel_patches`, float32
-                [T, 96, 64], at least one.
+            log_mel: float32 [T, 96, 64].
 
         Returns:
             float32 [T, size], the size that `EMBEDDING_SIZES` has.

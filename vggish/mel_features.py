@@ -1,4 +1,4 @@
-"""Log-mel patches, the input of VGGish (paper, section 3.1).
+"""Log-mel patches, the input of VGGish and YAMNet (paper, section 3.1).
 
 The arithmetic is that of `mel_features.py`, `vggish_input.py` and
 `vggish_params.py` in tensorflow/models; what is added is the padding of the
@@ -14,21 +14,19 @@ import numpy as np
 import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 
-from vggish.mel_filters import htk_mel_matrix
 from vggish.waveform import SAMPLE_RATE_HZ, to_mono_16k
 
-STFT_HOP_S = 0.010
-STFT_HOP_SAMPLES = 160
-STFT_WINDOW_SAMPLES = 400  # 25 ms
-FFT_LENGTH = 512
-NUM_MEL_BINS = 64
-MEL_MIN_HZ = 125.0
-MEL_MAX_HZ = 7500.0
 PATCH_FRAMES = 96
 PATCH_S = 0.96
-# 15 ms more than 960 ms: the window of the last frame is longer than its hop.
-PATCH_SAMPLES = (PATCH_FRAMES - 1) * STFT_HOP_SAMPLES + STFT_WINDOW_SAMPLES
+NUM_MEL_BINS = 64
 
+_FRAME_HOP_S = 0.010
+_FRAME_HOP_SAMPLES = 160
+_WINDOW_SAMPLES = 400  # 25 ms
+_FFT_LENGTH = 512
+_MEL_RANGE_HZ = (125.0, 7500.0)
+# 15 ms more than 960 ms: the window of the last frame is longer than its hop.
+_PATCH_SAMPLES = (PATCH_FRAMES - 1) * _FRAME_HOP_SAMPLES + _WINDOW_SAMPLES
 # A block of frames stays in the processor's cache: three times as fast as one
 # transform of a whole clip, and long recordings need little memory.
 _BLOCK_FRAMES = 256
@@ -58,73 +56,20 @@ def log_mel_patches(
         float32 [T, 96, 64]: patches, STFT frames, mel bands.
 
     Raises:
-        ValueError: as `to_mono_16k` and `hop_frames`, and for an offset that
-            is not positive.
+        ValueError: as `to_mono_16k` and `hop_frames`.
     """
-    if not log_offset > 0:
-        raise ValueError(f"Expected log_offset above 0, received {log_offset}.")
     hop = hop_frames(hop_s)
-    hop_samples = hop * STFT_HOP_SAMPLES
+    hop_samples = hop * _FRAME_HOP_SAMPLES
     samples = to_mono_16k(waveform, sample_rate_hz)
-    beyond_first = max(0, len(samples) - PATCH_SAMPLES)
-    num_hops = math.ceil(beyond_first / hop_samples)
-    padding = PATCH_SAMPLES + num_hops * hop_samples - len(samples)
-    spectrogram = log_mel_spectrogram(np.pad(samples, (0, padding)), log_offset)
+    num_hops = math.ceil(max(0, len(samples) - _PATCH_SAMPLES) / hop_samples)
+    padding = _PATCH_SAMPLES + num_hops * hop_samples - len(samples)
+    spectrogram = _log_mel_spectrogram(
+        np.pad(samples, (0, padding)), log_offset
+    )  # [F, 64]
     patches = sliding_window_view(
         spectrogram, PATCH_FRAMES, axis=0
     )  # [F - 95, 64, 96]
-    patches = patches[::hop].swapaxes(1, 2)
-    return np.ascontiguousarray(patches)  # [T, 96, 64]
-
-
-def log_mel_spectrogram(
-    samples: np.ndarray, log_offset: float = 0.01
-) -> np.ndarray:
-    """Log-mel spectrogram of whole STFT frames, without any padding.
-
-    Args:
-        samples: Float [N] at 16 kHz, at least one frame of 400.
-        log_offset: Added to the mel magnitudes before the logarithm.
-
-    Returns:
-        float32 [F, 64] with F = 1 + (N - 400) // 160.
-    """
-    window, mel_matrix = _window_and_mel_matrix()
-    frames = sliding_window_view(samples, STFT_WINDOW_SAMPLES)
-    frames = frames[::STFT_HOP_SAMPLES]  # [F, 400]
-    log_mel = np.empty((len(frames), NUM_MEL_BINS), np.float32)
-    for start in range(0, len(frames), _BLOCK_FRAMES):
-        block = slice(start, start + _BLOCK_FRAMES)
-        spectrum = np.fft.rfft(frames[block] * window, FFT_LENGTH)
-        mel = np.abs(spectrum) @ mel_matrix  # [block, 64]
-        log_mel[block] = np.log(mel + log_offset)
-    return log_mel
-
-
-def segment_times_s(num_segments: int, hop_s: float = 0.48) -> np.ndarray:
-    """When each segment, the audio of one patch, starts and ends.
-
-    The last segment may end after the clip, in the padding: the 20th of a 10 s
-    clip lasts from 9.12 to 10.08 s.
-
-    Args:
-        num_segments: Number T of segments.
-        hop_s: Step from one segment to the next, a multiple of 10 ms.
-
-    Returns:
-        float32 [T, 2]: onset and offset in seconds from the clip's start.
-
-    Raises:
-        ValueError: for a negative number, and as `hop_frames`.
-    """
-    if num_segments < 0:
-        raise ValueError(
-            f"Expected num_segments of 0 or more, received {num_segments}."
-        )
-    hop_frames(hop_s)
-    onsets_s = np.arange(num_segments) * hop_s  # [T]
-    times_s = np.stack([onsets_s, onsets_s + PATCH_S], axis=1)
-    return times_s.astype(np.float32)  # [T, 2]
+    return np.ascontiguousarray(patches[::hop].swapaxes(1, 2))  # [T, 96, 64]
 
 
 def hop_frames(hop_s: float) -> int:
@@ -133,22 +78,72 @@ def hop_frames(hop_s: float) -> int:
     Raises:
         ValueError: if they are not a whole number of 1 or more.
     """
-    frames = hop_s / STFT_HOP_S
+    frames = hop_s / _FRAME_HOP_S
     if not (math.isfinite(frames) and round(frames) >= 1) or (
         abs(frames - round(frames)) > 1e-6
     ):
         raise ValueError(
             "Expected hop_s to be a whole number of STFT hops of "
-            f"{STFT_HOP_S} s, received {hop_s} s."
+            f"{_FRAME_HOP_S} s, received {hop_s} s."
         )
     return round(frames)
 
 
+def segment_times_s(num_segments: int, hop_s: float = 0.48) -> np.ndarray:
+    """When each segment, the audio of one patch, starts and ends.
+
+    The last segment may end after the clip, in the padding: the 20th of a 10 s
+    clip lasts from 9.12 to 10.08 s.
+
+    Returns:
+        float32 [num_segments, 2]: onset and offset in seconds from the clip's
+        start.
+    """
+    onsets_s = np.arange(num_segments) * hop_s
+    times_s = np.stack([onsets_s, onsets_s + PATCH_S], axis=1)
+    return times_s.astype(np.float32)
+
+
+def _log_mel_spectrogram(samples: np.ndarray, log_offset: float) -> np.ndarray:
+    """float64 [N] -> float32 [F, 64] with F = 1 + (N - 400) // 160."""
+    window = scipy.signal.get_window("hann", _WINDOW_SAMPLES)  # Periodic.
+    frames = sliding_window_view(samples, _WINDOW_SAMPLES)
+    frames = frames[::_FRAME_HOP_SAMPLES]  # [F, 400]
+    log_mel = np.empty((len(frames), NUM_MEL_BINS), np.float32)
+    for start in range(0, len(frames), _BLOCK_FRAMES):
+        block = slice(start, start + _BLOCK_FRAMES)
+        spectrum = np.fft.rfft(frames[block] * window, _FFT_LENGTH)
+        mel = np.abs(spectrum) @ _mel_matrix()  # [block, 64]
+        log_mel[block] = np.log(mel + log_offset)
+    return log_mel
+
+
 @functools.lru_cache(maxsize=1)
-def _window_and_mel_matrix() -> tuple[np.ndarray, np.ndarray]:
-    """Periodic Hann window [400] and mel matrix [257, 64]."""
-    window = scipy.signal.get_window("hann", STFT_WINDOW_SAMPLES)
-    mel_matrix = htk_mel_matrix(
-        SAMPLE_RATE_HZ, FFT_LENGTH, NUM_MEL_BINS, MEL_MIN_HZ, MEL_MAX_HZ
-    )
-    return window, mel_matrix
+def _mel_matrix() -> np.ndarray:
+    """[257, 64], on HTK's mel scale: triangles of height 1, linear in mel.
+
+    The row of 0 Hz, which the original sets to zero, is zero by itself.
+    """
+
+    def to_mel(frequency_hz: np.ndarray) -> np.ndarray:
+        return 1127.0 * np.log1p(frequency_hz / 700.0)
+
+    bins_hz = np.fft.rfftfreq(_FFT_LENGTH, 1.0 / SAMPLE_RATE_HZ)
+    edges = np.linspace(*to_mel(np.array(_MEL_RANGE_HZ)), NUM_MEL_BINS + 2)
+    return triangles(to_mel(bins_hz), edges)
+
+
+def triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Triangle b rises from edge b to edge b + 1 and falls to edge b + 2.
+
+    Args:
+        bins: Where the triangles are sampled, [num_bins].
+        edges: Ascending, [num_bands + 2], in the unit of `bins`.
+
+    Returns:
+        [num_bins, num_bands], at most 1, zero outside a triangle.
+    """
+    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - lower) / (center - lower)
+    falling = (upper - bins[:, None]) / (upper - center)
+    return np.maximum(0.0, np.minimum(rising, falling))

@@ -9,15 +9,9 @@ import resampy
 
 SAMPLE_RATE_HZ = 16_000
 
-_INT16_FULL_SCALE = 32768.0
-
 
 def to_mono_16k(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     """Averages the channels, then resamples to 16 kHz.
-
-    Resampling is by far the slowest step of the audio features: a caller that
-    needs several of them calls this once and passes its result on, as a
-    waveform of 16 kHz.
 
     Args:
         waveform: Float [N] or [N, channels] with full scale [-1, 1], or int16
@@ -43,15 +37,13 @@ def to_mono_16k(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
             "Expected a waveform of shape [N] or [N, channels] with N of 1 or "
             f"more and at least as many as channels, received shape {shape}."
         )
-    if np.issubdtype(waveform.dtype, np.int16):  # Of either byte order.
-        samples = waveform.astype(np.float64) / _INT16_FULL_SCALE
-    elif np.issubdtype(waveform.dtype, np.floating):
-        samples = waveform.astype(np.float64)
-    else:
+    is_int16 = np.issubdtype(waveform.dtype, np.int16)  # Of either byte order.
+    if not (is_int16 or np.issubdtype(waveform.dtype, np.floating)):
         raise ValueError(
             "Expected a waveform of floats in [-1, 1] or of int16, received "
             f"{waveform.dtype}."
         )
+    samples = waveform.astype(np.float64) / (32768.0 if is_int16 else 1.0)
     if not np.isfinite(samples).all():
         raise ValueError(
             "Expected a waveform of finite samples, received NaN or infinity."

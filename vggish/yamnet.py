@@ -6,11 +6,9 @@ Source: `yamnet.py` and `params.py` in tensorflow/models, research/audioset.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import keras
 
-NUM_CLASSES = 521
 # sqrt(variance + this) divides; loading folded weights has to make up for it.
 BATCH_NORM_EPSILON = 1e-4
 
@@ -22,15 +20,10 @@ _SEPARABLE_BLOCKS = (
     (2, 256),  # [T, 12, 8, 256]
     (1, 256),  # [T, 12, 8, 256]
     (2, 512),  # [T, 6, 4, 512]
-    (1, 512),  # [T, 6, 4, 512]
-    (1, 512),  # [T, 6, 4, 512]
-    (1, 512),  # [T, 6, 4, 512]
-    (1, 512),  # [T, 6, 4, 512]
-    (1, 512),  # [T, 6, 4, 512]
+    *[(1, 512)] * 5,  # [T, 6, 4, 512]
     (2, 1024),  # [T, 3, 2, 1024]
     (1, 1024),  # [T, 3, 2, 1024]
 )
-_KERNEL = 3
 
 
 def build_yamnet(seed: int = 0) -> keras.Model:
@@ -51,68 +44,55 @@ def build_yamnet(seed: int = 0) -> keras.Model:
     """
     # Equal seeds would give equal streams of weights to all layers.
     seeds = itertools.count(seed)
-    inputs = keras.Input((96, 64), name="log_mel_patches")
-    outputs = keras.layers.Reshape((96, 64, 1), name="channel")(inputs)
-    outputs = _normalized_relu(
-        _convolution("layer1.conv", 32, _KERNEL, 2, seeds), outputs
-    )  # [T, 48, 32, 32]
+    options = {"padding": "same", "use_bias": False}
+    convolutions = [
+        keras.layers.Conv2D(
+            32,
+            3,
+            2,
+            kernel_initializer=keras.initializers.HeNormal(next(seeds)),
+            name="layer1.conv",
+            **options,
+        )  # [T, 48, 32, 32]
+    ]
     for number, (stride, filters) in enumerate(_SEPARABLE_BLOCKS, start=2):
         depthwise = keras.layers.DepthwiseConv2D(
-            _KERNEL,
+            3,
             stride,
-            padding="same",
-            data_format="channels_last",
-            use_bias=False,
             # HeNormal takes all channels for inputs of each output, which here
             # has one: the signal would fade from layer to layer.
             depthwise_initializer=keras.initializers.RandomNormal(
-                stddev=(2.0 / _KERNEL**2) ** 0.5, seed=next(seeds)
+                stddev=(2 / 9) ** 0.5, seed=next(seeds)
             ),
             name=f"layer{number}.depthwise_conv",
+            **options,
         )
-        pointwise = _convolution(
-            f"layer{number}.pointwise_conv", filters, 1, 1, seeds
+        pointwise = keras.layers.Conv2D(
+            filters,
+            1,
+            kernel_initializer=keras.initializers.HeNormal(next(seeds)),
+            name=f"layer{number}.pointwise_conv",
+            **options,
         )
-        outputs = _normalized_relu(depthwise, outputs)
-        outputs = _normalized_relu(pointwise, outputs)
-    embeddings = keras.layers.GlobalAveragePooling2D(
-        data_format="channels_last", name="embeddings"
-    )(outputs)  # [T, 1024]
+        convolutions += [depthwise, pointwise]
+
+    inputs = keras.Input((96, 64), name="log_mel_patches")
+    outputs = keras.layers.Reshape((96, 64, 1))(inputs)
+    for convolution in convolutions:
+        outputs = convolution(outputs)
+        outputs = keras.layers.BatchNormalization(
+            epsilon=BATCH_NORM_EPSILON,
+            scale=False,
+            name=f"{convolution.name}.bn",
+        )(outputs)
+        outputs = keras.layers.ReLU()(outputs)
+    embeddings = keras.layers.GlobalAveragePooling2D()(outputs)  # [T, 1024]
     scores = keras.layers.Dense(
-        NUM_CLASSES,
+        521,
         "sigmoid",
         kernel_initializer=keras.initializers.HeNormal(next(seeds)),
         name="logits",
-    )(embeddings)  # [T, 521]
+    )(embeddings)
     return keras.Model(
         inputs, {"embeddings": embeddings, "scores": scores}, name="yamnet"
     )
-
-
-def _convolution(
-    name: str, filters: int, kernel: int, stride: int, seeds: Iterator[int]
-) -> keras.Layer:
-    return keras.layers.Conv2D(
-        filters,
-        kernel,
-        stride,
-        padding="same",
-        # The weights expect this order whatever Keras is configured to.
-        data_format="channels_last",
-        use_bias=False,
-        kernel_initializer=keras.initializers.HeNormal(next(seeds)),
-        name=name,
-    )
-
-
-def _normalized_relu(
-    convolution: keras.Layer, inputs: keras.KerasTensor
-) -> keras.KerasTensor:
-    normalization = keras.layers.BatchNormalization(
-        axis=-1,
-        epsilon=BATCH_NORM_EPSILON,
-        scale=False,
-        name=f"{convolution.name}.bn",
-    )
-    relu = keras.layers.ReLU(name=f"{convolution.name}.relu")
-    return relu(normalization(convolution(inputs)))

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 
 import cv2
 import numpy as np
 import pytest
 
-from fast_rcnn_features.edge_boxes import (
-    EDGE_SOURCES,
-    EdgeBoxes,
-    _to_inclusive,
-)
+from fast_rcnn_features.edge_boxes import EDGE_SOURCES, EdgeBoxes
 
 _RECTANGLE = np.array([100, 60, 219, 159])
 
 
-@pytest.fixture(params=EDGE_SOURCES)
-def edges(request):
-    return request.param
+@pytest.fixture(scope="module", params=EDGE_SOURCES)
+def make(request):
+    """Makes an EdgeBoxes object of the edge source under test, once each."""
 
-
-@pytest.fixture
-def make(edges, request):
-    """Makes an EdgeBoxes object of the edge source under test."""
-
+    @functools.cache
     def make(**kwargs):
-        if edges == "structured_forest":
+        if request.param == "structured_forest":
             data = request.getfixturevalue("shared_data")
             kwargs["forest_path"] = data / "weights/structured_forest.yml.gz"
-        return EdgeBoxes(edges, **kwargs)
+        return EdgeBoxes(request.param, **kwargs)
 
     return make
 
 
-def _rectangle_image():
-    image = np.full((240, 320, 3), 40, np.uint8)
-    x1, y1, x2, y2 = _RECTANGLE
+def _rectangle_image(x1, y1, x2, y2, height=240, width=320):
+    image = np.full((height, width, 3), 40, np.uint8)
     image[y1 : y2 + 1, x1 : x2 + 1] = 200
     return image
 
@@ -48,29 +40,13 @@ def _noise_image(seed, height=120, width=160):
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def _iou(box, other):
-    x1, y1 = np.maximum(box[:2], other[:2])
-    x2, y2 = np.minimum(box[2:], other[2:])
-    inter = max(x2 - x1 + 1, 0) * max(y2 - y1 + 1, 0)
-    areas = [(b[2] - b[0] + 1) * (b[3] - b[1] + 1) for b in (box, other)]
-    return inter / (sum(areas) - inter)
-
-
-def test_rectangles_become_inclusive_corners():
-    """The whole of a 320x240 frame is [1, 1, 319, 239] to EdgeBoxes."""
-    rectangles = np.array([[1, 1, 319, 239], [11, 21, 30, 40]], np.int32)
-    boxes = _to_inclusive(rectangles)
-    np.testing.assert_array_equal(boxes, [[0, 0, 319, 239], [10, 20, 40, 60]])
-    assert boxes.dtype == np.float32
-
-
 def test_best_box_is_the_drawn_rectangle(make):
     """EdgeBoxes refines a box to within a few pixels around the contour."""
-    boxes, scores = make()(_rectangle_image())
-    outward = (boxes[0] - _RECTANGLE) * [-1, -1, 1, 1]
+    rectangle = np.array([100, 60, 219, 159])
+    boxes, scores = make()(_rectangle_image(*rectangle))
+    outward = (boxes[0] - rectangle) * [-1, -1, 1, 1]
     assert outward.min() >= 0
     assert outward.max() <= 5
-    assert _iou(boxes[0], _RECTANGLE) > 0.85
     assert scores[0] > 0.3
 
 
@@ -78,14 +54,13 @@ def test_mirrored_image_gives_mirrored_boxes(make):
     """A box that began or ended one pixel off would not be symmetric."""
     find, boxes = make(max_boxes=1), []
     rng = np.random.default_rng(0)
-    for _ in range(20):
+    for _ in range(9):
         x1, y1 = rng.integers(20, 60, 2)
         x2, y2 = x1 + rng.integers(40, 80), y1 + rng.integers(40, 50)
-        image = np.full((130, 160, 3), 40, np.uint8)
-        image[y1 : y2 + 1, x1 : x2 + 1] = 200
+        image = _rectangle_image(x1, y1, x2, y2, 130, 160)
         for flipped in (image, image[:, ::-1], image[::-1]):
             boxes.append(find(np.ascontiguousarray(flipped))[0][0])
-    boxes = np.array(boxes).reshape(20, 3, 4)
+    boxes = np.array(boxes).reshape(9, 3, 4)
     x_shift = boxes[:, 0, [0, 2]] - (159 - boxes[:, 1, [2, 0]])
     y_shift = boxes[:, 0, [1, 3]] - (129 - boxes[:, 2, [3, 1]])
     assert np.abs(np.median(x_shift)) <= 1
@@ -98,19 +73,13 @@ def test_boxes_fill_the_frame_but_do_not_leave_it(make):
     np.testing.assert_array_equal(boxes[:, 2:].max(axis=0), [159, 119])
 
 
-def test_shapes_types_and_order(make):
-    boxes, scores = make(max_boxes=7)(_noise_image(1))
-    assert boxes.shape == (7, 4)
-    assert scores.shape == (7,)
+def test_default_is_the_top_ten_of_all_in_order(make):
+    image = _noise_image(2)
+    boxes, scores = make()(image)
     assert boxes.dtype == scores.dtype == np.float32
     assert (np.diff(scores) <= 0).all()
     assert scores[-1] > 0
     assert (boxes[:, :2] < boxes[:, 2:]).all()
-
-
-def test_default_is_the_top_ten_of_all(make):
-    image = _noise_image(2)
-    boxes, scores = make()(image)
     all_boxes, all_scores = make(max_boxes=10_000)(image)
     assert len(boxes) == 10 < len(all_boxes)
     np.testing.assert_array_equal(boxes, all_boxes[:10])
@@ -118,14 +87,12 @@ def test_default_is_the_top_ten_of_all(make):
 
 
 def test_an_image_does_not_change_the_next_ones_boxes(make):
-    find = make()
-    first, second = _noise_image(3), _noise_image(4)
-    alone = make()(second)
-    find(first)
+    find, image = make(), _noise_image(4)
+    expected = find(image)
+    find(_noise_image(3))
     for _ in range(2):
-        after = find(second)
-        np.testing.assert_array_equal(after[0], alone[0])
-        np.testing.assert_array_equal(after[1], alone[1])
+        for found, same in zip(find(image), expected, strict=True):
+            np.testing.assert_array_equal(found, same)
 
 
 def test_usable_in_a_worker_process(make):
@@ -140,11 +107,9 @@ def test_usable_in_a_worker_process(make):
 @pytest.mark.parametrize(
     "image",
     [
-        np.zeros((100, 100, 3), np.uint8),
         np.full((100, 100, 3), 200, np.uint8),
         _noise_image(6, height=14, width=200),
         _noise_image(7, height=200, width=14),
-        np.zeros((1, 1, 3), np.uint8),
         np.zeros((0, 0, 3), np.uint8),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import pickle
 
 import cv2
 import numpy as np
@@ -12,12 +11,10 @@ import pytest
 from fast_rcnn_features.edges import StructuredForest, gradient_edges, thin
 
 
-def _smooth_noise(height, width, seed=0):
-    rng = np.random.default_rng(seed)
-    noise = rng.integers(0, 256, (height // 15, width // 15, 3))
-    return cv2.resize(
-        noise.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC
-    )
+def _smooth_noise(height, width):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (height // 15, width // 15, 3), np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def _half_plane(angle_rad):
@@ -44,7 +41,7 @@ def _exact_thin(magnitude, orientation):
     return thinned
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def forest(shared_data):
     return StructuredForest(shared_data / "weights/structured_forest.yml.gz")
 
@@ -72,7 +69,7 @@ def test_gradient_takes_the_strongest_channel():
     np.testing.assert_allclose(orientation[19:21, 10], np.pi / 2, atol=1e-6)
 
 
-@pytest.mark.parametrize("angle_deg", [0, 30, 60, 90, 120, 150])
+@pytest.mark.parametrize("angle_deg", [0, 30, 90, 120])
 def test_gradient_orientation_is_across_the_edge(angle_deg):
     edges, orientation = gradient_edges(_half_plane(np.deg2rad(angle_deg)))
     assert orientation.min() >= 0
@@ -83,7 +80,7 @@ def test_gradient_orientation_is_across_the_edge(angle_deg):
     assert np.abs(np.median(deviation)) < 3
 
 
-@pytest.mark.parametrize("angle_deg", [0, 45, 90, 135])
+@pytest.mark.parametrize("angle_deg", [0, 45])
 def test_forest_and_gradient_agree_on_orientation(forest, angle_deg):
     image = _half_plane(np.deg2rad(angle_deg))
     medians = []
@@ -113,76 +110,51 @@ def test_thinning_parity_with_exact_interpolation():
 
 
 def test_thinning_parity_with_opencv(forest):
-    image = _smooth_noise(120, 180).astype(np.float32) / 255
-    magnitude = forest._detector.detectEdges(image)
-    orientation = forest._detector.computeOrientation(magnitude)
-    expected = forest._detector.edgesNms(magnitude, orientation)
+    """And the forest reads RGB in [0, 1]."""
+    image = _smooth_noise(120, 180)
+    expected, orientation = forest(image)
+    magnitude = forest._detector.detectEdges(
+        np.float32(image) / np.float32(255)
+    )
     found = thin(magnitude, orientation)
     assert np.mean((found > 0) != (expected > 0)) < 0.005
 
 
-def test_forest_reads_rgb_in_unit_range(forest):
-    image = _smooth_noise(60, 90)
-    edges, orientation = forest(image)
-    detector = forest._detector
-    magnitude = detector.detectEdges(np.float32(image) / np.float32(255))
-    expected = detector.computeOrientation(magnitude)
-    np.testing.assert_array_equal(orientation, expected)
-    np.testing.assert_array_equal(edges, detector.edgesNms(magnitude, expected))
-
-
-def test_forest_survives_pickling(forest):
-    image = _smooth_noise(60, 90)
-    copy = pickle.loads(pickle.dumps(forest))  # noqa: S301
-    for found, expected in zip(copy(image), forest(image), strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_missing_forest(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"forest_path.*no\.yml\.gz"):
-        StructuredForest(tmp_path / "no.yml.gz")
+_SIZES = """
+    stride: 4
+    shrinkNumber: 4
+    patchSize: 4
+    patchInnerSize: 4
+    numberOfGradientOrientations: 4
+    selfsimilarityGridSize: 4
+    numberOfTrees: 4
+    numberOfTreesToEvaluate: 4
+"""
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "reason"),
     [
-        b"",
-        b"not a gzip file",
-        gzip.compress(b"%YAML:1.0\n---\nother: 3\n", mtime=0),
-        gzip.compress(b"%YAML:1.0\n---\noptions: 3\n", mtime=0),
-        gzip.compress(b"%YAML:1.0\n---\noptions:\n    stride: 2\n", mtime=0),
+        ("", ""),
+        ("%YAML:1.0\n---\nother: 3\n", "no entry 'options'"),
+        ("%YAML:1.0\n---\noptions: 3\n", "no entry 'options'"),
+        ("%YAML:1.0\n---\noptions:\n    stride: 2\n", "shrinkNumber is not"),
+        (f"%YAML:1.0\n---\noptions:{_SIZES}", "childs does not hold 4 trees"),
     ],
 )
-def test_corrupt_forest(tmp_path, content):
+def test_corrupt_forest(tmp_path, content, reason):
     path = tmp_path / "bad.yml.gz"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"forest_path.*bad\.yml\.gz"):
+    path.write_bytes(gzip.compress(content.encode(), mtime=0))
+    with pytest.raises(
+        ValueError, match=rf"forest_path.*bad\.yml\.gz.*{reason}"
+    ):
         StructuredForest(path)
 
 
-def test_forest_with_a_tree_missing(tmp_path):
-    storage = cv2.FileStorage(str(tmp_path / "bad.yml"), cv2.FILE_STORAGE_WRITE)
-    storage.startWriteStruct("options", cv2.FileNode_MAP)
-    for key in (
-        "stride",
-        "shrinkNumber",
-        "patchSize",
-        "patchInnerSize",
-        "numberOfGradientOrientations",
-        "selfsimilarityGridSize",
-        "numberOfTrees",
-        "numberOfTreesToEvaluate",
-    ):
-        storage.write(key, 4)
-    storage.endWriteStruct()
-    storage.release()
-    with pytest.raises(ValueError, match=r"childs does not hold 4 trees"):
-        StructuredForest(tmp_path / "bad.yml")
-
-
-def test_truncated_forest(tmp_path, shared_data):
+@pytest.mark.parametrize("size", [0, 20, 1_000_000])
+def test_truncated_forest(tmp_path, shared_data, size):
     content = (shared_data / "weights/structured_forest.yml.gz").read_bytes()
     path = tmp_path / "cut.yml.gz"
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[:size])
     with pytest.raises(ValueError, match=r"forest_path.*cut\.yml\.gz"):
         StructuredForest(path)

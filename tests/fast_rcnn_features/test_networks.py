@@ -1,15 +1,71 @@
-"""Tests of the convolution layers, against plain TensorFlow operations."""
+"""The convolution layers, against OpenCV's importer of Caffe networks."""
 
 from __future__ import annotations
 
 import math
 
+import cv2
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from fast_rcnn_features import networks
+from fast_rcnn_features.weights import load_conv_weights
+from tests.fast_rcnn_features.caffemodel_files import (
+    KERNEL_SHAPES,
+    caffemodel_bytes,
+    random_blobs,
+)
+
+
+def _conv(name, pad, stride=1):
+    return name, "Convolution", f"pad: {pad} stride: {stride}"
+
+
+_POOL = ("pool", "Pooling", "pool: MAX kernel_size: 3 pad: 1 stride: 2")
+_LRN = ("norm", "LRN", "local_size: 5 alpha: 0.0001 beta: 0.75")
+_LAST = [_conv("conv3", 1), _conv("conv4", 1), _conv("conv5", 1)]
+# Up to conv5 of Fast R-CNN's models/CaffeNet/test.prototxt, and its paddings
+# for torchvision's AlexNet.
+_LAYERS = {
+    "caffenet": [
+        _conv("conv1", 5, 4),
+        _POOL,
+        _LRN,
+        _conv("conv2", 2),
+        _POOL,
+        _LRN,
+        *_LAST,
+    ],
+    "alexnet": [_conv("conv1", 5, 4), _POOL, _conv("conv2", 2), _POOL, *_LAST],
+}
+
+
+def _prototxt(network, height, width):
+    lines = ["input: 'data'"]
+    lines += [f"input_dim: {size}" for size in (1, 3, height, width)]
+    bottom, depth = "data", 3
+    layers = []
+    for index, (name, kind, parameters) in enumerate(_LAYERS[network]):
+        if kind == "Convolution":
+            outputs, inputs, kernel, _ = KERNEL_SHAPES[network][name]
+            parameters += f" num_output: {outputs} kernel_size: {kernel}"
+            parameters += f" group: {depth // inputs}"
+            depth = outputs
+            layers.append((name, kind, parameters))
+            layers.append((f"relu{index}", "ReLU", ""))
+        else:
+            layers.append((f"{name}{index}", kind, parameters))
+    groups = {"Convolution": "convolution", "Pooling": "pooling", "LRN": "lrn"}
+    for name, kind, parameters in layers:
+        if kind in groups:
+            parameters = f"{groups[kind]}_param {{ {parameters} }}"
+        lines.append(
+            f"layer {{ name: '{name}' type: '{kind}' bottom: '{bottom}' "
+            f"top: '{name}' {parameters} }}"
+        )
+        bottom = name
+    return "\n".join(lines)
 
 
 def _caffe_pool_size(size):
@@ -20,84 +76,40 @@ def _caffe_pool_size(size):
     return pooled
 
 
-def _pooled_sizes(size):
-    conv1 = (size + 2 * 5 - 11) // 4 + 1
-    pool1 = _caffe_pool_size(conv1)
-    return conv1, pool1, _caffe_pool_size(pool1)
-
-
-def _conv(x, layer, stride, pad, groups):
-    padding = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
-    inputs = tf.split(x, groups, axis=-1)
-    kernels = tf.split(tf.constant(layer.kernel.numpy()), groups, axis=-1)
-    outputs = [
-        tf.nn.conv2d(i, k, stride, padding)
-        for i, k in zip(inputs, kernels, strict=True)
-    ]
-    return tf.nn.relu(tf.concat(outputs, -1) + layer.bias.numpy())
-
-
-def _caffe_max_pool(x):
-    """Pads with -inf as far as Caffe's last window reaches."""
-    pads = [[0, 0]]
-    for size in x.shape[1:3]:
-        end = (_caffe_pool_size(size) - 1) * 2 + 3
-        pads.append([1, end - 1 - size])
-    x = tf.pad(x, [*pads, [0, 0]], constant_values=-np.inf)
-    return tf.nn.max_pool2d(x, 3, 2, "VALID")
-
-
-def _lrn(x):
-    return tf.nn.local_response_normalization(x, 2, 1.0, 1e-4 / 5, 0.75)
-
-
-def _slow_caffenet(model, x):
-    """Fast R-CNN's models/CaffeNet/test.prototxt, line by line."""
-    layer = model.get_layer
-    x = _lrn(_caffe_max_pool(_conv(x, layer("conv1"), 4, 5, groups=1)))
-    x = _lrn(_caffe_max_pool(_conv(x, layer("conv2"), 1, 2, groups=2)))
-    x = _conv(x, layer("conv3"), 1, 1, groups=1)
-    x = _conv(x, layer("conv4"), 1, 1, groups=2)
-    return _conv(x, layer("conv5"), 1, 1, groups=2)
-
-
-def _slow_alexnet(model, x):
-    layer = model.get_layer
-    x = _caffe_max_pool(_conv(x, layer("conv1"), 4, 5, groups=1))
-    x = _caffe_max_pool(_conv(x, layer("conv2"), 1, 2, groups=1))
-    for name in ("conv3", "conv4", "conv5"):
-        x = _conv(x, layer(name), 1, 1, groups=1)
-    return x
-
-
-_SLOW = {"caffenet": _slow_caffenet, "alexnet": _slow_alexnet}
-
-
 @pytest.fixture(scope="module", params=networks.NAMES)
-def model(request):
-    """A network with random kernels and biases."""
+def model_and_file(request, tmp_path_factory):
+    """A network with random kernels and biases, and their .caffemodel."""
     model = networks.build(request.param)
-    rng = np.random.default_rng(0)
-    for layer in model.layers:
-        if layer.weights:
-            layer.bias.assign(rng.normal(size=layer.bias.shape))
-    return model
+    path = tmp_path_factory.mktemp("weights") / "net.caffemodel"
+    blobs = random_blobs(KERNEL_SHAPES[request.param])
+    path.write_bytes(caffemodel_bytes(blobs))
+    load_conv_weights(model, path)
+    return model, path
 
 
-def _image(height, width, batch=1):
+@pytest.fixture
+def model(model_and_file):
+    return model_and_file[0]
+
+
+def _image(height, width):
     rng = np.random.default_rng(height)
-    return rng.uniform(-120, 150, (batch, height, width, 3)).astype(np.float32)
+    return rng.uniform(-120, 150, (1, height, width, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("size", [(67, 90), (64, 33), (100, 81)])
-def test_parity_with_tensorflow(model, size):
+@pytest.mark.parametrize("size", [(113, 118), (66, 139), (64, 33)])
+def test_parity_with_opencvs_caffe(model_and_file, size):
+    model, path = model_and_file
     image = _image(*size)
-    expected = _SLOW[model.name](model, tf.constant(image)).numpy()
-    found = model(image).numpy()
-    assert found.shape == expected.shape
+    net = cv2.dnn.readNetFromCaffe(
+        np.frombuffer(_prototxt(model.name, *size).encode(), np.uint8),
+        np.frombuffer(path.read_bytes(), np.uint8),
+    )
+    net.setInput(image.transpose(0, 3, 1, 2))
+    expected = net.forward().transpose(0, 2, 3, 1)
     assert expected.std() > 0
     np.testing.assert_allclose(
-        found, expected, rtol=1e-4, atol=1e-4 * expected.max()
+        model(image).numpy(), expected, rtol=1e-3, atol=1e-3 * expected.max()
     )
 
 
@@ -111,16 +123,12 @@ def test_sizes_of_fast_rcnn(model, size, cells):
 
 @pytest.mark.parametrize("size", [1, 2, 15, 17, 21, 25, 29, 33, 37, 70, 71])
 def test_sizes_are_caffes(model, size):
-    assert model(_image(size, size)).shape[1] == _pooled_sizes(size)[-1]
+    conv1 = (size + 2 * 5 - 11) // 4 + 1
+    cells = _caffe_pool_size(_caffe_pool_size(conv1))
+    assert model(_image(size, size)).shape[1] == cells
 
 
-def test_known_sizes_of_caffes_arithmetic():
-    assert _pooled_sizes(600) == (150, 76, 39)
-    assert _pooled_sizes(1000) == (250, 126, 64)
-    assert _pooled_sizes(800) == (200, 101, 51)
-
-
-def test_cells_are_centred_on_multiples_of_sixteen(model):
+def test_cells_are_centered_on_multiples_of_sixteen(model):
     """With symmetric kernels, a mirrored input gives a mirrored output.
 
     113 pixels have 8 cells; pixel 16 i mirrors to pixel 16 (7 - i).

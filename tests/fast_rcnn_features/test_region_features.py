@@ -19,21 +19,24 @@ def _frame(height, width):
 
 
 @pytest.fixture(scope="module", params=networks.NAMES)
-def features(request):
-    return RegionFeatures(
-        request.param, short_side_px=96, long_side_px=160, seed=5
-    )
+def name(request):
+    return request.param
 
 
-def test_features_are_the_pooled_feature_map(features):
+@pytest.fixture(scope="module")
+def features(name):
+    return RegionFeatures(name, short_side_px=96, long_side_px=160, seed=5)
+
+
+def test_features_are_the_pooled_feature_map(name, features):
     frame = _frame(48, 60)
     boxes = np.array([[0, 0, 59, 47], [10, 20, 30, 40]], np.float32)
     found = features(frame, boxes)
     assert found.shape == (2, 9216)
     assert found.dtype == np.float32
-    image, scale = prepare_image(frame, features.network, 96, 160)
+    image, scale = prepare_image(frame, name, 96, 160)
     assert scale == 2
-    feature_map = networks.build(features.network, seed=5)(image[None])[0]
+    feature_map = networks.build(name, seed=5)(image[None])[0]
     pooled = roi_max_pool(feature_map.numpy(), 2 * boxes, 1 / 16, 6)
     # Channels first: channel 7, row 2, column 3.
     assert found[1, 7 * 36 + 2 * 6 + 3] == pytest.approx(pooled[1, 2, 3, 7])
@@ -79,23 +82,13 @@ def test_wrong_arguments(features, tmp_path):
         features(_frame(48, 60) / 255, np.zeros((2, 4), np.float32))
 
 
-@pytest.fixture
-def real_frame(shared_data):
-    path = shared_data / "clips/vas_dog_video_02677.mp4"
-    with av.open(str(path)) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
-
-
-def test_real_frame(shared_data, real_frame):
+def test_real_frame(shared_data):
     """Published weights respond to a picture sparsely, and to where it is."""
-    weights = shared_data / "weights"
-    boxes, _ = EdgeBoxes(
-        "structured_forest",
-        forest_path=weights / "structured_forest.yml.gz",
-    )(real_frame)
-    found = RegionFeatures("alexnet", weights / "alexnet_conv.npz")(
-        real_frame, boxes
-    )
+    with av.open(shared_data / "clips/vas_dog_video_02677.mp4") as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    boxes, _ = EdgeBoxes()(frame)
+    weights = shared_data / "weights/alexnet_conv.npz"
+    found = RegionFeatures("alexnet", weights)(frame, boxes)
     assert found.shape == (10, 9216)
     assert np.isfinite(found).all()
     assert found.min() == 0

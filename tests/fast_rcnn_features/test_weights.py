@@ -1,201 +1,215 @@
-"""Tests of loading published weights."""
+"""Loading published weights from fabricated files of both formats."""
 
 from __future__ import annotations
+
+import contextlib
 
 import numpy as np
 import pytest
 
 from fast_rcnn_features import networks
 from fast_rcnn_features.weights import load_conv_weights, load_fc_weights
-from tests.fast_rcnn_features.caffemodel_files import caffemodel_bytes
+from tests.fast_rcnn_features.caffemodel_files import (
+    KERNEL_SHAPES,
+    caffemodel_bytes,
+    length_delimited,
+    random_blobs,
+    varint,
+)
+
+FC_SHAPES = {"fc6": (4, 18), "fc7": (4, 4)}
 
 
-def _random(*shape):
-    rng = np.random.default_rng(sum(shape))
-    return rng.normal(size=shape).astype(np.float32)
-
-
-def _caffe_layers():
+@pytest.fixture(scope="module")
+def caffenet_blobs():
     """CaffeNet's convolution layers, and fc6 and fc7 made small."""
-    shapes = {
-        "conv1": (96, 3, 11, 11),
-        "conv2": (256, 48, 5, 5),
-        "conv3": (384, 256, 3, 3),
-        "conv4": (384, 192, 3, 3),
-        "conv5": (256, 192, 3, 3),
-        "fc6": (4, 18),
-        "fc7": (4, 4),
-    }
-    return {
-        name: (
-            "Convolution" if name.startswith("conv") else "InnerProduct",
-            [_random(*shape), _random(shape[0])],
-        )
-        for name, shape in shapes.items()
-    }
+    return random_blobs(KERNEL_SHAPES["caffenet"] | FC_SHAPES)
 
 
-def _write(tmp_path, layers, old_format):
+@pytest.fixture
+def alexnet_entries():
+    blobs = random_blobs(KERNEL_SHAPES["alexnet"])
+    entries = {}
+    for name, (kernel, bias) in blobs.items():
+        entries[f"{name}_w"] = kernel.transpose(2, 3, 1, 0)
+        entries[f"{name}_b"] = bias
+    return entries
+
+
+@pytest.fixture(scope="module")
+def alexnet():
+    return networks.build("alexnet")
+
+
+@pytest.fixture(scope="module")
+def caffenet():
+    return networks.build("caffenet")
+
+
+def _write(tmp_path, layers, old_format=False):
     path = tmp_path / "net.caffemodel"
-    path.write_bytes(caffemodel_bytes(layers, old_format=old_format))
+    path.write_bytes(caffemodel_bytes(layers, old_format))
     return path
 
 
-def _alexnet_entries():
-    model = networks.build("alexnet", seed=7)
-    names = [f"conv{i}" for i in range(1, 6)]
-    kernels = {f"{n}_w": model.get_layer(n).kernel.numpy() for n in names}
-    biases = {f"{n}_b": _random(kernels[f"{n}_w"].shape[-1]) for n in names}
-    return kernels | biases
-
-
-def _values(model):
-    return [weight.numpy() for weight in model.weights]
+def _load_small_fc(path):
+    return load_fc_weights(path, num_features=18, num_units=4)
 
 
 @pytest.mark.parametrize("old_format", [False, True])
-def test_conv_weights_of_caffe(tmp_path, old_format):
-    layers = _caffe_layers()
-    model = networks.build("caffenet")
-    load_conv_weights(model, _write(tmp_path, layers, old_format))
-    for name in ("conv1", "conv2", "conv3", "conv4", "conv5"):
-        kernel, bias = layers[name][1]
-        layer = model.get_layer(name)
+def test_conv_weights_of_caffe(tmp_path, caffenet, caffenet_blobs, old_format):
+    path = _write(tmp_path, caffenet_blobs, old_format)
+    load_conv_weights(caffenet, path)
+    for name in KERNEL_SHAPES["caffenet"]:
+        kernel, bias = caffenet_blobs[name]
+        layer = caffenet.get_layer(name)
         np.testing.assert_array_equal(layer.bias.numpy(), bias)
         found = layer.kernel.numpy()
         np.testing.assert_array_equal(found[2, 1, 0, 5], kernel[5, 0, 2, 1])
-        np.testing.assert_array_equal(
-            np.moveaxis(found, (3, 2), (0, 1)), kernel
-        )
+        np.testing.assert_array_equal(found.transpose(3, 2, 0, 1), kernel)
 
 
-def test_conv_weights_of_npz(tmp_path):
-    entries = _alexnet_entries()
-    np.savez(tmp_path / "net.npz", **entries)
-    model = networks.build("alexnet")
-    load_conv_weights(model, tmp_path / "net.npz")
-    for key, value in entries.items():
-        name, suffix = key.split("_")
-        layer = model.get_layer(name)
-        variable = layer.kernel if suffix == "w" else layer.bias
-        np.testing.assert_array_equal(variable.numpy(), value)
+def test_conv_weights_of_npz(tmp_path, alexnet, alexnet_entries):
+    np.savez(tmp_path / "net.npz", **alexnet_entries)
+    load_conv_weights(alexnet, tmp_path / "net.npz")
+    for weight, value in zip(
+        alexnet.weights, alexnet_entries.values(), strict=True
+    ):
+        np.testing.assert_array_equal(weight.numpy(), value)
 
 
-def test_all_misfits_are_reported_and_nothing_is_assigned(tmp_path):
-    entries = _alexnet_entries()
-    del entries["conv5_b"]
-    entries["conv1_w"] = entries["conv1_w"][..., :63]
-    np.savez(tmp_path / "net.npz", **entries)
-    model = networks.build("alexnet")
-    before = _values(model)
+def test_all_misfits_are_reported_and_nothing_is_assigned(
+    tmp_path, alexnet, alexnet_entries
+):
+    del alexnet_entries["conv5_b"]
+    alexnet_entries["conv1_w"] = alexnet_entries["conv1_w"][..., :63]
+    np.savez(tmp_path / "net.npz", **alexnet_entries)
+    before = [weight + 0 for weight in alexnet.weights]
     with pytest.raises(ValueError, match=r"net\.npz") as raised:
-        load_conv_weights(model, tmp_path / "net.npz")
+        load_conv_weights(alexnet, tmp_path / "net.npz")
     message = str(raised.value)
-    assert (
-        "conv1_kernel of shape (11, 11, 3, 64), received (11, 11, 3, 63)"
-        in (message)
-    )
+    expected = "conv1_kernel of shape (11, 11, 3, 64), received (11, 11, 3, 63)"
+    assert expected in message
     assert "conv5_bias of shape (256,), received nothing" in message
     assert "conv2" not in message
-    for value, now in zip(before, _values(model), strict=True):
+    for value, now in zip(before, alexnet.weights, strict=True):
         np.testing.assert_array_equal(value, now)
 
 
-def test_weights_of_the_other_network(tmp_path):
-    path = _write(tmp_path, _caffe_layers(), old_format=True)
+def test_weights_of_the_other_network(tmp_path, alexnet, caffenet_blobs):
+    path = _write(tmp_path, caffenet_blobs, old_format=True)
     with pytest.raises(ValueError, match=r"conv1_kernel.*64.*96"):
-        load_conv_weights(networks.build("alexnet"), path)
+        load_conv_weights(alexnet, path)
 
 
-def test_caffe_layer_without_bias_or_of_other_rank(tmp_path):
-    layers = _caffe_layers()
-    layers["conv1"][1].pop()
-    layers["conv3"][1][0] = _random(6)
-    with pytest.raises(ValueError, match=r"conv1_bias.*nothing; conv3_ker"):
-        load_conv_weights(
-            networks.build("caffenet"), _write(tmp_path, layers, False)
-        )
+def test_caffe_layer_without_bias_or_of_other_rank(
+    tmp_path, caffenet, caffenet_blobs
+):
+    blobs = {**caffenet_blobs, "conv3": [np.ones(6), np.ones(384)]}
+    blobs["conv1"] = blobs["conv1"][:1]
+    del blobs["conv5"]
+    message = r"conv1_bias.*nothing; conv3_ker.*conv5_kernel.*nothing"
+    with pytest.raises(ValueError, match=message):
+        load_conv_weights(caffenet, _write(tmp_path, blobs))
 
 
 @pytest.mark.parametrize("old_format", [False, True])
-def test_fc_weights_of_caffe(tmp_path, old_format):
-    layers = _caffe_layers()
-    found = load_fc_weights(
-        _write(tmp_path, layers, old_format), num_features=18, num_units=4
-    )
+def test_fc_weights_of_caffe(tmp_path, caffenet_blobs, old_format):
+    found = _load_small_fc(_write(tmp_path, caffenet_blobs, old_format))
     assert list(found) == ["fc6_kernel", "fc6_bias", "fc7_kernel", "fc7_bias"]
-    for name in ("fc6", "fc7"):
-        kernel, bias = layers[name][1]
+    for name in FC_SHAPES:
+        kernel, bias = caffenet_blobs[name]
         np.testing.assert_array_equal(found[f"{name}_kernel"], kernel.T)
         np.testing.assert_array_equal(found[f"{name}_bias"], bias)
 
 
 def test_fc_weights_of_npz(tmp_path):
+    generator = np.random.default_rng(0)
     entries = {
-        "fc6_kernel": _random(18, 4).astype(np.float16),
-        "fc6_bias": _random(4),
-        "fc7_kernel": _random(4, 4),
-        "fc7_bias": _random(4),
+        "fc6_kernel": generator.random((18, 4)).astype(np.float16),
+        "fc6_bias": generator.random(4, np.float32),
+        "fc7_kernel": generator.random((4, 4), np.float32),
+        "fc7_bias": generator.random(4, np.float32),
     }
     np.savez_compressed(tmp_path / "fc.npz", **entries)
-    found = load_fc_weights(tmp_path / "fc.npz", num_features=18, num_units=4)
+    found = _load_small_fc(tmp_path / "fc.npz")
     for key, value in entries.items():
         assert found[key].dtype == np.float32
         np.testing.assert_array_equal(found[key], value)
 
 
 def test_fc_weights_have_caffenets_sizes_by_default(tmp_path):
-    path = _write(tmp_path, _caffe_layers(), old_format=False)
+    path = _write(tmp_path, random_blobs(FC_SHAPES))
     with pytest.raises(ValueError, match=r"\(9216, 4096\).*\(18, 4\)"):
         load_fc_weights(path)
 
 
-@pytest.mark.parametrize(
-    "load",
-    [
-        load_fc_weights,
-        lambda path: load_conv_weights(networks.build("alexnet"), path),
-    ],
-)
-def test_missing_file(tmp_path, load):
+def test_missing_and_other_files(tmp_path):
     for name in ("no.npz", "no.caffemodel"):
         with pytest.raises(FileNotFoundError, match=name):
-            load(tmp_path / name)
-
-
-def test_unknown_extension(tmp_path):
+            load_fc_weights(tmp_path / name)
     with pytest.raises(ValueError, match=r"\.caffemodel or \.npz.*net\.pth"):
         load_fc_weights(tmp_path / "net.pth")
 
 
+@pytest.mark.parametrize("extension", ["npz", "caffemodel"])
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a zip archive"])
-def test_npz_that_is_no_archive(tmp_path, content):
-    (tmp_path / "net.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"net\.npz"):
+def test_files_of_another_kind(tmp_path, content, extension):
+    path = tmp_path / f"net.{extension}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"net\.{extension}"):
+        load_fc_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(np.array([{}], object), "allow_pickle=False"), (np.array(["many"]), "")],
+)
+def test_npz_with_objects_or_text(tmp_path, value, reason):
+    np.savez(tmp_path / "net.npz", fc6_bias=value)
+    with pytest.raises(ValueError, match=rf"net\.npz.*{reason}"):
         load_fc_weights(tmp_path / "net.npz")
 
 
-def test_npz_with_pickled_objects(tmp_path):
-    np.savez(tmp_path / "net.npz", fc6_bias=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match=r"net\.npz.*allow_pickle=False"):
-        load_fc_weights(tmp_path / "net.npz")
+@pytest.mark.parametrize("shape", [[5], [2, 2], [], [0], [1 << 62, 4]])
+def test_caffe_shape_that_does_not_fit_the_data(tmp_path, shape):
+    sizes = b"".join(map(varint, shape))
+    blob = length_delimited(7, length_delimited(1, sizes))
+    blob += length_delimited(5, np.zeros(6, np.float32).tobytes())
+    layer = length_delimited(1, b"fc6") + length_delimited(7, blob)
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(length_delimited(100, layer))
+    with pytest.raises(ValueError, match=r"net\.caffemodel"):
+        load_fc_weights(path)
 
 
-def test_npz_with_text(tmp_path):
-    np.savez(tmp_path / "net.npz", fc6_bias=np.array(["many"]))
-    with pytest.raises(ValueError, match=r"net\.npz"):
-        load_fc_weights(tmp_path / "net.npz")
+@pytest.mark.parametrize("old_format", [False, True])
+def test_every_truncated_caffemodel_is_noticed(tmp_path, old_format):
+    whole = caffemodel_bytes(random_blobs(FC_SHAPES), old_format)
+    for length in range(len(whole)):
+        path = tmp_path / "net.caffemodel"
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"net\.caffemodel"):
+            _load_small_fc(path)
 
 
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_corrupt_npz_raises_nothing_but_value_error(tmp_path, save):
-    save(tmp_path / "net.npz", fc6_bias=_random(4), fc7_bias=_random(4))
-    content = (tmp_path / "net.npz").read_bytes()
+@pytest.mark.parametrize("extension", ["npz", "zipped.npz", "caffemodel"])
+def test_corrupt_files_raise_nothing_but_value_error(tmp_path, extension):
+    path = tmp_path / f"net.{extension}"
+    arrays = {"fc6_bias": np.ones(4), "fc7_bias": np.ones(4)}
+    if extension == "npz":
+        np.savez(path, **arrays)
+    elif extension == "zipped.npz":
+        np.savez_compressed(path, **arrays)
+    else:
+        path.write_bytes(caffemodel_bytes(random_blobs(FC_SHAPES)))
+    content = path.read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(200):
         corrupt = bytearray(content)
         for place in rng.integers(0, len(content), 3):
             corrupt[place] = rng.integers(0, 256)
-        (tmp_path / "net.npz").write_bytes(corrupt)
-        with pytest.raises(ValueError, match=r"net\.npz"):
-            load_fc_weights(tmp_path / "net.npz")
+        path.write_bytes(corrupt)
+        # Numbers of a .caffemodel have no check sum.
+        with contextlib.suppress(ValueError):
+            _load_small_fc(path)

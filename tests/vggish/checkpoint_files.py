@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-# Variables of `vggish_slim.py` and the shapes of their weights.
-VGGISH_SHAPES = {
+# Scopes of `vggish_slim.py` and the shapes of their kernels.
+VGGISH_KERNELS = {
     "vggish/conv1": (3, 3, 1, 64),
     "vggish/conv2": (3, 3, 64, 128),
     "vggish/conv3/conv3_1": (3, 3, 128, 256),
@@ -20,7 +20,7 @@ VGGISH_SHAPES = {
     "vggish/fc1/fc1_2": (4096, 4096),
     "vggish/fc2": (4096, 128),
 }
-# Stride and filters of the separable blocks, layer2 to layer14.
+# Stride and filters of YAMNet's separable blocks, layer2 to layer14.
 SEPARABLE_BLOCKS = [
     (1, 64),
     (2, 128),
@@ -32,103 +32,86 @@ SEPARABLE_BLOCKS = [
     (2, 1024),
     (1, 1024),
 ]
+_TFLITE_TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
+    "int8": schema.TensorType.INT8,
+}
+
+
+def vggish_shapes():
+    shapes = {}
+    for scope, kernel in VGGISH_KERNELS.items():
+        shapes[f"{scope}/weights"] = kernel
+        shapes[f"{scope}/biases"] = kernel[-1:]
+    return shapes
 
 
 def yamnet_shapes():
     """Shapes by the names in `yamnet.h5`, without the repeated layer."""
-    shapes = {"layer1/conv/kernel": (3, 3, 1, 32)}
-    add_normalization(shapes, "layer1/conv", 32)
+    shapes = {}
+
+    def add(layer, kernel, shape, depth):
+        shapes[f"{layer}/{kernel}"] = shape
+        for name in ("beta", "moving_mean", "moving_variance"):
+            shapes[f"{layer}/bn/{name}"] = (depth,)
+
+    add("layer1/conv", "kernel", (3, 3, 1, 32), 32)
     depth = 32
     for number, (_, filters) in enumerate(SEPARABLE_BLOCKS, start=2):
-        depthwise = f"layer{number}/depthwise_conv"
-        shapes[f"{depthwise}/depthwise_kernel"] = (3, 3, depth, 1)
-        add_normalization(shapes, depthwise, depth)
-        pointwise = f"layer{number}/pointwise_conv"
-        shapes[f"{pointwise}/kernel"] = (1, 1, depth, filters)
-        add_normalization(shapes, pointwise, filters)
+        name = f"layer{number}/depthwise_conv"
+        add(name, "depthwise_kernel", (3, 3, depth, 1), depth)
+        name = f"layer{number}/pointwise_conv"
+        add(name, "kernel", (1, 1, depth, filters), filters)
         depth = filters
-    shapes["logits/kernel"] = (1024, 521)
-    shapes["logits/bias"] = (521,)
-    return shapes
+    return shapes | {"logits/kernel": (1024, 521), "logits/bias": (521,)}
 
 
-def add_normalization(shapes, convolution, depth):
-    for name in ("beta", "moving_mean", "moving_variance"):
-        shapes[f"{convolution}/bn/{name}"] = (depth,)
-
-
-def vggish_values(scopes=VGGISH_SHAPES):
-    """Weights and biases that keep the scale of a signal, by official name."""
-    generator = np.random.default_rng(0)
-    values = {}
-    for scope in scopes:
-        shape = VGGISH_SHAPES[scope]
-        weights = generator.standard_normal(shape, np.float32)
-        weights *= np.float32(np.sqrt(2 / np.prod(shape[:-1])))
-        values[f"{scope}/weights"] = weights
-        values[f"{scope}/biases"] = generator.standard_normal(
-            shape[-1], np.float32
-        )
-    return values
-
-
-def yamnet_values():
+def random_values(shapes):
     """Weights that keep the scale of a signal, and lively statistics."""
     generator = np.random.default_rng(3)
     values = {}
-    for name, shape in yamnet_shapes().items():
-        if name.endswith("kernel"):
+    for name, shape in shapes.items():
+        value = generator.standard_normal(shape, np.float32)
+        if len(shape) > 1:
             fan_in = 9 if "depthwise" in name else np.prod(shape[:-1])
-            value = generator.normal(0, np.sqrt(2 / fan_in), shape)
+            value *= np.float32(np.sqrt(2 / fan_in))
         elif name.endswith("variance"):
-            value = generator.uniform(0.5, 1.5, shape)
+            value = np.float32(1) + np.abs(value)
         else:
-            value = generator.normal(0, 0.1, shape)
-        values[name] = value.astype(np.float32)
+            value *= np.float32(0.1)
+        values[name] = value
     return values
 
 
 def plain_vggish(patches, values):
     """Embeddings [T, 128], by tf.nn alone."""
-
-    def convolution(x, scope):
-        x = tf.nn.conv2d(x, values[f"{scope}/weights"], 1, "SAME")
-        return tf.nn.relu(x + values[f"{scope}/biases"])
-
-    def dense(x, scope):
-        product = x @ values[f"{scope}/weights"]
-        return tf.nn.relu(product + values[f"{scope}/biases"])
-
-    x = convolution(patches[..., None], "vggish/conv1")
-    x = convolution(tf.nn.max_pool2d(x, 2, 2, "VALID"), "vggish/conv2")
-    x = convolution(tf.nn.max_pool2d(x, 2, 2, "VALID"), "vggish/conv3/conv3_1")
-    x = convolution(x, "vggish/conv3/conv3_2")
-    x = convolution(tf.nn.max_pool2d(x, 2, 2, "VALID"), "vggish/conv4/conv4_1")
-    x = convolution(x, "vggish/conv4/conv4_2")
-    x = tf.nn.max_pool2d(x, 2, 2, "VALID")  # [T, 6, 4, 512]
-    x = dense(tf.reshape(x, [len(patches), -1]), "vggish/fc1/fc1_1")
-    x = dense(x, "vggish/fc1/fc1_2")
-    return dense(x, "vggish/fc2").numpy()
+    x = patches[..., None]
+    for scope, kernel in VGGISH_KERNELS.items():
+        if scope.endswith(("conv2", "conv3_1", "conv4_1", "fc1_1")):
+            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+        if len(kernel) == 4:
+            x = tf.nn.conv2d(x, values[f"{scope}/weights"], 1, "SAME")
+        else:
+            x = tf.reshape(x, [len(patches), -1]) @ values[f"{scope}/weights"]
+        x = tf.nn.relu(x + values[f"{scope}/biases"])
+    return x.numpy()
 
 
 def plain_yamnet(patches, values):
     """Embeddings [T, 1024] and scores [T, 521], by tf.nn alone."""
 
     def normalized_relu(x, name):
+        beta, mean, variance = (
+            values[f"{name}/bn/{statistic}"]
+            for statistic in ("beta", "moving_mean", "moving_variance")
+        )
         return tf.nn.relu(
-            tf.nn.batch_normalization(
-                x,
-                values[f"{name}/bn/moving_mean"],
-                values[f"{name}/bn/moving_variance"],
-                values[f"{name}/bn/beta"],
-                None,
-                1e-4,
-            )
+            tf.nn.batch_normalization(x, mean, variance, beta, None, 1e-4)
         )
 
-    x = tf.nn.conv2d(
-        patches[..., None], values["layer1/conv/kernel"], 2, "SAME"
-    )
+    kernel = values["layer1/conv/kernel"]
+    x = tf.nn.conv2d(patches[..., None], kernel, 2, "SAME")
     x = normalized_relu(x, "layer1/conv")
     for number, (stride, _) in enumerate(SEPARABLE_BLOCKS, start=2):
         name = f"layer{number}/depthwise_conv"
@@ -187,8 +170,7 @@ def write_tflite(path, values):
             )
             factor = 1 / np.sqrt(variance + 1e-4)
             if weight == "depthwise_kernel":
-                folded = kernel[..., 0] * factor  # [3, 3, C]
-                folded = folded[None]  # [1, 3, 3, C]
+                folded = (kernel[..., 0] * factor)[None]  # [1, 3, 3, C]
             else:
                 folded = (kernel * factor).transpose(3, 0, 1, 2)
             constants[f"yamnet_frames/{layer}/Conv2D;another/name"] = folded
@@ -202,8 +184,8 @@ def make_tflite(tensors):
     """A model of nothing but constants.
 
     Args:
-        tensors: Name, float32 or int8 array, and None or its scales, zero
-            points and quantized axis.
+        tensors: Name, array, and None or its scales, zero points and quantized
+            axis.
     """
     model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.subgraphs = 3, [graph]
@@ -211,9 +193,7 @@ def make_tflite(tensors):
     for name, array, quantization in tensors:
         tensor, buffer = schema.TensorT(), schema.BufferT()
         tensor.name, tensor.shape = name, list(array.shape)
-        tensor.type = {"f": schema.TensorType.FLOAT32}.get(
-            array.dtype.kind, schema.TensorType.INT8
-        )
+        tensor.type = _TFLITE_TYPES[array.dtype.name]
         if quantization:
             tensor.quantization = schema.QuantizationParametersT()
             (

@@ -6,18 +6,15 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from vggish.mel_features import (
-    log_mel_patches,
-    log_mel_spectrogram,
-    segment_times_s,
-)
+from vggish.mel_features import log_mel_patches, segment_times_s
 
 RATE_HZ = 16_000
 
 
-def _noise(num_samples, seed=0, scale=0.1):
-    return np.random.default_rng(seed).normal(scale=scale, size=num_samples)
+def _noise(num_samples, scale=0.1):
+    return np.random.default_rng(0).normal(scale=scale, size=num_samples)
 
 
 def _tone(duration_s, frequency_hz=1000.0, rate_hz=RATE_HZ):
@@ -27,17 +24,16 @@ def _tone(duration_s, frequency_hz=1000.0, rate_hz=RATE_HZ):
 
 def _slow_mel_weight(k, band):
     """Height of a band's triangle at bin k, on HTK's mel scale."""
-    if k == 0:
-        return 0.0
     low, high = (1127 * math.log(1 + f / 700) for f in (125, 7500))
     step = (high - low) / 65
     mel = 1127 * math.log(1 + k * 16_000 / 512 / 700)
     return max(0.0, 1 - abs(mel - (low + (band + 1) * step)) / step)
 
 
-def _slow_log_mel(samples, log_offset=0.01):
+def _slow_log_mel(samples, log_offset):
     """Magnitude STFT, mel bands and logarithm by their definitions."""
     weights = [[_slow_mel_weight(k, b) for b in range(64)] for k in range(257)]
+    weights[0] = [0.0] * 64
     n = np.arange(400)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / 400)
     fourier = np.exp(-2j * np.pi * np.outer(np.arange(257), n) / 512)
@@ -48,32 +44,25 @@ def _slow_log_mel(samples, log_offset=0.01):
     return np.array(rows)
 
 
-@pytest.mark.parametrize("log_offset", [0.01, 0.001])
-@pytest.mark.parametrize("signal", ["noise", "faint", "tone", "silence"])
+@pytest.mark.parametrize(
+    ("signal", "log_offset"),
+    [("noise", 0.01), ("noise", 0.001), ("faint", 0.01), ("silence", 0.001)],
+)
 def test_parity_with_the_official_arithmetic(signal, log_offset):
-    num_samples = 15_600 + 2 * 7680  # Three patches, nothing to pad.
-    samples = {
-        "noise": _noise(num_samples),
-        "faint": _noise(num_samples, scale=1e-4),
-        "tone": _tone(2)[:num_samples],
-        "silence": np.zeros(num_samples),
-    }[signal]
+    scale = {"noise": 0.1, "faint": 1e-4, "silence": 0.0}[signal]
+    # Three patches, nothing to pad.
+    samples = _noise(15_600 + 2 * 7680, scale=scale)
     patches = log_mel_patches(samples, RATE_HZ, log_offset=log_offset)
     expected = _slow_log_mel(samples, log_offset)
     assert patches.shape == (3, 96, 64)
     assert patches.dtype == np.float32
-    assert patches.flags.c_contiguous
     for index, patch in enumerate(patches):
         rows = expected[48 * index : 48 * index + 96]
         np.testing.assert_allclose(patch, rows, rtol=0, atol=1e-5)
 
 
 def test_yamnets_own_patch(shared_data):
-    """YAMNet's published model puts out the patch it computes: offset 0.001.
-
-    Its Fourier and mel matrices are rounded to 8 bits, hence the tolerances.
-    """
-    tf = pytest.importorskip("tensorflow")
+    """Its published model puts it out; rounds Fourier and mel to 8 bits."""
     samples = _noise(15_600, scale=0.01).astype(np.float32)
     model = tf.lite.Interpreter(str(shared_data / "weights" / "yamnet.tflite"))
     model.allocate_tensors()
@@ -103,8 +92,6 @@ def test_yamnets_own_patch(shared_data):
         (0.96, 0.48, 1),
         (0.5, 0.48, 1),
         (1 / RATE_HZ, 0.48, 1),
-        (15_600 / RATE_HZ, 0.48, 1),
-        (15_601 / RATE_HZ, 0.48, 2),
         (23_280 / RATE_HZ, 0.48, 2),
         (10.0, 2.0, 6),  # 1 + ceil((160000 - 15600) / 32000)
     ],
@@ -117,14 +104,13 @@ def test_number_of_patches(duration_s, hop_s, num_patches):
 
 
 def test_the_first_19_patches_of_10_s_are_those_without_padding():
+    """Also where blocks of frames, in which the spectrum is made, change."""
     samples = _noise(160_000)
-    rows = log_mel_spectrogram(samples)
-    assert rows.shape == (998, 64)
-    patches = log_mel_patches(samples, RATE_HZ)
-    for index in range(19):
-        np.testing.assert_array_equal(
-            patches[index], rows[48 * index : 48 * index + 96]
-        )
+    whole = log_mel_patches(samples, RATE_HZ)
+    unpadded = samples[3 * 7680 : 15_600 + 18 * 7680]
+    np.testing.assert_allclose(
+        log_mel_patches(unpadded, RATE_HZ), whole[3:19], atol=1e-6
+    )
 
 
 def test_frames_beyond_the_clip_are_silent():
@@ -132,14 +118,6 @@ def test_frames_beyond_the_clip_are_silent():
     last = log_mel_patches(_noise(160_000), RATE_HZ)[-1]
     np.testing.assert_allclose(last[88:], math.log(0.01), rtol=1e-6)
     assert (last[87] > math.log(0.01)).any()
-
-
-def test_a_later_start_shifts_the_patches():
-    """Also where blocks of frames, in which the spectrum is made, change."""
-    samples = _noise(80_000)
-    whole = log_mel_patches(samples, RATE_HZ)
-    later = log_mel_patches(samples[3 * 7680 :], RATE_HZ)
-    np.testing.assert_allclose(later, whole[3:], atol=1e-6)
 
 
 def test_a_double_hop_takes_every_other_patch():
@@ -160,39 +138,24 @@ def test_a_1_khz_tone_peaks_in_its_band(rate_hz):
     np.testing.assert_allclose(patches[:2, 2:], expected[:2, 2:], atol=0.05)
 
 
-def test_stereo_is_the_mean_of_its_channels():
-    stereo = _noise((20_000, 2))
+def test_stereo_of_int16_is_the_mean_of_its_channels():
+    pcm = (20_000 * _noise((20_000, 2))).astype(np.int16)
     np.testing.assert_allclose(
-        log_mel_patches(stereo, RATE_HZ),
-        log_mel_patches(stereo.mean(axis=1), RATE_HZ),
-        atol=1e-6,
-    )
-
-
-def test_int16_and_float_agree():
-    pcm = (32767 * _tone(1)).astype(np.int16)
-    np.testing.assert_array_equal(
         log_mel_patches(pcm, RATE_HZ),
-        log_mel_patches((pcm / 32768.0).astype(np.float32), RATE_HZ),
+        log_mel_patches(pcm.mean(axis=1) / 32768, RATE_HZ),
+        atol=1e-6,
     )
 
 
 def test_segment_times():
     times_s = segment_times_s(20)
-    assert times_s.shape == (20, 2)
     assert times_s.dtype == np.float32
-    np.testing.assert_allclose(times_s[0], [0.0, 0.96])
-    np.testing.assert_allclose(times_s[1], [0.48, 1.44])
-    np.testing.assert_allclose(times_s[-1], [9.12, 10.08])
+    np.testing.assert_allclose(times_s[[0, 1]], [[0.0, 0.96], [0.48, 1.44]])
+    np.testing.assert_allclose(times_s[19:], [[9.12, 10.08]])
     np.testing.assert_allclose(
         segment_times_s(3, hop_s=0.96), [[0, 0.96], [0.96, 1.92], [1.92, 2.88]]
     )
     assert segment_times_s(0).shape == (0, 2)
-
-
-def test_segment_times_need_a_number_that_is_not_negative():
-    with pytest.raises(ValueError, match="num_segments of 0 or more"):
-        segment_times_s(-1)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +164,6 @@ def test_segment_times_need_a_number_that_is_not_negative():
 def test_hops_that_are_no_whole_number_of_frames_are_refused(hop_s):
     with pytest.raises(ValueError, match="Expected hop_s to be a whole number"):
         log_mel_patches(_noise(16_000), RATE_HZ, hop_s=hop_s)
-    with pytest.raises(ValueError, match="Expected hop_s to be a whole number"):
-        segment_times_s(2, hop_s)
-
-
-def test_a_log_offset_of_0_is_refused():
-    with pytest.raises(ValueError, match="Expected log_offset above 0"):
-        log_mel_patches(_noise(16_000), RATE_HZ, log_offset=0.0)
 
 
 def test_a_waveform_without_samples_is_refused():

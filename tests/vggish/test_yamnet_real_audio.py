@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -14,65 +13,38 @@ from vggish import checkpoint
 from vggish.yamnet import build_yamnet
 
 WINDOW_SAMPLES, HOP_SAMPLES = 15_600, 7_680
-NUM_CLIPS, MAX_WINDOWS = 6, 20
+NUM_CLIPS, MAX_WINDOWS = 3, 10
 
 
-@pytest.fixture(scope="module")
-def clips(shared_data):
-    """Windows of 975 ms of real audio, [T, 15600] of each clip."""
-    paths = sorted((shared_data / "clips").glob("*.mp4"))[:NUM_CLIPS]
-    assert len(paths) == NUM_CLIPS
-    return [windows(media.decode_clip(path, video=False)) for path in paths]
-
-
-def windows(clip):
+def windows(path):
+    """Windows of 975 ms of real audio, [T, 15600]."""
+    clip = media.decode_clip(path, video=False)
     frames = np.lib.stride_tricks.sliding_window_view(
         clip.waveform.astype(np.float32), WINDOW_SAMPLES
     )
     return frames[::HOP_SAMPLES][:MAX_WINDOWS]
 
 
-@pytest.fixture(scope="module")
-def content(shared_data):
-    return (shared_data / "weights" / "yamnet.tflite").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def network(shared_data):
-    """In float64, so that its own rounding is none.
-
-    TensorFlow's float32 convolutions are up to 1.1e-5 away from it in a score,
-    depending on the processor, and the interpreter's up to 2e-6.
-    """
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    model = build_yamnet()
-    keras.config.set_dtype_policy(policy)
-    checkpoint.load(model, shared_data / "weights" / "yamnet.tflite")
-    return model
-
-
-def interpret(content, clips):
-    """Scores [T, 521] and patches [T, 96, 64] of each clip, window by window.
+def interpret(content, clip):
+    """Scores [T, 521] and patches [T, 96, 64], window by window.
 
     The patches are those that the model itself makes of the waveform.
     """
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
     (waveform,) = interpreter.get_input_details()
-    scores, patch = interpreter.get_output_details()
-    results = []
-    for clip in clips:
-        outputs = []
-        for window in clip:
-            interpreter.set_tensor(waveform["index"], window[None])
-            interpreter.invoke()
-            outputs.append(
-                [interpreter.get_tensor(d["index"]) for d in (scores, patch)]
-            )
-        all_scores, patches = map(np.stack, zip(*outputs, strict=True))
-        results.append((all_scores[:, 0], patches))
-    return results
+    outputs = []
+    for window in clip:
+        interpreter.set_tensor(waveform["index"], window[None])
+        interpreter.invoke()
+        outputs.append(
+            [
+                interpreter.get_tensor(detail["index"])
+                for detail in interpreter.get_output_details()
+            ]
+        )
+    scores, patches = map(np.stack, zip(*outputs, strict=True))
+    return scores[:, 0], patches
 
 
 def in_floats(content):
@@ -109,21 +81,22 @@ def without_dequantization(model, operators):
     return kept
 
 
-def test_scores_are_those_of_the_model_in_floats(network, content, clips):
-    for expected, patches in interpret(in_floats(content), clips):
+def test_scores_are_those_of_the_model_in_floats(shared_data):
+    """In float64, so that the network's own rounding is none.
+
+    TensorFlow's float32 convolutions are up to 1.1e-5 away from it in a score,
+    depending on the processor, and the interpreter's up to 2e-6.
+    """
+    weights = shared_data / "weights" / "yamnet.tflite"
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    network = build_yamnet()
+    keras.config.set_dtype_policy(policy)
+    checkpoint.load(network, weights)
+    content = in_floats(weights.read_bytes())
+    paths = sorted((shared_data / "clips").glob("*.mp4"))[:NUM_CLIPS]
+    for path in paths:
+        expected, patches = interpret(content, windows(path))
         scores = network.predict_on_batch(patches)["scores"]
         np.testing.assert_allclose(scores, expected, atol=1e-5)
-
-
-def test_scores_agree_with_the_int8_model(network, content, clips):
-    """Up to what its rounding of activations changes."""
-    differences, same_best = [], []
-    for expected, patches in interpret(content, clips):
-        scores = network.predict_on_batch(patches)["scores"]
-        differences.append(np.abs(scores - expected).ravel())
-        same_best.append(scores.argmax(axis=1) == expected.argmax(axis=1))
-        assert scores.mean(axis=0).argmax() == expected.mean(axis=0).argmax()
-    differences = np.concatenate(differences)
-    assert differences.mean() < 1e-3
-    assert np.quantile(differences, 0.999) < 0.15
-    assert np.concatenate(same_best).mean() > 0.9
+    assert len(paths) == NUM_CLIPS

@@ -81,7 +81,6 @@ def resampled_scores(
         n_resamples=NUM_RESAMPLES,
         batch=_BATCH,
         method="percentile",
-        confidence_level=LEVEL,
         rng=np.random.default_rng(0),
     )
     return metrics.Scores(*drawn.bootstrap_distribution)

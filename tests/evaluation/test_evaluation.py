@@ -88,15 +88,13 @@ def test_validation_that_cannot_be_tuned_on_is_refused(changes, message):
         run(val=dataclasses.replace(VAL, **changes))
 
 
-def labels_of(num_clips, prevalence):
-    size = (num_clips, len(prevalence))
-    return (np.random.default_rng(num_clips).random(size) < prevalence).astype(
-        int
-    )
+def labels_of(num_clips):
+    generator = np.random.default_rng(num_clips)
+    return (generator.random((num_clips, 17)) < 0.08).astype(int)
 
 
 def test_random_scores_get_what_chance_gets():
-    val, test = (labels_of(n, np.full(17, 0.08)) for n in (200, 300))
+    val, test = labels_of(200), labels_of(300)
     level = evaluation.chance_scores(val, test, False)
     classes = [f"class{index}" for index in range(17)]
     generator = np.random.default_rng(0)

@@ -70,35 +70,12 @@ def test_tune_takes_the_higher_of_equal_thresholds():
     )
 
 
-def test_best_threshold_may_lie_below_or_above_all_scores():
-    tuned = thresholds.tune([[1, 0], [1, 0]], [[2.0, 2.0], [3.0, 3.0]])
-    assert tuned.tolist() == [1.5, 3.5]
-
-
-def test_missing_positive_lowers_f1_at_every_threshold():
-    labels = np.array([[1], [0], [1], [1]])
-    scores = np.array([[4.0], [3.0], [2.0], [1.0]])
-    # All three positives scored: everything but nothing more: F1 6/7.
-    assert thresholds.tune(labels, scores).tolist() == [0.5]
-    # The last two missing: {4} gives 2/4, {4, 3} gives 2/5.
-    scores[2:] = -np.inf
-    assert thresholds.tune(labels, scores).tolist() == [3.5]
-
-
 def test_midpoint_of_neighboring_numbers_parts_them():
     low = 1.0 + np.finfo(np.float64).eps
     high = np.nextafter(low, 2)
     assert (low + high) / 2 == high  # The case exists.
     tuned = thresholds.tune([[0], [1]], [[low], [high]])
     assert thresholds.apply([[low], [high]], tuned).tolist() == [[0], [1]]
-
-
-def test_threshold_of_a_class_that_no_scored_clip_holds_lies_highest():
-    labels = [[1, 0, 0], [0, 0, 1]]
-    scores = [[0.1, 0.2, 0.3], [-np.inf] * 3]
-    tuned = thresholds.tune(labels, scores)
-    assert (tuned[1:] > [0.2, 0.3]).all()
-    assert np.isfinite(tuned).all()
 
 
 @pytest.mark.parametrize(

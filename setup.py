@@ -78,7 +78,6 @@ setuptools.setup(
             "ruff>=0.6",
             "pre-commit>=3.7",
             "sed_eval>=0.2.1",
-            "sed_scores_eval>=0.0.4",
             "selenium>=4.20",
         ],
     },

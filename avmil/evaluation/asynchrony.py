@@ -8,13 +8,8 @@ import numpy as np
 
 from avmil.evaluation.truth import Interval, Truth
 
+GROUPS = ("in sync", "partly in sync", "apart", "only heard", "only seen")
 MIN_OVERLAP = 0.5
-IN_SYNC = "in sync"
-PARTLY = "partly in sync"
-APART = "apart"
-ONLY_HEARD = "only heard"
-ONLY_SEEN = "only seen"
-GROUPS = (IN_SYNC, PARTLY, APART, ONLY_HEARD, ONLY_SEEN)
 
 
 def pair_groups(
@@ -43,27 +38,21 @@ def pair_groups(
     """
     size = (len(clip_ids), len(class_names))
     groups = {name: np.zeros(size, bool) for name in GROUPS}
+    in_sync, partly, apart, only_heard, only_seen = groups.values()
     for row, clip_id in enumerate(clip_ids):
-        events = truth[clip_id]
-        for name in {event.class_name for event in events}:
-            own = [event for event in events if event.class_name == name]
-            sounds = [event.sound for event in own if event.sound]
-            sights = [event.sight.interval for event in own if event.sight]
-            if sounds or sights:
-                column = class_names.index(name)
-                groups[_group(sounds, sights)][row, column] = True
+        for column, class_name in enumerate(class_names):
+            events = [e for e in truth[clip_id] if e.class_name == class_name]
+            sounds = [e.sound for e in events if e.sound]
+            sights = [e.sight.interval for e in events if e.sight]
+            if sounds and sights:
+                overlap = temporal_iou(sounds, sights)
+                in_sync[row, column] = overlap >= MIN_OVERLAP
+                partly[row, column] = 0 < overlap < MIN_OVERLAP
+                apart[row, column] = overlap == 0
+            else:
+                only_heard[row, column] = bool(sounds)
+                only_seen[row, column] = bool(sights)
     return groups
-
-
-def _group(sounds: Sequence[Interval], sights: Sequence[Interval]) -> str:
-    if not sights:
-        return ONLY_HEARD
-    if not sounds:
-        return ONLY_SEEN
-    overlap = temporal_iou(sounds, sights)
-    if overlap >= MIN_OVERLAP:
-        return IN_SYNC
-    return PARTLY if overlap > 0 else APART
 
 
 def temporal_iou(

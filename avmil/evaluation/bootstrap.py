@@ -32,12 +32,10 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A figure of one system against that of another.
+    """The figure of one system less that of another, and what chance does.
 
-    Attributes:
-        difference: The first's figure less the second's.
-        interval: Of the difference, over the same resamples for both.
-        p_value: Two-sided, that there is no difference; see `compare`.
+    The interval is that of the difference; the p value, that there is none,
+    is two-sided (see `compare`).
     """
 
     difference: float
@@ -51,21 +49,16 @@ class Comparison(NamedTuple):
 
 
 def resampled_scores(
-    labels: npt.ArrayLike,
-    predictions: npt.ArrayLike,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = 0,
+    labels: npt.ArrayLike, predictions: npt.ArrayLike
 ) -> metrics.Scores:
     """Micro F1, precision and recall in each resample of the clips.
 
-    The draws depend on the number of clips and the seed alone: systems that
-    are measured on the same clips share them, which pairs the systems.
+    The draws depend on the number of clips alone: systems that are measured
+    on the same clips share them, which pairs the systems.
 
     Args:
         labels: {0, 1} of shape [N, C].
         predictions: {0, 1} of shape [S, N, C], of S seeds of one system.
-        num_resamples: R, how often.
-        seed: Seed of the draws.
 
     Returns:
         Means over the seeds, arrays [R]; 0 where a denominator is 0.
@@ -85,11 +78,10 @@ def resampled_scores(
         _scores,
         axis=-1,
         vectorized=True,
-        n_resamples=num_resamples,
+        n_resamples=NUM_RESAMPLES,
         batch=_BATCH,
         method="percentile",
-        confidence_level=LEVEL,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     )
     return metrics.Scores(*drawn.bootstrap_distribution)
 
@@ -113,11 +105,8 @@ def compare(
     two sides, at most 1. Both the resamples and those on the other side count
     one more, the test set itself, so that p is never 0.
 
-    Args:
-        first: A figure of the first system, on the test set itself.
-        second: The same figure of the second system.
-        first_samples: The first's figure in each resample, [R].
-        second_samples: The second's in the same resamples, [R].
+    Figures are those on the test set itself, samples those of the resamples,
+    [R].
     """
     differences = first_samples - second_samples
     # Averages over seeds may differ by rounding alone.

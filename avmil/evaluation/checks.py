@@ -1,4 +1,4 @@
-"""Checks of the matrices that every step of the report receives."""
+"""Checks of the matrices that contract functions and score files bring in."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import numpy as np
 import numpy.typing as npt
 
 
-def indicator_matrix(values: npt.ArrayLike, name: str) -> np.ndarray:
-    """Checks labels or predictions.
+def indicator_matrix(
+    values: npt.ArrayLike, name: str, shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Returns labels or predictions, {0, 1} of any type, as int8 [N, C].
 
     Args:
-        values: {0, 1} of shape [N, C], of any type.
+        values: The matrix.
         name: What the error calls them.
-
-    Returns:
-        int8 of shape [N, C].
+        shape: That of the labels, where it must be the same.
 
     Raises:
         ValueError: if the shape or a value is another.
     """
-    matrix = np.asarray(values)
-    _check_shape(matrix, name)
+    matrix = _matrix(values, name, shape)
     if not np.isin(matrix, (0, 1)).all():
         raise ValueError(
             f"Expected {name} to hold 0 and 1 only, received "
@@ -29,49 +28,38 @@ def indicator_matrix(values: npt.ArrayLike, name: str) -> np.ndarray:
     return matrix.astype(np.int8)
 
 
-def score_matrix(values: npt.ArrayLike, name: str = "scores") -> np.ndarray:
-    """Checks scores: finite, or -inf for a clip without features.
-
-    Args:
-        values: Numbers of shape [N, C].
-        name: What the error calls them.
-
-    Returns:
-        float32 or float64 of shape [N, C].
+def score_matrix(
+    values: npt.ArrayLike, shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Returns scores as float64 [N, C].
 
     Raises:
-        ValueError: if the shape is another or a value is NaN or +inf.
+        ValueError: if the shape is another than that of the labels, or a
+            value is neither finite nor -inf, for a clip without features.
     """
-    matrix = np.asarray(values)
-    _check_shape(matrix, name)
-    if matrix.dtype not in (np.float32, np.float64):
-        matrix = matrix.astype(np.float64)
+    matrix = _matrix(values, "scores", shape).astype(np.float64)
     rows = np.flatnonzero((np.isnan(matrix) | (matrix == np.inf)).any(axis=1))
     if rows.size:
         raise ValueError(
-            f"Expected {name} to be finite (or -inf, without features), "
+            "Expected scores to be finite (or -inf, without features), "
             f"received NaN or +inf in {rows.size} clip(s), the first in row "
             f"{rows[0]}."
         )
     return matrix
 
 
-def same_shape(first: np.ndarray, second: np.ndarray, names: str) -> None:
-    """Checks that two matrices speak of the same clips and classes.
-
-    Raises:
-        ValueError: if their shapes differ.
-    """
-    if first.shape != second.shape:
-        raise ValueError(
-            f"Expected {names} of one shape [N, C], received {first.shape} "
-            f"and {second.shape}."
-        )
-
-
-def _check_shape(matrix: np.ndarray, name: str) -> None:
+def _matrix(
+    values: npt.ArrayLike, name: str, shape: tuple[int, ...] | None
+) -> np.ndarray:
+    matrix = np.asarray(values)
     if matrix.ndim != 2 or not matrix.size:
         raise ValueError(
             f"Expected {name} of shape [N, C] with at least one clip and one "
             f"class, received shape {matrix.shape}."
         )
+    if shape not in (None, matrix.shape):
+        raise ValueError(
+            f"Expected labels and {name} of one shape [N, C], received "
+            f"{shape} and {matrix.shape}."
+        )
+    return matrix

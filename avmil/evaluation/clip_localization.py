@@ -35,9 +35,6 @@ class ClipLocalization:
         segment_times_s: Onset and offset of each segment, [T, 2]; the last
             one may end after the clip.
         segment_scores: [T, C], as the system gives them.
-
-    Raises:
-        ValueError: if a shape is another one.
     """
 
     clip_id: str
@@ -51,23 +48,6 @@ class ClipLocalization:
     region_scores: np.ndarray
     segment_times_s: np.ndarray
     segment_scores: np.ndarray
-
-    def __post_init__(self) -> None:
-        num_classes = len(self.class_names)
-        expected = {
-            "scores": (num_classes,),
-            "boxes": (len(self.boxes), 4),
-            "region_times_s": (len(self.boxes),),
-            "region_scores": (len(self.boxes), num_classes),
-            "segment_times_s": (len(self.segment_times_s), 2),
-            "segment_scores": (len(self.segment_times_s), num_classes),
-        }
-        for name, shape in expected.items():
-            if (received := np.shape(getattr(self, name))) != shape:
-                raise ValueError(
-                    f"Clip {self.clip_id}: Expected {name} of shape {shape}, "
-                    f"received {received}."
-                )
 
     @functools.cached_property
     def ranked_classes(self) -> tuple[str, ...]:
@@ -112,13 +92,9 @@ class ClipLocalization:
 class ClassLocalization:
     """One class of a clip, scaled as the paper's heat maps show it.
 
-    Args:
+    Attributes:
         clip: All scores of the clip.
         class_name: The class.
-
-    Attributes:
-        clip: As given.
-        class_name: As given.
         score: Score of the clip, as the system gives it.
         regions: Region scores scaled to [0, 1], [M].
         segments: Segment scores scaled to [0, 1], [T].
@@ -152,12 +128,7 @@ def scaled(scores: np.ndarray) -> np.ndarray:
     """Scales the scores of a clip to [0, 1], as the paper's heat maps do.
 
     The lowest becomes 0 and the highest 1 (Fig. 4); equal scores become 0.
-
-    Args:
-        scores: Of one class over proposals, [P].
-
-    Returns:
-        [P], float64.
+    [P] of one class over proposals -> float64 [P].
     """
     scores = np.asarray(scores, np.float64)
     if not scores.size or not (extent := np.ptp(scores)):

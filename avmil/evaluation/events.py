@@ -63,12 +63,8 @@ def detect_events(
 ) -> list[Event]:
     """Joins the neighboring cells of a clip that pass into events.
 
-    Args:
-        clip: Its segments' scores.
-        class_thresholds: [C], to be exceeded.
-
-    Returns:
-        The events in the order of the classes, then of time.
+    Their scores exceed `class_thresholds`, [C]. The events come in the order
+    of the classes, then of time.
     """
     cells_s, scores = score_cells(clip)
     events = []

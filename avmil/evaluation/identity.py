@@ -7,12 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class WeightsIdentity:
-    """Weights of a run.
-
-    Attributes:
-        checkpoint: Kind of the checkpoint: `last`, `best` or `kept`.
-        step: Training steps behind it.
-    """
+    """Kind of a checkpoint (`last`, `best` or `kept`) and its training step."""
 
     checkpoint: str
     step: int

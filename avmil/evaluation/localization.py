@@ -6,26 +6,25 @@ The paper shows this in one figure (Fig. 4) and measures none of it.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from avmil.evaluation import audio_localization, visual_localization
 from avmil.evaluation.asynchrony import pair_groups
-from avmil.evaluation.audio_localization import Audio, AudioScores
+from avmil.evaluation.audio_localization import Audio
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import Event, detect_events, normalized
 from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.truth import TrueEvent, Truth
-from avmil.evaluation.visual_localization import Visual, VisualScores, sightings
+from avmil.evaluation.visual_localization import Visual, sightings
 
 ALL = "all"
 NUM_DRAWS = 10
 
-_Scores = TypeVar("_Scores", AudioScores, VisualScores)
+_Measured = TypeVar("_Measured", Audio, Visual)
 _Clips = Sequence[ClipLocalization]
 
 
@@ -34,7 +33,6 @@ class LocalizationResult:
     """How a run localizes on the test split.
 
     Attributes:
-        identity: The run.
         class_names: C names, in the order of all arrays.
         num_pairs: Group -> true pairs of clip and class, whether or not the
             features show them: of `all`, and of each group by asynchrony
@@ -71,17 +69,13 @@ def missing_clip(
     class_names: tuple[str, ...],
     frame_rate_hz: float,
 ) -> ClipLocalization:
-    """A clip without features, in which a system finds nothing.
+    """A clip without features, in which a system misses all true events.
 
-    Args:
-        clip_id: Its name.
-        events: Its true events, all of which are missed.
-        class_names: C classes.
-        frame_rate_hz: Rate of the frames that would have been sampled.
+    `frame_rate_hz` is that of the frames that would have been sampled.
     """
-    sounds = [event.sound for event in events if event.sound]
-    sights = [event.sight.interval for event in events if event.sight]
-    duration_s = max((part.end_s for part in sounds + sights), default=0.0)
+    ends_s = [event.sound.end_s for event in events if event.sound]
+    ends_s += [event.sight.interval.end_s for event in events if event.sight]
+    duration_s = max(ends_s, default=0.0)
     num_frames = math.ceil(duration_s * frame_rate_hz)
     return ClipLocalization(
         clip_id=clip_id,
@@ -107,7 +101,6 @@ def evaluate(
     normalize_segments: bool,
     num_test_missing: int = 0,
     num_test_without_truth: int = 0,
-    seed: int = 0,
 ) -> LocalizationResult:
     """Tunes event thresholds on validation and measures on test.
 
@@ -119,13 +112,23 @@ def evaluate(
         normalize_segments: Whether to apply `events.normalized`.
         num_test_missing: As in the result.
         num_test_without_truth: As in the result.
-        seed: Seed of the random scores behind the chance levels.
 
     Raises:
         ValueError: if no validation clip is scored, no test clip has features,
             or no event of the test clips has a time.
     """
-    groups, num_pairs = _groups(test, truth)
+    class_names = test[0].class_names
+    groups = pair_groups([clip.clip_id for clip in test], truth, class_names)
+    num_pairs = {name: int(pairs.sum()) for name, pairs in groups.items()}
+    num_pairs = {ALL: sum(num_pairs.values())} | num_pairs
+    if not num_pairs[ALL]:
+        raise ValueError(
+            "Expected events with times in the test clips of the truth, "
+            f"received none in {len(test)}."
+        )
+    groups = {ALL: np.ones((len(test), len(class_names)), bool)} | groups
+    if not any(e.sight for clip in test for e in truth[clip.clip_id]):
+        groups, num_pairs = ({ALL: of[ALL]} for of in (groups, num_pairs))
     if normalize_segments:
         val, test = (tuple(map(normalized, part)) for part in (val, test))
     has_audio = any(len(clip.segment_scores) for clip in test)
@@ -138,15 +141,24 @@ def evaluate(
     audio = visual = event_thresholds = None
     events: list[Event] = []
     if has_audio:
-        audio = _audio(val, test, truth, groups, seed)
+        audio = _with_chance(
+            lambda *splits: audio_localization.measure(*splits, truth, groups),
+            (val, test),
+            "segment_scores",
+        )
         event_thresholds = audio.thresholds
         for clip in test:
             events += detect_events(clip, event_thresholds)
-    if has_visual:
-        visual = _visual(test, truth, groups, seed)
+    found = [sightings(clip, truth[clip.clip_id]) for clip in test]
+    if has_visual and any(found):
+        visual = _with_chance(
+            lambda clips: visual_localization.measure(clips, found, groups),
+            (test,),
+            "region_scores",
+        )
     return LocalizationResult(
         identity=identity,
-        class_names=test[0].class_names,
+        class_names=class_names,
         num_pairs=num_pairs,
         num_val_clips=len(val),
         num_test_clips=len(test),
@@ -159,81 +171,22 @@ def evaluate(
     )
 
 
-def _groups(
-    test: _Clips, truth: Truth
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """All pairs and, where the truth knows of sight, those by asynchrony."""
-    class_names = test[0].class_names
-    groups = pair_groups([c.clip_id for c in test], truth, class_names)
-    num_pairs = {name: int(pairs.sum()) for name, pairs in groups.items()}
-    total = {ALL: sum(num_pairs.values())}
-    if not total[ALL]:
-        raise ValueError(
-            "Expected events with times in the test clips of the truth, "
-            f"received none in {len(test)}."
-        )
-    everything = {ALL: np.ones((len(test), len(class_names)), bool)}
-    events = itertools.chain.from_iterable(truth[c.clip_id] for c in test)
-    if not any(event.sight for event in events):
-        return everything, total
-    return everything | groups, total | num_pairs
+def _with_chance(
+    measure: Callable[..., _Measured], splits: Sequence[_Clips], field: str
+) -> _Measured:
+    """What some splits get, and the mean of what random scores get."""
+    generator = np.random.default_rng(0)
 
+    def randomized(clip: ClipLocalization) -> ClipLocalization:
+        scores = generator.random(getattr(clip, field).shape)
+        return dataclasses.replace(clip, **{field: scores})
 
-def _audio(
-    val: _Clips,
-    test: _Clips,
-    truth: Truth,
-    groups: Mapping[str, np.ndarray],
-    seed: int,
-) -> Audio:
-    """Scores of the segments, and of random ones."""
-    generator = np.random.default_rng(seed)
-    draws = []
-    for _ in range(NUM_DRAWS):
-        random_val = _random(val, "segment_scores", generator)
-        random_test = _random(test, "segment_scores", generator)
-        drawn = audio_localization.measure(
-            random_val, random_test, truth, groups
-        )
-        draws.append(drawn.scores)
-    measured = audio_localization.measure(val, test, truth, groups)
-    return measured._replace(chance=_mean(draws))
-
-
-def _visual(
-    test: _Clips,
-    truth: Truth,
-    groups: Mapping[str, np.ndarray],
-    seed: int,
-) -> Visual | None:
-    """Scores of the regions, and of random ones; None without true boxes."""
-    found = [sightings(clip, truth[clip.clip_id]) for clip in test]
-    if not any(found):
-        return None
-    generator = np.random.default_rng(seed)
-    draws = []
-    for _ in range(NUM_DRAWS):
-        random_test = _random(test, "region_scores", generator)
-        drawn = visual_localization.measure(random_test, found, groups)
-        draws.append(drawn.scores)
-    measured = visual_localization.measure(test, found, groups)
-    return measured._replace(chance=_mean(draws))
-
-
-def _random(
-    clips: _Clips, field: str, generator: np.random.Generator
-) -> list[ClipLocalization]:
-    """Gives all regions, or all segments, random scores."""
-    return [
-        dataclasses.replace(
-            clip, **{field: generator.random(getattr(clip, field).shape)}
-        )
-        for clip in clips
+    draws = [
+        measure(*(list(map(randomized, clips)) for clips in splits)).scores
+        for _ in range(NUM_DRAWS)
     ]
-
-
-def _mean(draws: Sequence[Mapping[str, _Scores]]) -> dict[str, _Scores]:
-    return {
+    chance = {
         name: type(first)(*np.mean([d[name] for d in draws], axis=0).tolist())
         for name, first in draws[0].items()
     }
+    return measure(*splits)._replace(chance=chance)

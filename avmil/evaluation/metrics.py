@@ -32,15 +32,10 @@ class Counts(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A precision-recall curve, from the lowest threshold to none passing.
+    """A precision-recall curve, from the lowest threshold to none passing."""
 
-    Attributes:
-        recall: Descending, [K + 1]; the last is 0.
-        precision: [K + 1]; the last is 1, by convention.
-    """
-
-    recall: np.ndarray
-    precision: np.ndarray
+    recall: np.ndarray  # Descending, [K + 1]; the last is 0.
+    precision: np.ndarray  # [K + 1]; the last is 1, by convention.
 
     @property
     def average_precision(self) -> float:
@@ -61,77 +56,51 @@ def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
     Raises:
         ValueError: if the input is malformed.
     """
-    labels, predictions = _checked(labels, predictions)
-    scores = from_counts(
-        np.sum(labels & predictions), predictions.sum(), labels.sum()
-    )
-    return Scores(*map(float, scores))
+    sums = _sums(labels, predictions, axis=None)
+    return Scores(*map(float, from_counts(*sums)))
 
 
 def class_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
-    """F1, precision and recall of each class.
-
-    Args:
-        labels: {0, 1} of shape [N, C].
-        predictions: {0, 1} of shape [N, C].
-
-    Returns:
-        Arrays [C]; 0 where a denominator is 0.
-
-    Raises:
-        ValueError: if the input is malformed.
-    """
-    labels, predictions = _checked(labels, predictions)
-    return from_counts(
-        np.sum(labels & predictions, axis=0),
-        predictions.sum(axis=0),
-        labels.sum(axis=0),
-    )
-
-
-def from_counts(
-    hits: npt.ArrayLike, predicted: npt.ArrayLike, positive: npt.ArrayLike
-) -> Scores:
-    """F1, precision and recall from counts of any one shape.
-
-    Args:
-        hits: Of true positives.
-        predicted: Of true and false positives.
-        positive: Of true positives and false negatives.
-
-    Returns:
-        Arrays of that shape; 0 where a denominator is 0.
-    """
-    hits, predicted, positive = (
-        np.asarray(counts, np.float64) for counts in (hits, predicted, positive)
-    )
-    return Scores(
-        _ratio(2 * hits, predicted + positive),
-        _ratio(hits, predicted),
-        _ratio(hits, positive),
-    )
+    """As `micro_scores`, of each class: arrays [C]."""
+    return from_counts(*_sums(labels, predictions, axis=0))
 
 
 def counts(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Counts:
-    """Counts hits, false alarms and misses over all clips and classes.
+    """Counts hits, false alarms and misses; arguments as `micro_scores`."""
+    hits, predicted, positive = map(int, _sums(labels, predictions, axis=None))
+    return Counts(hits, predicted - hits, positive - hits)
 
-    Args:
-        labels: {0, 1} of shape [N, C].
-        predictions: {0, 1} of shape [N, C].
 
-    Raises:
-        ValueError: if the input is malformed.
+def from_counts(
+    hits: np.ndarray, predicted: np.ndarray, positive: np.ndarray
+) -> Scores:
+    """F1, precision and recall from counts of any one shape.
+
+    Predicted are true and false positives, positive are true positives and
+    false negatives. Of that shape; 0 where a denominator is 0.
     """
-    labels, predictions = _checked(labels, predictions)
-    return Counts(
-        int(np.sum((labels == 1) & (predictions == 1))),
-        int(np.sum((labels == 0) & (predictions == 1))),
-        int(np.sum((labels == 1) & (predictions == 0))),
+    return Scores(
+        ratio(2 * hits, predicted + positive),
+        ratio(hits, predicted),
+        ratio(hits, positive),
+    )
+
+
+def ratio(
+    numerator: npt.ArrayLike, denominator: npt.ArrayLike, undefined: float = 0.0
+) -> np.ndarray:
+    """Divides; gives `undefined` where the denominator is 0."""
+    numerator = np.asarray(numerator, np.float64)
+    return np.divide(
+        numerator,
+        denominator,
+        out=np.full_like(numerator, undefined),
+        where=np.asarray(denominator) > 0,
     )
 
 
 def precision_recall_curve(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
+    labels: np.ndarray, scores: np.ndarray
 ) -> Curve | None:
     """Precision and recall of one class at every threshold.
 
@@ -143,12 +112,11 @@ def precision_recall_curve(
         scores: [N], -inf for clips without features.
 
     Returns:
-        The curve; None for a class that no clip holds, since its recall is
-        undefined.
+        None for a class that no clip holds: its recall is undefined.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     if not labels.any():
         return None
+    scores = scores.astype(np.float64)
     # Scikit-learn takes finite scores only.
     scored = np.isfinite(scores)
     below_all = scores.min(where=scored, initial=0) - 1
@@ -159,19 +127,36 @@ def precision_recall_curve(
     return Curve(recall[kept], precision[kept])
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    return np.divide(
-        numerator,
-        denominator,
-        out=np.zeros_like(numerator),
-        where=denominator > 0,
-    )
+def average_precision(
+    hits: np.ndarray, scores: np.ndarray, num_true: int, all_points: bool
+) -> float:
+    """Average precision of ranked detections, some of what is true missing.
+
+    Args:
+        hits: Whether each detection is right, [D].
+        scores: [D], finite.
+        num_true: What there is to find, detected or not; NaN for nothing.
+        all_points: Whether to take, as PASCAL VOC, the best precision at no
+            lower recall instead of the precision itself.
+    """
+    if not num_true:
+        return float("nan")
+    if not hits.any():
+        return 0.0
+    precision, recall, _ = metrics.precision_recall_curve(hits, scores)
+    if all_points:  # Recall falls along the curve.
+        precision = np.maximum.accumulate(precision)
+    found = Curve(recall, precision).average_precision
+    return float(found * hits.sum() / num_true)
 
 
-def _checked(
-    labels: npt.ArrayLike, predictions: npt.ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
+def _sums(
+    labels: npt.ArrayLike, predictions: npt.ArrayLike, axis: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts as `from_counts` takes them, pooled over an axis."""
     labels = checks.indicator_matrix(labels, "labels")
-    predictions = checks.indicator_matrix(predictions, "predictions")
-    checks.same_shape(labels, predictions, "labels and predictions")
-    return labels, predictions
+    predictions = checks.indicator_matrix(
+        predictions, "predictions", labels.shape
+    )
+    matrices = (labels & predictions, predictions, labels)
+    return tuple(matrix.sum(axis=axis) for matrix in matrices)

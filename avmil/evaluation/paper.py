@@ -17,27 +17,13 @@ DATASET = "DCASE 2017 task 4"
 
 @dataclasses.dataclass(frozen=True)
 class PublishedSystem:
-    """A row of Table 1 and, for five of the seven, one of Table 2.
-
-    Attributes:
-        letter: The row's letter in Table 1.
-        name: Its name in Table 1.
-        scores: Micro F1, precision and recall, in [0, 1].
-        short_name: Its name in Table 2, or that of Table 1 where Table 2
-            leaves the system out.
-        class_f1: Class name to F1 in [0, 1]; empty where Table 2 leaves it
-            out.
-    """
+    """A row of Table 1 and, for five of the seven, one of Table 2."""
 
     letter: str
     name: str
-    scores: metrics.Scores
-    short_name: str
-    class_f1: Mapping[str, float]
-
-
-def _fraction(percent: float) -> float:
-    return round(percent / 100, 3)
+    scores: metrics.Scores  # Micro, in [0, 1].
+    short_name: str  # That of Table 2, or else `name`.
+    class_f1: Mapping[str, float]  # In [0, 1]; empty if not in Table 2.
 
 
 def _published(
@@ -48,13 +34,16 @@ def _published(
     class_f1: tuple[float, ...] = (),
 ) -> PublishedSystem:
     """Builds a row from percentages in the order of the paper's columns."""
-    by_class = zip(CLASS_NAMES, map(_fraction, class_f1), strict=True)
+    micro, by_class = (
+        [round(percent / 100, 3) for percent in percents]
+        for percents in (scores, class_f1)
+    )
     return PublishedSystem(
         letter,
         name,
-        metrics.Scores(*map(_fraction, scores)),
+        metrics.Scores(*micro),
         short_name or name,
-        dict(by_class) if class_f1 else {},
+        dict(zip(CLASS_NAMES, by_class, strict=True)) if by_class else {},
     )
 
 
@@ -96,11 +85,9 @@ SYSTEMS: Mapping[str, PublishedSystem] = {
 
 
 def class_f1(system: str, class_names: Collection[str]) -> Mapping[str, float]:
-    """The paper's row of Table 2 for a system.
+    """Class name to F1 in [0, 1], the paper's row of Table 2.
 
-    Returns:
-        Class name to F1 in [0, 1]; empty if the classes are not the paper's
-        or Table 2 leaves the system out.
+    Empty if the classes are not the paper's or the system has no such row.
     """
     if system not in SYSTEMS or not is_dcase(class_names):
         return {}
@@ -114,11 +101,9 @@ def place(system: str) -> int:
 
 
 def numbered_name(system: str, short: bool = False) -> str:
-    """A system as the tables name it: "(b) TS Audio-Only".
+    """A system as Table 1, or in short Table 2, names it: "(b) TS Audio-Only".
 
-    Args:
-        system: Its name in `model.systems`; one that the paper lacks keeps it.
-        short: As in Table 2 instead of Table 1.
+    One that the paper lacks keeps its name.
     """
     published = SYSTEMS.get(system)
     if published is None:

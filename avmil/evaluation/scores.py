@@ -38,17 +38,38 @@ class ScoreSet:
     scores: np.ndarray
 
     def __post_init__(self) -> None:
-        values = {
-            "clip_ids": tuple(map(str, self.clip_ids)),
-            "class_names": tuple(map(str, self.class_names)),
-            "labels": checks.indicator_matrix(self.labels, "labels"),
-            "scores": np.asarray(self.scores, np.float32),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-        self._check_names()
-        checks.same_shape(self.labels, self.scores, "labels and scores")
-        self._check_scores()
+        labels = checks.indicator_matrix(self.labels, "labels")
+        scores = np.asarray(self.scores, np.float32)
+        if scores.shape != labels.shape:
+            raise ValueError(
+                "Expected labels and scores of one shape [N, C], received "
+                f"{labels.shape} and {scores.shape}."
+            )
+        for axis, field in enumerate(("clip_ids", "class_names")):
+            names = tuple(map(str, getattr(self, field)))
+            if len(names) != labels.shape[axis]:
+                raise ValueError(
+                    f"Expected {field} of length {'NC'[axis]} = "
+                    f"{labels.shape[axis]}, the shape of labels, received "
+                    f"{len(names)}."
+                )
+            counts = collections.Counter(names)
+            if repeated := [name for name in counts if counts[name] > 1]:
+                raise ValueError(
+                    f"Expected unique {field}, received "
+                    f"{_shortened(repeated)} more than once."
+                )
+            object.__setattr__(self, field, names)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "scores", scores)
+        finite = np.isfinite(scores).all(axis=1)
+        usable = finite | np.isneginf(scores).all(axis=1)
+        if not usable.all():
+            raise ValueError(
+                "Expected the scores of a clip to be finite (or all -inf, "
+                "without features), received others for "
+                f"{_shortened(self._names_of(~usable))}."
+            )
 
     @property
     def missing_clip_ids(self) -> tuple[str, ...]:
@@ -58,19 +79,11 @@ class ScoreSet:
     def with_missing(
         self, clip_ids: Sequence[str], labels: npt.ArrayLike
     ) -> ScoreSet:
-        """Adds clips that have labels and no features.
-
-        Args:
-            clip_ids: K names.
-            labels: {0, 1} of shape [K, C].
-
-        Returns:
-            A set of N + K clips.
-        """
+        """Adds K clips with labels, {0, 1} of shape [K, C], and no features."""
         if not len(clip_ids):
             return self
-        labels = checks.indicator_matrix(labels, "labels of missing clips")
-        scores = np.full(labels.shape, -np.inf, np.float32)
+        labels = np.asarray(labels)
+        scores = np.full(labels.shape, -np.inf)
         return ScoreSet(
             (*self.clip_ids, *clip_ids),
             self.class_names,
@@ -135,35 +148,6 @@ class ScoreSet:
                 f"{path}: {error} Write it again with evaluate.py."
             ) from error
 
-    def _check_names(self) -> None:
-        sizes = {"clip_ids": "N", "class_names": "C"}
-        for axis, (field, symbol) in enumerate(sizes.items()):
-            names = getattr(self, field)
-            expected = self.labels.shape[axis]
-            if len(names) != expected:
-                raise ValueError(
-                    f"Expected {field} of length {symbol} = {expected}, the "
-                    f"shape of labels, received {len(names)}."
-                )
-            counts = collections.Counter(names)
-            repeated = [name for name, count in counts.items() if count > 1]
-            if repeated:
-                raise ValueError(
-                    f"Expected unique {field}, received "
-                    f"{_shortened(repeated)} more than once."
-                )
-
-    def _check_scores(self) -> None:
-        finite = np.isfinite(self.scores)
-        missing = np.isneginf(self.scores).all(axis=1)
-        wrong = ~finite.all(axis=1) & ~missing
-        if wrong.any():
-            raise ValueError(
-                "Expected the scores of a clip to be finite (or all -inf, "
-                "without features), received others for "
-                f"{_shortened(self._names_of(wrong))}."
-            )
-
     def _names_of(self, mask: np.ndarray) -> tuple[str, ...]:
         return tuple(self.clip_ids[row] for row in np.flatnonzero(mask))
 
@@ -178,17 +162,12 @@ def fuse(members: Mapping[str, ScoreSet]) -> ScoreSet:
     dcase2017_task4_cvssp), which averages the probabilities of ten checkpoints.
 
     Args:
-        members: What errors call them, to their scores of one split.
-
-    Returns:
-        Mean probabilities of the same clips and classes.
+        members: One or more: what errors call them, to scores of one split.
 
     Raises:
-        ValueError: if there are none, if their clips, classes or labels
-            differ, or if scores are no probabilities.
+        ValueError: if their clips, classes or labels differ, or if scores are
+            no probabilities.
     """
-    if not members:
-        raise ValueError("Expected scores to fuse, received none.")
     name, first = next(iter(members.items()))
     for other_name, other in members.items():
         if differing := first.difference(other):

@@ -35,14 +35,25 @@ def tune(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
     Raises:
         ValueError: if the input is malformed or a class has no finite score.
     """
-    labels, scores = _checked(labels, scores)
+    labels = checks.indicator_matrix(labels, "labels")
+    scores = checks.score_matrix(scores, labels.shape)
     order = np.argsort(-scores, axis=0)
-    ranked_labels = np.take_along_axis(labels, order, axis=0)
-    edges = _with_margins(np.take_along_axis(scores, order, axis=0))
+    ranked = np.take_along_axis(scores, order, axis=0)
+    finite = np.isfinite(ranked)
+    if not finite[0].all():
+        raise ValueError(
+            "Expected scores of at least one clip to tune on, received only "
+            "clips without features."
+        )
+    highest = ranked[0] + _MARGIN
+    lowest = np.where(finite, ranked, np.inf).min(axis=0) - _MARGIN
+    # Scores of -inf join the lowest edge: no candidate lies below it.
+    edges = np.vstack([highest, np.where(finite, ranked, lowest), lowest])
     upper, lower = edges[:-1], edges[1:]  # [N + 1, C]
 
     # Row k of what follows predicts the k clips with the highest scores.
     hits = np.zeros(upper.shape, np.int64)
+    ranked_labels = np.take_along_axis(labels, order, axis=0)
     hits[1:] = np.cumsum(ranked_labels, axis=0, dtype=np.int64)
     num_predicted = np.arange(len(upper))[:, np.newaxis]
     num_positive = labels.sum(axis=0, dtype=np.int64)
@@ -55,23 +66,6 @@ def tune(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
     )
     # Between two neighboring numbers the midpoint may round to the upper one.
     return np.minimum((lower + upper) / 2, np.nextafter(upper, -np.inf))
-
-
-def classes_without_positives(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> np.ndarray:
-    """Finds the classes that cannot be tuned, for the caller to warn of.
-
-    Args:
-        labels: {0, 1} of shape [N, C].
-        scores: [N, C], -inf for clips without features.
-
-    Returns:
-        Indices of the classes that none of the scored clips holds, int64.
-    """
-    labels, scores = _checked(labels, scores)
-    scored = np.isfinite(scores)
-    return np.flatnonzero(~(labels.astype(bool) & scored).any(axis=0))
 
 
 def apply(
@@ -107,28 +101,3 @@ def apply(
         rows = np.flatnonzero(silent)
         predictions[rows, scores[rows].argmax(axis=1)] = True
     return predictions.astype(np.int8)
-
-
-def _checked(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
-    labels = checks.indicator_matrix(labels, "labels")
-    scores = checks.score_matrix(scores).astype(np.float64)
-    checks.same_shape(labels, scores, "labels and scores")
-    return labels, scores
-
-
-def _with_margins(ranked: np.ndarray) -> np.ndarray:
-    """Puts an edge above and one below descending scores, [N + 2, C].
-
-    Scores of -inf join the lowest edge: no candidate lies below it.
-    """
-    finite = np.isfinite(ranked)
-    if not finite[0].all():
-        raise ValueError(
-            "Expected scores of at least one clip to tune on, received only "
-            "clips without features."
-        )
-    lowest = np.where(finite, ranked, np.inf).min(axis=0) - _MARGIN
-    highest = ranked[0] + _MARGIN
-    return np.vstack([highest, np.where(finite, ranked, lowest), lowest])

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from avmil.common.errors import TruthError
 
 _BOX_LISTS = ("boxes", "boxes_half", "track")
-_AUDIO_SUFFIX = ".wav"
 
 
 class Interval(NamedTuple):
@@ -89,32 +88,23 @@ def parse(
     read = _from_json if path.endswith(".json") else _from_strong_labels
     try:
         events = read(content.decode("utf-8-sig"), set(clip_ids))
-        for clip_id, clip_events in events.items():
-            _check_classes(clip_id, clip_events, class_names)
+        for clip_id, found in events.items():
+            unknown = {event.class_name for event in found} - set(class_names)
+            if unknown:
+                raise ValueError(
+                    f"clip {clip_id}: Expected classes of the features "
+                    f"({'; '.join(class_names)}), received "
+                    f"{'; '.join(sorted(unknown))}."
+                )
     except (ValueError, RecursionError) as error:
         raise TruthError(f"{path}: {error}") from error
     return events
 
 
-def _check_classes(
-    clip_id: str, events: Sequence[TrueEvent], class_names: Sequence[str]
-) -> None:
-    unknown = {event.class_name for event in events} - set(class_names)
-    if unknown:
-        raise ValueError(
-            f"clip {clip_id}: Expected classes of the features "
-            f"({'; '.join(class_names)}), received "
-            f"{'; '.join(sorted(unknown))}."
-        )
-
-
 def _from_json(text: str, wanted: set[str]) -> dict[str, tuple[TrueEvent, ...]]:
     content = json.loads(text)
-    if not isinstance(content, dict):
-        raise ValueError(
-            "Expected an object of clips and their events, received "
-            f"{_shown(content)}."
-        )
+    is_object = isinstance(content, dict)
+    _expect(is_object, "an object of clips and their events", content)
     events = {}
     for clip_id, entries in content.items():
         if clip_id not in wanted:
@@ -147,21 +137,19 @@ def _interval(value: Any, name: str) -> Interval:
 def _sight(entry: Any) -> Sight:
     _expect(isinstance(entry, dict), "sight with t0, t1 and boxes", entry)
     interval = _interval([entry.get("t0"), entry.get("t1")], "t0 and t1")
-    listed = [entry.get(name, []) for name in _BOX_LISTS]
-    for name, boxes in zip(_BOX_LISTS, listed, strict=True):
+    positions = {}
+    for name in _BOX_LISTS:
+        boxes = entry.get(name, [])
         _expect(isinstance(boxes, list), f"{name} as a list", boxes)
-    boxes = [_box(box) for boxes in listed for box in boxes]
-    _expect(bool(boxes), f"one box or more in {', '.join(_BOX_LISTS)}", entry)
-    # An instant that several lists name counts once.
-    positions = sorted({position[0]: position for position in boxes}.items())
-    return Sight(interval, np.array([position for _, position in positions]))
-
-
-def _box(value: Any) -> list[float]:
-    numbers = _numbers(value, 5, "a box t, x1, y1, x2, y2")
-    _, x1, y1, x2, y2 = numbers
-    _expect(x1 < x2 and y1 < y2, "a box with x1 < x2 and y1 < y2", value)
-    return numbers
+        for box in boxes:
+            numbers = _numbers(box, 5, "a box t, x1, y1, x2, y2")
+            time_s, x1, y1, x2, y2 = numbers
+            fits = x1 < x2 and y1 < y2
+            _expect(fits, "a box with x1 < x2 and y1 < y2", box)
+            # An instant that several lists name counts once.
+            positions[time_s] = numbers
+    _expect(positions, f"one box or more in {', '.join(_BOX_LISTS)}", entry)
+    return Sight(interval, np.array([positions[t] for t in sorted(positions)]))
 
 
 def _numbers(value: Any, count: int, name: str) -> list[float]:
@@ -174,14 +162,11 @@ def _numbers(value: Any, count: int, name: str) -> list[float]:
     return [float(number) for number in value]
 
 
-def _expect(condition: bool, what: str, received: Any) -> None:
+def _expect(condition: object, what: str, received: Any) -> None:
     if not condition:
-        raise ValueError(f"Expected {what}, received {_shown(received)}.")
-
-
-def _shown(value: Any, limit: int = 80) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."
+        text = json.dumps(received)
+        shown = text if len(text) <= 80 else f"{text[:80]}..."
+        raise ValueError(f"Expected {what}, received {shown}.")
 
 
 def _from_strong_labels(
@@ -200,16 +185,15 @@ def _from_strong_labels(
                 f"separated by tabs, received {len(fields)} field(s)."
             )
         file_name, *times, class_name = fields
-        clip_id = file_name.removesuffix(_AUDIO_SUFFIX)
-        if clip_id in wanted:
-            try:
-                event = TrueEvent(class_name, _timed(times))
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from error
-            events[clip_id] = (*events.get(clip_id, ()), event)
+        clip_id = file_name.removesuffix(".wav")
+        if clip_id not in wanted:
+            continue
+        try:
+            times_s = [float(time) for time in times]
+            timed = times_s != [0, 0]
+            sound = _interval(times_s, "sound") if timed else None
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        event = TrueEvent(class_name, sound)
+        events[clip_id] = (*events.get(clip_id, ()), event)
     return events
-
-
-def _timed(fields: Sequence[str]) -> Interval | None:
-    times_s = [float(field) for field in fields]
-    return None if times_s == [0, 0] else _interval(times_s, "sound")

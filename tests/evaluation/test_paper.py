@@ -29,20 +29,6 @@ def paper_lines(shared_data):
     return [line.split("\t") for line in text.splitlines()]
 
 
-def test_systems_come_in_the_order_of_table_1():
-    letters = [system.letter for system in paper.SYSTEMS.values()]
-    assert letters == list("abcdefg")
-    assert list(paper.SYSTEMS) == [
-        "av_two_stream",
-        "audio_two_stream",
-        "visual_two_stream",
-        "visual_wsddn",
-        "av_one_stream",
-        "cvssp_fusion",
-        "cvssp_gated_crnn",
-    ]
-
-
 @pytest.mark.parametrize("system", paper.SYSTEMS)
 def test_precision_and_recall_give_f1(system):
     f1, precision, recall = paper.SYSTEMS[system].scores
@@ -85,23 +71,14 @@ def test_table_2_is_the_paper_s(paper_lines):
         )
 
 
-def test_table_2_leaves_two_systems_out():
-    without = [n for n, system in paper.SYSTEMS.items() if not system.class_f1]
-    assert without == ["visual_wsddn", "cvssp_gated_crnn"]
-
-
 def test_class_names_are_dcase_s(shared_data):
     path = shared_data / "dcase2017" / "sound_event_list_17_classes.txt"
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
     names = [line.split("\t")[-1].strip() for line in lines if line.strip()]
     assert sorted(names) == sorted(CLASS_NAMES)
     assert is_dcase(names)
-
-
-def test_other_class_lists_are_not_dcase_s():
     assert not is_dcase(CLASS_NAMES[1:])
     assert not is_dcase((*CLASS_NAMES[1:], "Tram"))
-    assert not is_dcase((*CLASS_NAMES, "Tram"))
 
 
 def test_class_f1_is_for_the_paper_s_classes_and_systems_only():

@@ -9,22 +9,36 @@ from avmil.evaluation import visual_localization as visual
 from tests.localized_clips import make_clip, seen
 
 # Inclusive pixels: 10 pixels wide and high, 0 to 10 in edges.
-TRUE_REGION = (0, 0, 9, 9)
-TRUE_BOX = (0, 0, 10, 10)
+REGION = (0, 0, 9, 9)
+BOX = (0, 0, 10, 10)
 ELSEWHERE = (50, 50, 59, 59)
 
 
-def sightings_of(clip, *events):
-    return visual.sightings(clip, events)
+def clip_of(boxes, times_s, scores=None, clip_id="clip"):
+    """A clip whose regions score as given for a bus, and 0 for a dog."""
+    scores = np.zeros(len(boxes)) if scores is None else scores
+    return make_clip(
+        clip_id,
+        boxes=boxes,
+        region_times_s=times_s,
+        region_scores=np.stack([scores, np.zeros(len(boxes))], axis=1),
+    )
 
 
-def test_inclusive_pixels_and_edges_of_the_same_box_agree():
-    regions = visual.extents(np.array([TRUE_REGION], np.float32))
-    assert visual.iou(regions, np.array([TRUE_BOX])) == pytest.approx([1.0])
+def outcome_of(clip, *events):
+    return visual.outcome(clip, visual.sightings(clip, events))
+
+
+def measure(clips, events, pairs=None):
+    """Measures clips, each with its own list of events."""
+    found = list(map(visual.sightings, clips, events))
+    if pairs is None:
+        pairs = np.ones((len(clips), 2), bool)
+    return visual.measure(clips, found, {"all": pairs})
 
 
 def test_iou_by_hand():
-    first = np.array([[0, 0, 10, 10]])
+    first = np.array([BOX])
     second = np.array([[5, 0, 15, 10], [10, 0, 20, 10], [0, 0, 5, 5]])
     np.testing.assert_allclose(
         visual.iou(first, second), [50 / 150, 0, 25 / 100]
@@ -33,75 +47,46 @@ def test_iou_by_hand():
 
 def test_an_iou_of_exactly_a_half_is_enough():
     # 10 by 10 pixels in 10 by 20; one pixel less, read as edges, would fail.
-    clip = make_clip(
-        boxes=[(0, 0, 9, 9)], region_times_s=[0.5], region_scores=[[1, 0]]
-    )
-    (sighting,) = sightings_of(clip, seen("bus", 0, 1, (0, 0, 10, 20)))
+    clip, event = clip_of([REGION], [0.5]), seen("bus", 0, 1, (0, 0, 10, 20))
+    (sighting,) = visual.sightings(clip, [event])
     assert sighting.ious.tolist() == [[0.5]]
-    assert visual.outcomes([clip], [[sighting]]).corloc.tolist() == [True]
+    assert outcome_of(clip, event).best[0].all()
 
 
 def test_a_box_counts_in_its_own_frame_only():
-    clip = make_clip(
-        boxes=[TRUE_REGION, TRUE_REGION, TRUE_REGION],
-        region_times_s=[0.5, 1.5, 2.5],
-        region_scores=np.zeros((3, 2)),
-    )
-    moving = seen("bus", 0.5, 2.5, TRUE_BOX, (40, 0, 50, 10))
-    (sighting,) = sightings_of(clip, moving)
-    assert sighting.visible.tolist() == [[True, True, False]]
+    clip = clip_of([REGION] * 3, [0.5, 1.5, 2.5])
+    moving = seen("bus", 0.5, 2.5, BOX, (40, 0, 50, 10))
+    (sighting,) = visual.sightings(clip, [moving])
+    assert sighting.visible.tolist() == [True, True, False]
     np.testing.assert_allclose(sighting.ious, [[1, 0, 0]])
     assert sighting.pointed.tolist() == [True, False, False]
-    assert sighting.num_boxes == 2
+    assert (sighting.num_boxes, sighting.num_reached) == (2, 1)
 
 
 def test_a_box_has_its_left_and_upper_edge_and_not_the_others():
     # The centers lie on (5, 10), (15, 10), (10, 5) and (10, 15).
-    clip = make_clip(
-        boxes=[(0, 5, 9, 14), (10, 5, 19, 14), (5, 0, 14, 9), (5, 10, 14, 19)],
-        region_times_s=[0.5] * 4,
-        region_scores=np.zeros((4, 2)),
+    clip = clip_of(
+        [(0, 5, 9, 14), (10, 5, 19, 14), (5, 0, 14, 9), (5, 10, 14, 19)],
+        [0.5] * 4,
     )
-    (sighting,) = sightings_of(clip, seen("bus", 0, 1, (5, 5, 15, 15)))
+    (sighting,) = visual.sightings(clip, [seen("bus", 0, 1, (5, 5, 15, 15))])
     assert sighting.pointed.tolist() == [True, False, True, False]
-
-
-def test_a_class_visible_in_no_sampled_frame_has_no_sighting():
-    clip = make_clip(duration_s=4.0)
-    assert not sightings_of(clip, seen("bus", 0.6, 1.4, TRUE_BOX))
 
 
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        ([3, 2, 1], (True, True, True)),
-        ([2, 3, 1], (False, False, False)),
+        ([3, 2, 1], (1, 1, 1)),
+        ([2, 3, 1], (0, 0, 0)),
         # The best of all lies in a frame without the class.
-        ([2, 1, 3], (True, False, True)),
+        ([2, 1, 3], (1, 0, 1)),
     ],
 )
 def test_the_best_region_decides(scores, expected):
-    clip = make_clip(
-        boxes=[TRUE_REGION, ELSEWHERE, TRUE_REGION],
-        region_times_s=[0.5, 0.5, 2.5],
-        region_scores=[[score, 0] for score in scores],
-    )
-    found = [sightings_of(clip, seen("bus", 0, 2, TRUE_BOX))]
-    pairs = visual.outcomes([clip], found)
-    assert (
-        pairs.corloc[0],
-        pairs.clip_corloc[0],
-        pairs.pointing[0],
-    ) == expected
-    assert pairs.reachable.tolist() == [True]
-
-
-def test_a_pair_without_proposals_is_missed():
-    clip = make_clip(duration_s=4.0)
-    found = [sightings_of(clip, seen("dog", 0, 2, TRUE_BOX))]
-    pairs = visual.outcomes([clip], found)
-    assert pairs.class_indices.tolist() == [1]
-    assert not any(column.any() for column in pairs[2:])
+    clip = clip_of([REGION, ELSEWHERE, REGION], [0.5, 0.5, 2.5], scores)
+    measured = measure([clip], [[seen("bus", 0, 2, BOX)]])
+    assert measured.scores["all"][:3] == expected
+    assert measured.bounds["all"].corloc == 1
 
 
 def greedy(overlapping, scores):
@@ -127,124 +112,65 @@ def test_suppression_is_greedy(density):
 
 
 def test_regions_of_two_frames_do_not_suppress_each_other():
-    clip = make_clip(
-        boxes=[TRUE_REGION, TRUE_REGION, TRUE_REGION],
-        region_times_s=[0.5, 0.5, 1.5],
-        region_scores=[[1, 2], [2, 1], [0, 0]],
-    )
-    kept = visual.detections([clip], [[]]).kept
-    assert kept.T.tolist() == [[False, True, True], [True, False, True]]
+    clip = clip_of([REGION] * 3, [0.5, 0.5, 1.5], [1, 2, 0])
+    assert outcome_of(clip).kept[:, 0].tolist() == [False, True, True]
 
 
-def test_average_precision_by_hand():
-    # Two frames with a bus; the second's is found third, after two misses.
-    clip = make_clip(
-        boxes=[TRUE_REGION, ELSEWHERE, (0, 0, 29, 29), TRUE_REGION, ELSEWHERE],
-        region_times_s=[0.5, 0.5, 1.5, 1.5, 2.5],
-        region_scores=[[9, 0], [8, 0], [7, 0], [6, 0], [5, 0]],
-    )
-    found = [sightings_of(clip, seen("bus", 0, 2, TRUE_BOX))]
-    detected = visual.detections([clip], found)
-    assert detected.hits[:, 0].tolist() == [True, False, False, True, False]
-    precision = visual.average_precision(detected)
-    assert precision[0] == pytest.approx(0.5 * 1 + 0.5 * 2 / 4)
-    assert np.isnan(precision[1])
-    assert detected.num_reached.tolist() == [[2, 0]]
+@pytest.mark.parametrize(
+    ("regions", "times_s", "hits", "precision"),
+    [
+        # Two frames with a bus; the second's is found after two misses.
+        (
+            [REGION, ELSEWHERE, (0, 0, 29, 29), REGION, ELSEWHERE],
+            [0.5, 0.5, 1.5, 1.5, 2.5],
+            [True, False, False, True, False],
+            0.5 * 1 + 0.5 * 2 / 4,
+        ),
+        # A miss first: precisions 0, 1/2, 2/3 make 2/3 at either recall.
+        (
+            [ELSEWHERE, REGION, REGION],
+            [0.5, 0.5, 1.5],
+            [False, True, True],
+            2 / 3,
+        ),
+        # Two that meet one box and hardly each other: IoU 1/3 of 0.4 allowed.
+        ([REGION, (5, 0, 14, 9)], [0.5, 0.5], [True, False], 0.5),
+    ],
+)
+def test_detections_by_hand(regions, times_s, hits, precision):
+    clip = clip_of(regions, times_s, -np.arange(len(regions)))
+    event = seen("bus", 0, 2, BOX)
+    outcome = outcome_of(clip, event)
+    assert outcome.kept[:, 0].all()
+    assert outcome.hits[:, 0].tolist() == hits
+    by_class = measure([clip], [[event]]).by_class
+    assert by_class == pytest.approx([precision, np.nan], nan_ok=True)
 
 
-def test_the_precision_is_the_best_at_no_lower_recall():
-    # A miss first: precisions 0, 1/2, 2/3 make 2/3 at either recall.
-    clip = make_clip(
-        boxes=[ELSEWHERE, TRUE_REGION, TRUE_REGION],
-        region_times_s=[0.5, 0.5, 1.5],
-        region_scores=[[9, 0], [8, 0], [7, 0]],
-    )
-    found = [sightings_of(clip, seen("bus", 0, 2, TRUE_BOX))]
-    precision = visual.average_precision(visual.detections([clip], found))
-    assert precision[0] == pytest.approx(2 / 3)
-
-
-def test_a_true_box_is_found_once():
-    # Two regions that meet it and hardly each other: IoU 1/3 of 0.4 allowed.
-    clip = make_clip(
-        boxes=[(0, 0, 13, 9), (6, 0, 19, 9)],
-        region_times_s=[0.5, 0.5],
-        region_scores=[[2, 0], [1, 0]],
-    )
-    found = [sightings_of(clip, seen("bus", 0, 1, (0, 0, 20, 10)))]
-    detected = visual.detections([clip], found)
-    assert detected.kept[:, 0].tolist() == [True, True]
-    assert detected.hits[:, 0].tolist() == [True, False]
-
-
-def test_two_objects_of_a_class_are_two_boxes():
-    clip = make_clip(
-        boxes=[TRUE_REGION, ELSEWHERE],
-        region_times_s=[0.5, 0.5],
-        region_scores=[[2, 0], [1, 0]],
-    )
-    two = [
-        seen("bus", 0, 1, TRUE_BOX),
-        seen("bus", 0, 1, (50, 50, 60, 60)),
-    ]
-    detected = visual.detections([clip], [sightings_of(clip, *two)])
-    assert detected.hits[:, 0].tolist() == [True, True]
-    assert detected.num_boxes.tolist() == [[2, 0]]
-    assert visual.average_precision(detected)[0] == 1
-
-
-def test_a_missed_clip_lowers_average_precision():
-    hit = make_clip(
-        "hit", boxes=[TRUE_REGION], region_times_s=[0.5], region_scores=[[1, 0]]
-    )
-    clips = [hit, make_clip("without proposals")]
-    found = [sightings_of(c, seen("bus", 0, 1, TRUE_BOX)) for c in clips]
-    precision = visual.average_precision(visual.detections(clips, found))
-    assert precision[0] == pytest.approx(0.5)
-
-
-def test_within_leaves_only_the_given_pairs():
-    clips = [
-        make_clip(
-            name, boxes=[box], region_times_s=[0.5], region_scores=[[1, 1]]
-        )
-        for name, box in (("a", TRUE_REGION), ("b", ELSEWHERE))
-    ]
-    found = [sightings_of(c, seen("bus", 0, 1, TRUE_BOX)) for c in clips]
-    pairs = np.array([[False, True], [True, True]])
-    assert visual.outcomes(clips, found).within(pairs).clips.tolist() == [1]
-    detected = visual.detections(clips, found).within(pairs)
-    assert visual.average_precision(detected)[0] == 0
-    assert detected.num_boxes.sum() == 1
-
-
-def test_a_detection_belongs_to_the_object_it_overlaps_most():
-    # It meets both (IoU 0.6 and 1) and finds the second only.
-    clip = make_clip(
-        boxes=[TRUE_REGION], region_times_s=[0.5], region_scores=[[1, 0]]
-    )
-    two = [seen("bus", 0, 1, (0, 0, 10, 6)), seen("bus", 0, 1, TRUE_BOX)]
-    (sighting,) = sightings_of(clip, *two)
-    np.testing.assert_allclose(sighting.ious, [[0.6], [1]])
-    detected = visual.detections([clip], [[sighting]])
-    assert detected.hits[:, 0].tolist() == [True]
-
-
-def test_a_detection_whose_object_is_taken_finds_no_other():
-    # The first meets the large object alone. The second is nearest to it, too,
-    # and finds neither, although it meets the small one, which is free.
-    clip = make_clip(
-        boxes=[(0, 0, 9, 12), (0, 0, 9, 8)],
-        region_times_s=[0.5, 0.5],
-        region_scores=[[2, 0], [1, 0]],
-    )
-    large, small = (seen("bus", 0, 1, (0, 0, 10, y2)) for y2 in (10, 6))
-    (sighting,) = sightings_of(clip, large, small)
-    np.testing.assert_allclose(
-        sighting.ious, [[10 / 13, 9 / 10], [6 / 13, 6 / 9]]
-    )
-    hits = visual._hits(clip, sighting, np.ones(2, bool))
-    assert hits.tolist() == [True, False]
+@pytest.mark.parametrize(
+    ("regions", "boxes", "ious", "hits"),
+    [
+        ([REGION, ELSEWHERE], [BOX, (50, 50, 60, 60)], np.eye(2), [1, 1]),
+        # A detection that meets both finds the one that it overlaps most.
+        ([REGION], [(0, 0, 10, 6), BOX], [[0.6], [1]], [1]),
+        # The second meets the small one, which is free, but overlaps most the
+        # large one, which is taken.
+        (
+            [(0, 0, 9, 10), (0, 0, 9, 5)],
+            [(0, 0, 10, 10), (0, 0, 10, 3)],
+            [[10 / 11, 6 / 10], [3 / 11, 3 / 6]],
+            [1, 0],
+        ),
+    ],
+)
+def test_two_objects_of_a_class(regions, boxes, ious, hits, monkeypatch):
+    monkeypatch.setattr(visual, "NMS_IOU", 1)  # Regions may overlap.
+    clip = clip_of(regions, [0.5] * len(regions), -np.arange(len(regions)))
+    events = [seen("bus", 0, 1, box) for box in boxes]
+    (sighting,) = visual.sightings(clip, events)
+    np.testing.assert_allclose(sighting.ious, ious)
+    assert sighting.num_boxes == 2
+    assert outcome_of(clip, *events).hits[:, 0].tolist() == hits
 
 
 def voc_average_precision(found, num_true):
@@ -255,18 +181,17 @@ def voc_average_precision(found, num_true):
         hits += hit
         recall.append(hits / num_true)
         precision.append(hits / rank)
-    area = 0.0
-    for i in range(1, len(recall)):
-        area += (recall[i] - recall[i - 1]) * max(precision[i:])
-    return area
+    return sum(
+        (recall[i] - recall[i - 1]) * max(precision[i:])
+        for i in range(1, len(recall))
+    )
 
 
 def voc_hits(clip, event):
     """Scores and hits of the bus in one clip, detection by detection."""
-    pixels = [tuple(map(int, box)) for box in clip.boxes]
     areas = [
         {(x, y) for x in range(a, c + 1) for y in range(b, d + 1)}
-        for a, b, c, d in pixels
+        for a, b, c, d in clip.boxes.astype(int).tolist()
     ]
     truth = {(x, y) for x in range(0, 10) for y in range(0, 10)}
     scores = clip.region_scores[:, 0]
@@ -291,107 +216,58 @@ def voc_hits(clip, event):
 @pytest.mark.parametrize("seed", range(4))
 def test_average_precision_is_voc_s_pixel_by_pixel(seed):
     generator = np.random.default_rng(seed)
-    event = seen("bus", 0, 3, TRUE_BOX)
+    event = seen("bus", 0, 3, BOX)
     clips, rows = [], []
-    for index in range(6):
+    for _ in range(6):
         corners = generator.integers(0, 6, (20, 2))
         sizes = generator.integers(4, 12, (20, 2))
-        clip = make_clip(
-            str(index),
-            boxes=np.concatenate([corners, corners + sizes], axis=1),
-            region_times_s=np.repeat(np.arange(4) + 0.5, 5),
-            region_scores=generator.random((20, 2)),
-        )
-        clips.append(clip)
-        rows += voc_hits(clip, event)
-    found = [sightings_of(clip, event) for clip in clips]
-    precision = visual.average_precision(visual.detections(clips, found))
+        boxes = np.concatenate([corners, corners + sizes], axis=1)
+        times_s = np.repeat(np.arange(4) + 0.5, 5)
+        clips.append(clip_of(boxes, times_s, generator.random(20)))
+        rows += voc_hits(clips[-1], event)
+    precision = measure(clips, [[event]] * 6).by_class[0]
     ranked = [hit for _, hit in sorted(rows, reverse=True)]
     assert 0 < sum(ranked) < 18
-    assert precision[0] == pytest.approx(voc_average_precision(ranked, 6 * 3))
+    assert precision == pytest.approx(voc_average_precision(ranked, 6 * 3))
 
 
-THREE = ("bus", "cat", "dog")
-REGION, BOX = (0, 0, 9, 9), (0, 0, 10, 10)
-ELSEWHERE = (50, 50, 59, 59)
+def test_scores_of_a_group_are_those_of_its_pairs():
+    """Of a bus that is found, one that is not, and one without proposals."""
+    clips = [clip_of([REGION], [0.5]), clip_of([ELSEWHERE], [0.5]), make_clip()]
+    events = [[seen("bus", 0, 1, BOX)]] * 3
+    for chosen, num_found in (([0, 1, 2], 1), ([0, 2], 1), ([1, 2], 0)):
+        pairs = np.zeros((3, 2), bool)
+        pairs[chosen] = True
+        measured = measure(clips, events, pairs)
+        share = num_found / len(chosen)
+        corloc, clip_corloc, pointing, _ = measured.scores["all"]
+        assert (corloc, clip_corloc, pointing) == pytest.approx([share] * 3)
+        assert measured.bounds["all"] == pytest.approx((share, share))
+        assert measured.num_pairs == {"all": len(chosen)}
+    one = measure(clips, events, np.array([[1, 0], [0, 0], [1, 0]], bool))
+    assert one.scores["all"].average_precision == pytest.approx(1 / 2)
+    assert not measure(clips, events, np.zeros((3, 2), bool)).scores
 
 
-def measure(clips, truth, pairs=None):
-    found = [visual.sightings(clip, truth[clip.clip_id]) for clip in clips]
-    if pairs is None:
-        pairs = np.ones((len(clips), len(THREE)), bool)
-    return visual.measure(clips, found, {"all": pairs})
-
-
-def showing(clip_id, *regions):
-    """A clip with a region a second, which scores 1 in all classes."""
-    return make_clip(
-        clip_id,
-        boxes=regions,
-        region_times_s=np.arange(len(regions)) + 0.5,
-        region_scores=np.ones((len(regions), 3)),
-        class_names=THREE,
-    )
-
-
-def test_bounds_are_those_of_the_mean_over_classes():
-    clips = [
-        showing("bus", REGION, ELSEWHERE, ELSEWHERE),
-        showing("dog", REGION),
-        showing("another dog", ELSEWHERE),
-    ]
-    truth = {
-        "bus": [seen("bus", 0, 3, BOX)],
-        "dog": [seen("dog", 0, 1, BOX)],
-        "another dog": [],
-    }
-    measured = measure(clips, truth)
-    # Of the bus's 3 boxes 1 is reached, of the dog's 1; no cat is there.
-    assert measured.bounds["all"] == pytest.approx((1, (1 / 3 + 1) / 2))
-    np.testing.assert_array_equal(np.isnan(measured.by_class), [0, 1, 0])
-
-
-def test_a_perfect_choice_reaches_the_bounds():
-    bus = make_clip(
-        "bus",
-        boxes=[REGION, ELSEWHERE, ELSEWHERE],
-        region_times_s=[0.5, 1.5, 2.5],
-        region_scores=[[1, 0, 0], [0, 0, 0], [0, 0, 0]],
-        class_names=THREE,
-    )
+def test_a_perfect_choice_reaches_the_bounds_of_the_mean_over_classes():
+    # Of the bus's 3 boxes 1 is reached, of the dog's 1.
+    bus = clip_of([REGION, ELSEWHERE, ELSEWHERE], [0.5, 1.5, 2.5], [1, 0, 0])
     dog = make_clip(
-        "dog",
-        boxes=[REGION],
-        region_times_s=[0.5],
-        region_scores=[[0, 0, 1]],
-        class_names=THREE,
+        boxes=[REGION], region_times_s=[0.5], region_scores=[[0, 1]]
     )
-    truth = {
-        "bus": [seen("bus", 0, 3, BOX)],
-        "dog": [seen("dog", 0, 1, BOX)],
-    }
-    measured = measure([bus, dog], truth)
-    bounds = measured.bounds["all"]
-    assert measured.scores["all"].average_precision == pytest.approx(2 / 3)
-    assert measured.scores["all"].average_precision <= bounds.recall + 1e-9
-    assert measured.scores["all"].corloc == bounds.corloc == 1
-
-
-def test_bounds_of_a_group_count_its_boxes_only():
-    clips = [showing("near", REGION), showing("far", ELSEWHERE)]
-    truth = {name: [seen("bus", 0, 1, BOX)] for name in ("near", "far")}
-    pairs = np.array([[False] * 3, [True] * 3])
-    assert measure(clips, truth).bounds["all"] == pytest.approx((0.5, 0.5))
-    assert measure(clips, truth, pairs).bounds["all"] == (0, 0)
+    events = [[seen("bus", 0, 3, BOX)], [seen("dog", 0, 1, BOX)]]
+    measured = measure([bus, dog], events)
+    assert measured.bounds["all"] == pytest.approx((1, (1 / 3 + 1) / 2))
+    assert measured.scores["all"] == pytest.approx((1, 1, 1, 2 / 3))
 
 
 def test_pairs_without_a_sampled_frame_are_not_counted():
-    # The frames are those of 0.5 s and 1.5 s.
-    clips = [showing("long", REGION), showing("short", REGION)]
-    truth = {
-        "long": [seen("bus", 0, 1, BOX), seen("bus", 1, 2, BOX)],
-        "short": [seen("bus", 0.6, 1.4, BOX), seen("dog", 0, 1, BOX)],
-    }
-    measured = measure(clips, truth)
+    # The frames are those of 0.5 s, 1.5 s, ...
+    clips = [clip_of([REGION], [0.5])] * 2
+    events = [
+        [seen("bus", 0, 1, BOX), seen("bus", 1, 2, BOX)],
+        [seen("bus", 0.6, 1.4, BOX), seen("dog", 0, 1, BOX)],
+    ]
+    measured = measure(clips, events)
     assert measured.num_pairs == {"all": 2}
     assert measured.scores["all"].corloc == 1

@@ -173,13 +173,6 @@ def test_unwanted_tracks_are_left_out(tmp_path):
     assert clip.duration_s == pytest.approx(2.0)
 
 
-def test_four_k(tmp_path):
-    images = numbered(6, height=2160, width=3840)
-    clip = media.decode_clip(write_clip(tmp_path / "a.mp4", images))
-    assert clip.frames_rgb[0].shape == (2160, 3840, 3)
-    assert numbers(clip) == [5]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -272,11 +265,3 @@ def test_real_frames_match_another_decoder(shared_data):
         _, expected = [s for s in shown if s[0] <= time_s][-1]
         difference = np.abs(frame.astype(int) - expected.astype(int))
         assert difference.mean() < 2
-
-
-def test_real_clips_of_ten_seconds(shared_data):
-    for path in sorted((shared_data / "av_dev" / "clips").iterdir())[:5]:
-        clip = media.decode_clip(path)
-        assert len(clip.frames_rgb) == 10
-        assert len(clip.waveform) == 160_000
-        assert clip.duration_s == pytest.approx(10.0)

@@ -111,22 +111,45 @@ def test_section_is_cut(tmp_path):
     assert np.corrcoef(original, copy.waveform[: len(original)])[0, 1] > 0.95
 
 
-def test_frame_before_a_section_is_shown_at_its_start(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", numbered(20))
-    rewrite(source, tmp_path / "b.mp4", 0.55, 1.0)
-    numbers, shown_s = frames_of(tmp_path / "b.mp4")
-    assert list(numbers) == [5, 6, 7, 8, 9]
-    assert shown_s == pytest.approx([0, 0.05, 0.15, 0.25, 0.35], abs=1e-4)
-
-
-def test_long_frames_are_painted_again(tmp_path):
+@pytest.mark.parametrize(
+    ("frame_times_s", "section_s", "expected", "expected_s"),
+    [
+        pytest.param(
+            np.arange(20) / 10,
+            (0.55, 1.0),
+            [5, 6, 7, 8, 9],
+            [0, 0.05, 0.15, 0.25, 0.35],
+            id="the frame before a section is shown at its start",
+        ),
+        pytest.param(
+            [0, 0.1, 0.6],
+            (0.0, 1.0),
+            [0] + [1] * 5 + [2] * 4,
+            np.arange(10) / 10,
+            id="long frames are painted again",
+        ),
+        pytest.param(
+            [0.2, 0.3],
+            (0.1, 0.5),
+            [0, 1],
+            [0, 0.2],
+            id="the first frame is shown from the start",
+        ),
+    ],
+)
+def test_times_of_frames(
+    tmp_path, frame_times_s, section_s, expected, expected_s
+):
     source = write_clip(
-        tmp_path / "a.mp4", numbered(3), frame_times_s=[0, 0.1, 0.6]
+        tmp_path / "a.mp4",
+        numbered(len(frame_times_s)),
+        noise(1.0),
+        frame_times_s=frame_times_s,
     )
-    times_s = rewrite(source, tmp_path / "b.mp4", end_s=1.0)
+    times_s = rewrite(source, tmp_path / "b.mp4", *section_s)
     numbers, shown_s = frames_of(tmp_path / "b.mp4")
-    assert list(numbers) == [0] + [1] * 5 + [2] * 4
-    assert times_s == pytest.approx(np.arange(10) / 10)
+    assert list(numbers) == expected
+    assert times_s == pytest.approx(expected_s)
     assert shown_s == pytest.approx(times_s, abs=1e-4)
 
 

@@ -47,7 +47,7 @@ class DrawnClipsConfig:
     num_train: int = 120
     num_val: int = 36
     num_test: int = 48
-    duration_s: float = 10.0  # 4 s or more.
+    duration_s: float = 10.0  # 3 s or more.
     seed: int = 0  # Determines everything.
 
     @property
@@ -58,17 +58,13 @@ class DrawnClipsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Sight:
-    """When and where an object is seen.
+    """When and where an object is seen; its motion is linear.
 
-    Attributes:
-        start_s: Time of its first frame.
-        end_s: Time of the first frame without it.
-        start_box: (x1, y1, x2, y2) in pixels at start_s; x2 - x1 is the width.
-        end_box: The same at end_s; the motion between them is linear.
+    Boxes are (x1, y1, x2, y2) in pixels; x2 - x1 is the width.
     """
 
     start_s: float
-    end_s: float
+    end_s: float  # Time of the first frame without it.
     start_box: tuple[float, float, float, float]
     end_box: tuple[float, float, float, float]
 
@@ -90,7 +86,7 @@ class Sight:
     def truth(self) -> dict[str, Any]:
         """Returns the entry of truth.json."""
 
-        def timed(times_s: np.ndarray) -> list[list[float]]:
+        def timed(times_s: ArrayLike) -> list[list[float]]:
             boxes = np.column_stack([times_s, self.boxes(times_s)])
             return np.round(boxes, 2).tolist()
 
@@ -103,7 +99,7 @@ class Sight:
             "t1": self.end_s,
             "boxes": timed(inside(seconds)),
             "boxes_half": timed(inside(seconds + 0.5)),
-            "track": timed(np.array([self.start_s, self.end_s])),
+            "track": timed([self.start_s, self.end_s]),
         }
 
 

@@ -79,7 +79,7 @@ def write_painted(
         sound: Whether the sound is taken over, where there is any.
 
     Returns:
-        Number of frames that were written.
+        Number of frames written.
 
     Raises:
         MediaError: if the file cannot be decoded or encoded.
@@ -121,12 +121,8 @@ def write_video(
 ) -> None:
     """Writes frames of a fixed rate and their sound, the same bytes each time.
 
-    Args:
-        path: MP4 file to write.
-        frames_rgb: uint8 [H, W, 3] each, of one even size.
-        frame_rate_hz: Frames per second.
-        waveform: float32 [N] in [-1, 1], mono.
-        rate_hz: Its sample rate.
+    Frames are uint8 [H, W, 3] of one even size; the waveform of rate_hz is
+    float32 [N] in [-1, 1].
     """
     frames_rgb = iter(frames_rgb)
     first = next(frames_rgb)

@@ -14,8 +14,11 @@ from tests.command_line import ROOT
 
 pytestmark = pytest.mark.slow
 
-CLIPS = DrawnClipsConfig(num_train=18, num_val=6, num_test=6, duration_s=3.0)
-FLAGS = {"extract_features.py": ["--workers=1"], "train.py": ["--steps=60"]}
+CLIPS = DrawnClipsConfig(num_train=24, num_val=6, num_test=12, duration_s=3.0)
+FLAGS = {
+    "extract_features.py": ["--workers=1"],
+    "train.py": ["--steps=80", "--batch_size=12", "--learning_rate=1e-3"],
+}
 
 
 @pytest.fixture(scope="module")

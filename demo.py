@@ -16,7 +16,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import flags
 from avmil.clips.drawn_clips import DrawnClipsConfig, write_drawn_clips
@@ -28,28 +28,29 @@ _ROOT = pathlib.Path(__file__).resolve().parent
 # Flagfiles of an installed avmil, or of a checkout.
 _CONFIGS = (_ROOT / "avmil" / "configs", _ROOT / "configs")
 _CLIPS = DrawnClipsConfig()
-# Test clips that are localized and get a page.
-_NUM_PAGES = 4
+_NO_FLAGS: Mapping[str, Sequence[str]] = {}
 
 
 def demonstrate(
     directory: pathlib.Path,
     clips: DrawnClipsConfig = _CLIPS,
-    training: Sequence[str] = (),
+    num_pages: int = 4,
+    more_flags: Mapping[str, Sequence[str]] = _NO_FLAGS,
 ) -> int:
     """Runs all steps; returns the status of the first that failed, or 0.
 
     Args:
         directory: Where clips, features, the run and pages are put.
         clips: Which clips are drawn.
-        training: Further flags of train.py.
+        num_pages: Test clips that are localized and get a page.
+        more_flags: Further flags of each script.
     """
     start_s = time.monotonic()
     print(f"Drawing clips in {directory / 'clips'}", flush=True)
     with Progress(clips.num_clips, "clip") as progress:
         manifest = write_drawn_clips(directory / "clips", clips, progress)
     _, rows = read(str(manifest))
-    videos = [row.path for row in rows if row.split == "test"][:_NUM_PAGES]
+    videos = [row.path for row in rows if row.split == "test"][:num_pages]
     configs = os.path.relpath(next(filter(pathlib.Path.is_dir, _CONFIGS)))
     features = f"--features_dir={directory / 'features'}"
     run = f"--run_dir={directory / 'runs' / 'a'}"
@@ -58,16 +59,11 @@ def demonstrate(
     pages = directory / "pages"
     for command in (
         ["extract_features.py", extraction, f"--manifest={manifest}", features],
-        [
-            "train.py",
-            f"--flagfile={configs}/demo.flags",
-            features,
-            run,
-            *training,
-        ],
+        ["train.py", f"--flagfile={configs}/demo.flags", features, run],
         ["evaluate.py", run, truth],
         ["localize.py", *videos, run, f"--output_dir={pages}"],
     ):
+        command += more_flags.get(command[0], ())
         print(f"\n$ {shlex.join(['python', *command])}", flush=True)
         script, *arguments = command
         status = subprocess.run(

@@ -72,21 +72,9 @@ def write_clip(
 ):
     """Writes a video, a sound file, or both; the suffix tells the format.
 
-    Args:
-        path: File to write.
-        images: uint8 [H, W, 3] each, all of one size.
-        waveform: float32 [channels, N] or [N].
-        frame_rate_hz: Frames a second.
-        frame_times_s: When each frame begins, instead of a fixed rate.
-        sample_rate_hz: Of the waveform.
-        audio_start_s: When the sound begins.
-        video_codec: Name of the encoder.
-        audio_codec: Name of the encoder.
-        keyframe_every: Frames between two keyframes.
-        container_options: Options of the muxer.
-
-    Returns:
-        The path.
+    Images are uint8 [H, W, 3] of one size, the waveform is float32 [channels,
+    N] or [N]; frame_times_s is when each frame begins, instead of a fixed
+    rate. Returns the path.
     """
     images = list(images)
     if frame_times_s is None:

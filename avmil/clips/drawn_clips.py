@@ -32,7 +32,7 @@ FRAME_RATE_HZ = 10
 AUDIO_RATE_HZ = 16_000
 
 # Raised whenever the same config would give other clips.
-_VERSION = 2
+_VERSION = 3
 _MARGIN_PX = 2.0
 _FADE_S = 0.2  # Of sights.
 _ATTACK_S, _RELEASE_S = 0.01, 0.05  # Of sounds.
@@ -42,21 +42,13 @@ _PEAK = 0.89
 
 @dataclasses.dataclass(frozen=True)
 class DrawnClipsConfig:
-    """How many drawn clips there are, and of what kind.
-
-    Attributes:
-        num_train: Clips to train on.
-        num_val: Clips to choose thresholds on.
-        num_test: Clips to test on.
-        duration_s: Length of a clip, 4 s or more.
-        seed: Determines everything.
-    """
+    """How many drawn clips there are, and of what kind."""
 
     num_train: int = 120
     num_val: int = 36
     num_test: int = 48
-    duration_s: float = 10.0
-    seed: int = 0
+    duration_s: float = 10.0  # 3 s or more.
+    seed: int = 0  # Determines everything.
 
     @property
     def num_clips(self) -> int:
@@ -66,17 +58,13 @@ class DrawnClipsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Sight:
-    """When and where an object is seen.
+    """When and where an object is seen; its motion is linear.
 
-    Attributes:
-        start_s: Time of its first frame.
-        end_s: Time of the first frame without it.
-        start_box: (x1, y1, x2, y2) in pixels at start_s; x2 - x1 is the width.
-        end_box: The same at end_s; the motion between them is linear.
+    Boxes are (x1, y1, x2, y2) in pixels; x2 - x1 is the width.
     """
 
     start_s: float
-    end_s: float
+    end_s: float  # Time of the first frame without it.
     start_box: tuple[float, float, float, float]
     end_box: tuple[float, float, float, float]
 
@@ -98,7 +86,7 @@ class Sight:
     def truth(self) -> dict[str, Any]:
         """Returns the entry of truth.json."""
 
-        def timed(times_s: np.ndarray) -> list[list[float]]:
+        def timed(times_s: ArrayLike) -> list[list[float]]:
             boxes = np.column_stack([times_s, self.boxes(times_s)])
             return np.round(boxes, 2).tolist()
 
@@ -111,25 +99,18 @@ class Sight:
             "t1": self.end_s,
             "boxes": timed(inside(seconds)),
             "boxes_half": timed(inside(seconds + 0.5)),
-            "track": timed(np.array([self.start_s, self.end_s])),
+            "track": timed([self.start_s, self.end_s]),
         }
 
 
 @dataclasses.dataclass(frozen=True)
 class DrawnEvent:
-    """Something seen, heard, or both; a class or a distractor.
-
-    Attributes:
-        name: Of the class or the distractor.
-        sight: When and where it is seen.
-        sound: Onset and offset in seconds.
-        snr_db: Level of the sound above the background.
-    """
+    """Something seen, heard, or both; a class or a distractor."""
 
     name: str
     sight: Sight | None = None
-    sound: tuple[float, float] | None = None
-    snr_db: float = 0.0
+    sound: tuple[float, float] | None = None  # Onset and offset in seconds.
+    snr_db: float = 0.0  # Level of the sound above the background.
 
     def truth(self) -> dict[str, Any]:
         """Returns the entry of truth.json."""
@@ -142,23 +123,14 @@ class DrawnEvent:
 
 @dataclasses.dataclass(frozen=True)
 class ClipPlan:
-    """One clip to be made: the truth of it, and what determines the rest.
-
-    Attributes:
-        clip_id: Its name.
-        split: Its split.
-        events: What it is labeled with, one event a class.
-        distractors: What is seen or heard besides.
-        duration_s: Its length.
-        seed: Determines colors, background and noise.
-    """
+    """One clip to be made: the truth of it, and what determines the rest."""
 
     clip_id: str
     split: str
-    events: tuple[DrawnEvent, ...]
-    distractors: tuple[DrawnEvent, ...]
+    events: tuple[DrawnEvent, ...]  # Its labels, one event a class.
+    distractors: tuple[DrawnEvent, ...]  # What is seen or heard besides.
     duration_s: float
-    seed: tuple[int, ...]
+    seed: tuple[int, ...]  # Determines colors, background and noise.
 
     def rng(self, purpose: int) -> np.random.Generator:
         """Returns the random numbers for a purpose from 1 on."""
@@ -187,21 +159,18 @@ def _plan_clip(seed: tuple[int, int, int], duration_s: float) -> ClipPlan:
         return round(start_s, 4), round(start_s + length_s, 4)
 
     def sight(name: str) -> Sight:
-        # Of some attempts the one that hides least of what is there.
-        attempts = [
-            _draw_sight(rng, name, interval(2.0, 7.0)) for _ in range(6)
-        ]
+        attempts = [_draw_sight(rng, name, interval(2, 7)) for _ in range(6)]
+        # The one that hides least of what is there.
         sights.append(
             min(attempts, key=lambda a: sum(a.overlap_px(s) for s in sights))
         )
         return sights[-1]
 
     # Every class leads in equally many clips of a split: they take turns.
-    names = [CLASS_NAMES[number % len(CLASS_NAMES)]]
-    if rng.random() < 0.3:
-        names.append(
-            str(rng.choice([n for n in CLASS_NAMES if n not in names]))
-        )
+    turn, second = number % len(CLASS_NAMES), rng.integers(1, len(CLASS_NAMES))
+    names = [CLASS_NAMES[turn], CLASS_NAMES[turn - second]]
+    if rng.random() >= 0.3:
+        names.pop()
     events = []
     for name in names:
         only = rng.random()
@@ -321,20 +290,13 @@ def write_clip(plan: ClipPlan, path: str | pathlib.Path) -> None:
 def write_drawn_clips(
     directory: str | pathlib.Path,
     config: DrawnClipsConfig,
-    progress: Progress | None = None,
+    progress: Progress,
 ) -> pathlib.Path:
     """Makes the drawn clips, or those of them that are missing.
 
     Writes `clips/*.mp4`, `classes.txt`, `truth.json`, `drawn_clips.json` (the
-    config) and, once all the rest is there, `manifest.csv`.
-
-    Args:
-        directory: Local directory, made where missing.
-        config: What to make.
-        progress: Updated for each clip, those that are there included.
-
-    Returns:
-        The path of the manifest.
+    config) and, once all the rest is there, `manifest.csv`, whose path it
+    returns. Progress counts those that are there too.
 
     Raises:
         ConfigError: if the directory holds clips of another config, or a
@@ -357,23 +319,22 @@ def write_drawn_clips(
         files.make_directory(directory / "clips")
         plans = plan_clips(config)
         paths = [directory / "clips" / f"{p.clip_id}.mp4" for p in plans]
-        missing = [i for i, path in enumerate(paths) if not path.exists()]
-        if progress:
-            progress.update(len(plans) - len(missing))
+        missing = [
+            (plan, path)
+            for plan, path in zip(plans, paths, strict=True)
+            if not path.exists()
+        ]
+        progress.update(len(plans) - len(missing))
         # Threads, as most of the work is done outside of Python's lock.
         pool = ThreadPoolExecutor(2)
         try:
-            for _ in pool.map(
-                lambda i: write_clip(plans[i], paths[i]), missing
-            ):
-                if progress:
-                    progress.update()
+            for _ in pool.map(lambda clip: write_clip(*clip), missing):
+                progress.update()
         finally:
             # An interrupt does not wait for the clips that have not begun.
             pool.shutdown(cancel_futures=True)
         if missing or not manifest.exists():
             truth = {p.clip_id: [e.truth() for e in p.events] for p in plans}
-            names = "\n".join(CLASS_NAMES)
             rows = [
                 ManifestEntry(
                     plan.clip_id,
@@ -384,7 +345,9 @@ def write_drawn_clips(
                 for plan, path in zip(plans, paths, strict=True)
             ]
             files.write_text(directory / "truth.json", json.dumps(truth) + "\n")
-            files.write_text(directory / "classes.txt", names + "\n")
+            files.write_text(
+                directory / "classes.txt", "\n".join(CLASS_NAMES) + "\n"
+            )
             # The manifest comes last: whoever finds it finds all the rest.
             write_manifest(str(manifest), rows)
     return manifest

@@ -14,8 +14,6 @@ import scipy.fft
 
 Rng = np.random.Generator
 
-_TABLE_SIZE = 4096
-
 
 def colored_noise(rng: Rng, num_samples: int, exponent: float) -> np.ndarray:
     """Noise whose power falls as 1 / frequency ** exponent, RMS 1."""
@@ -32,15 +30,12 @@ def set_rms(waveform: np.ndarray, rms: float) -> np.ndarray:
 
 
 def _tone(turns: np.ndarray, amplitudes: Sequence[float]) -> np.ndarray:
-    """Tone with the amplitudes of harmonics 1, 2, ..., after so many turns.
-
-    One period is tabulated, so that the cost does not grow with them.
-    """
-    turn = 2 * np.pi * np.arange(_TABLE_SIZE) / _TABLE_SIZE
-    orders = np.arange(1, len(amplitudes) + 1)[:, None]
+    """Tone with the amplitudes of harmonics 1, 2, ..., after so many turns."""
     # Shifted phases: harmonics in phase would make one tall peak.
-    table = np.float32(amplitudes) @ np.sin(orders * turn + 0.7 * orders**2)
-    return np.float32(table)[np.intp(turns * _TABLE_SIZE) % _TABLE_SIZE]
+    return sum(
+        amplitude * np.sin(2 * np.pi * order * turns + 0.7 * order**2)
+        for order, amplitude in enumerate(amplitudes, 1)
+    )
 
 
 def _turns(frequency_hz: np.ndarray, times_s: np.ndarray) -> np.ndarray:

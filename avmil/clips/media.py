@@ -40,8 +40,6 @@ _LAST_FRAME_HOLD_S = 0.25
 # Where neither the frame nor the track tells.
 _DEFAULT_FRAME_S = 0.04
 
-_NO_TIMES = np.empty(0, np.float32)
-
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
@@ -85,12 +83,9 @@ def decode_clip(
         end_s: End of the section; None for the end of the file. A section that
             reaches beyond the file ends with it.
         frame_rate_hz: Frames for each second, at (k + 0.5) / frame_rate_hz.
-        video: Whether frames are wanted. If not, `frames_rgb` is empty.
-        audio: Whether sound is wanted. If not, `waveform` is None.
-
-    Returns:
-        The clip. Without an audio track its `waveform` is None, also if sound
-        is all that is wanted; its duration is then what the file declares.
+        video: Whether frames are wanted.
+        audio: Whether sound is wanted. If it is all that is wanted and the
+            file has none, the duration is what the file declares.
 
     Raises:
         MediaError: If the file cannot give such a clip.
@@ -104,60 +99,53 @@ def decode_clip(
         )
     section = Section(start_s or 0.0, math.inf if end_s is None else end_s)
     check_file(path)
-    if is_sound_file(path):
-        if video:
-            raise MediaError("no video track")
-        waveform, duration_s = read_sound_file(path, section)
-        return Clip([], _NO_TIMES, waveform, duration_s)
 
-    def decode(seek_s: float | None) -> Clip:
-        sampler = builder = None
+    def decode(
+        seek_s: float | None,
+    ) -> tuple[list[np.ndarray], np.ndarray | None, float]:
         sinks = {}
+        frames = sound = None
         with open_container(path) as container:
             if video:
                 stream = first_stream(container, "video")
-                if stream is None:
-                    raise MediaError("no video track")
-                sampler = FrameSampler(stream, section, frame_rate_hz)
-                sinks[stream] = sampler
-            stream = first_stream(container, "audio") if audio else None
-            if stream is not None:
-                builder = sinks[stream] = WaveformBuilder(stream, section)
+                frames = _FrameSampler(stream, section, frame_rate_hz)
+                sinks[stream] = frames
+            if audio and (stream := first_stream(container, "audio")):
+                sound = sinks[stream] = WaveformBuilder(stream, section)
             if not sinks:
                 file_end_s = (container.duration or 0) / av.time_base
-                return Clip([], _NO_TIMES, None, section.duration_s(file_end_s))
+                return [], None, section.duration_s(file_end_s)
             decode_streams(container, sinks, section, seek_s)
-        duration_s = section.duration_s(
-            max(sink.end_s for sink in sinks.values())
+        duration_s = section.duration_s(max(s.end_s for s in sinks.values()))
+        return (
+            frames.finish(section.start_s + duration_s) if frames else [],
+            sound.waveform() if sound else None,
+            duration_s,
         )
-        frames_rgb, frame_times_s = [], _NO_TIMES
-        if sampler is not None:
-            frames_rgb = sampler.finish(section.start_s + duration_s)
-            frame_times_s = sampler.frame_times_s
-        waveform = None if builder is None else builder.waveform()
-        return Clip(frames_rgb, frame_times_s, waveform, duration_s)
 
-    try:
-        return read_from_before(section.start_s, decode)
-    except av.FFmpegError as error:
-        raise MediaError(f"cannot be decoded: {error.strerror}") from error
+    if is_sound_file(path):
+        if video:
+            raise MediaError("no video track")
+        frames_rgb, (waveform, duration_s) = [], read_sound_file(path, section)
+    else:
+        try:
+            frames_rgb, waveform, duration_s = read_from_before(
+                section.start_s, decode
+            )
+        except av.FFmpegError as error:
+            raise MediaError(f"cannot be decoded: {error.strerror}") from error
+    times_s = (np.arange(len(frames_rgb)) + 0.5) / frame_rate_hz
+    return Clip(frames_rgb, times_s.astype(np.float32), waveform, duration_s)
 
 
-class FrameSampler:
-    """Keeps the frames shown at regular instants, and only those.
+class _FrameSampler:
+    """Keeps the frames shown at (k + 0.5) / frame_rate_hz in a section.
 
-    The instants are (k + 0.5) / frame_rate_hz seconds after the start of the
-    section. The frame of an instant is the last one that begins no later than
-    it; before the first frame of the file it is the first frame. At most one
+    The frame of an instant is the last one that begins no later than it;
+    before the first frame of the file it is the first frame. At most one
     decoded frame is held at any time.
 
-    Args:
-        stream: The video stream that the frames come from.
-        section: Wanted part of the file.
-        frame_rate_hz: Frames to keep for each second.
-
     Attributes:
-        frames_rgb: The frames so far, uint8 [H, W, 3] each, upright.
         end_s: End of the last frame seen, cut to the section.
         done: Whether the frames reach the end of the section.
     """
@@ -168,7 +156,6 @@ class FrameSampler:
         section: Section,
         frame_rate_hz: float,
     ):
-        self.frames_rgb: list[np.ndarray] = []
         self.end_s = 0.0
         self.done = False
         self._section = section
@@ -176,14 +163,9 @@ class FrameSampler:
         self._time_base = stream.time_base
         rate_hz = stream.average_rate or stream.guessed_rate
         self._frame_s = float(1 / rate_hz) if rate_hz else _DEFAULT_FRAME_S
+        self._frames_rgb: list[np.ndarray] = []
         self._shown: av.VideoFrame | None = None
         self._shown_rgb: np.ndarray | None = None
-
-    @property
-    def frame_times_s(self) -> np.ndarray:
-        """Instants of the frames from the start of the clip, float32 [F]."""
-        indices = np.arange(len(self.frames_rgb))
-        return ((indices + 0.5) / self._frame_rate_hz).astype(np.float32)
 
     def add(self, frame: av.VideoFrame, time_s: float) -> None:
         """Takes the next frame, which begins `time_s` after the file's zero."""
@@ -192,7 +174,7 @@ class FrameSampler:
             if self._shown is not None:
                 self.end_s = self._section.end_s
             return
-        self._take_until(time_s)
+        self._keep_until(time_s)
         self._shown, self._shown_rgb = frame, None
         duration_s = float(frame.duration * self._time_base) or self._frame_s
         self.end_s = max(
@@ -200,35 +182,25 @@ class FrameSampler:
         )
 
     def finish(self, clip_end_s: float) -> list[np.ndarray]:
-        """Takes the last frame for the instants that are left.
-
-        Args:
-            clip_end_s: End of the clip, from the file's zero.
-
-        Returns:
-            All frames, uint8 [H, W, 3] each, upright.
-
-        Raises:
-            MediaError: If no frame is shown in the section.
-        """
-        self._take_until(min(clip_end_s, self.end_s + _LAST_FRAME_HOLD_S))
-        if not self.frames_rgb:
+        """Returns all frames of a clip that ends then, or raises MediaError."""
+        self._keep_until(min(clip_end_s, self.end_s + _LAST_FRAME_HOLD_S))
+        if not self._frames_rgb:
             if self.end_s <= self._section.start_s:
                 raise MediaError(f"no video frame {self._section}")
-            self._take()
-        return self.frames_rgb
+            self._keep()
+        return self._frames_rgb
 
-    def _take_until(self, stop_s: float) -> None:
+    def _keep_until(self, stop_s: float) -> None:
         while self._shown is not None:
-            since_s = (len(self.frames_rgb) + 0.5) / self._frame_rate_hz
+            since_s = (len(self._frames_rgb) + 0.5) / self._frame_rate_hz
             if self._section.start_s + since_s >= stop_s - _TIME_TOLERANCE_S:
                 break
-            self._take()
+            self._keep()
 
-    def _take(self) -> None:
+    def _keep(self) -> None:
         if self._shown_rgb is None:
             self._shown_rgb = upright_rgb(self._shown)
-        self.frames_rgb.append(self._shown_rgb)
+        self._frames_rgb.append(self._shown_rgb)
 
 
 def upright_rgb(frame: av.VideoFrame) -> np.ndarray:
@@ -237,13 +209,7 @@ def upright_rgb(frame: av.VideoFrame) -> np.ndarray:
     The track's display matrix [a b u; c d v; x y w] sends column p and row q
     to column a p + c q + x and row b p + d q + y (ISO/IEC 14496-12, 8.3.2). Of
     its values only the signs matter here: multiples of 90 degrees, with or
-    without mirroring. Non-square pixels stay as they are.
-
-    Args:
-        frame: Decoded frame.
-
-    Returns:
-        uint8 [H, W, 3].
+    without mirroring. Non-square pixels stay as they are. -> uint8 [H, W, 3]
     """
     image = frame.to_ndarray(format="rgb24", threads=1)  # [H, W, 3]
     side_data = frame.side_data.get("DISPLAYMATRIX")

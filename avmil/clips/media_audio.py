@@ -17,8 +17,6 @@ from avmil.common.errors import MediaError
 
 SAMPLE_RATE_HZ = 16000
 
-SOUND_FILE_SUFFIXES = (".wav", ".flac", ".ogg")
-
 # Time stamps are rounded (to 1 ms in Matroska and FLV): smaller steps between
 # audio frames are not gaps.
 _GAP_TOLERANCE_S = 0.005
@@ -34,22 +32,18 @@ class AudioSink:
 
     Args:
         section: Wanted part of the file.
-        sample_format: FFmpeg's name of the samples that are wanted.
-        layout: FFmpeg's name of the wanted channels; None for those of the
-            file.
+        layout: FFmpeg's name of the wanted channels; None for the file's own.
 
     Attributes:
         done: Whether the audio reaches the end of the section.
         rate_hz: Sample rate of the frames, None before the first one.
     """
 
-    def __init__(
-        self, section: Section, sample_format: str, layout: str | None = None
-    ) -> None:
+    def __init__(self, section: Section, layout: str | None = None) -> None:
         self.done = False
         self.rate_hz: int | None = None
         self._section = section
-        self._wanted = sample_format, layout
+        self._layout = layout
         self._converters: dict[tuple[str, str], av.AudioResampler] = {}
         # In samples from the start of the section:
         self._length = 0  # Of what was written.
@@ -74,49 +68,40 @@ class AudioSink:
             raise MediaError(
                 f"audio changes from {self.rate_hz} to {frame.sample_rate} Hz"
             )
+        converter = self._converters.setdefault(
+            (frame.format.name, frame.layout.name),
+            av.AudioResampler("flt", self._layout),
+        )
+        (converted,) = converter.resample(frame)
+        channels = converted.layout.nb_channels
+        samples = converted.to_ndarray().reshape(-1, channels)  # [N, channels]
         first = round((time_s - self._section.start_s) * self.rate_hz)
         tolerance = _GAP_TOLERANCE_S * self.rate_hz
         if self._next is not None and abs(first - self._next) <= tolerance:
             first = self._next
-        samples = self._samples(frame)
-        self._next = first + samples.shape[-1]
+        self._next = first + len(samples)
         while (gap := min(first, self._stop) - self._length) > 0:
             # A second at a time: gaps may last an hour.
-            shape = (*samples.shape[:-1], min(gap, self.rate_hz))
-            self._place(np.zeros(shape, np.float32))
-        self._place(samples[..., max(self._length - first, 0) :])
+            self._place(np.zeros((min(gap, self.rate_hz), channels), "f4"))
+        self._place(samples[max(self._length - first, 0) :])
         self.done = self._length == self._stop
         return first
 
-    def _samples(self, frame: av.AudioFrame) -> np.ndarray:
-        """Converts a frame, -> float32 [..., N]."""
-        kind = frame.format.name, frame.layout.name
-        converter = self._converters.setdefault(
-            kind, av.AudioResampler(*self._wanted)
-        )
-        (converted,) = converter.resample(frame)
-        return converted.to_ndarray()
-
     def _place(self, samples: np.ndarray) -> None:
-        samples = samples[..., : self._stop - self._length]
+        samples = samples[: self._stop - self._length]
         self._write(samples)
-        self._length += samples.shape[-1]
+        self._length += len(samples)
 
     def _write(self, samples: np.ndarray) -> None:
-        """Takes the samples from `_length` on, float32 [..., N]."""
+        """Takes the samples from `_length` on, float32 [N, channels]."""
         raise NotImplementedError
 
 
 class WaveformBuilder(AudioSink):
-    """Assembles the section's mono 16 kHz waveform.
-
-    Args:
-        stream: The audio stream that the frames come from.
-        section: Wanted part of the file.
-    """
+    """Assembles the mono 16 kHz waveform of a stream's section."""
 
     def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
-        super().__init__(section, "flt")
+        super().__init__(section)
         self._time_base = stream.time_base
         self._blocks: list[np.ndarray] = []
         self._end = -sys.maxsize  # Of what the frames declare to hold.
@@ -142,36 +127,21 @@ class WaveformBuilder(AudioSink):
         return first
 
     def waveform(self) -> np.ndarray:
-        """Returns the audio so far, float32 [N] at 16 kHz.
-
-        Raises:
-            MediaError: If there is none, or it is not finite.
-        """
+        """Returns float32 [N] at 16 kHz; MediaError if none, or not finite."""
         if self._end <= 0:
             raise MediaError(f"no audio {self._section}")
         samples = np.concatenate(self._blocks)[: self._end]
         return resample(samples, self.rate_hz)
 
-    def _samples(self, frame: av.AudioFrame) -> np.ndarray:
-        packed = super()._samples(frame)  # [1, N * channels]
-        return packed.reshape(-1, frame.layout.nb_channels).mean(axis=1)  # [N]
-
     def _write(self, samples: np.ndarray) -> None:
-        self._blocks.append(samples)
+        self._blocks.append(samples.mean(axis=1))  # [N, channels] -> [N]
 
 
 def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     """Resamples to 16 kHz, as VGGish's own code does.
 
-    Args:
-        samples: float32 [N].
-        rate_hz: Their sample rate.
-
-    Returns:
-        float32 [floor(N * 16000 / rate_hz)].
-
-    Raises:
-        MediaError: If nothing is left, or the samples are not finite.
+    float32 [N] -> float32 [floor(N * 16000 / rate_hz)]; MediaError if nothing
+    is left, or the samples are not finite.
     """
     if not np.isfinite(samples).all():
         raise MediaError("audio has infinite or undefined samples")
@@ -182,7 +152,7 @@ def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
 
 def is_sound_file(path: str | os.PathLike[str]) -> bool:
     """Tells by the suffix whether `read_sound_file` is the reader."""
-    return os.fspath(path).lower().endswith(SOUND_FILE_SUFFIXES)
+    return os.fspath(path).lower().endswith((".wav", ".flac", ".ogg"))
 
 
 def read_sound_file(
@@ -190,11 +160,8 @@ def read_sound_file(
 ) -> tuple[np.ndarray, float]:
     """Reads a section of a WAV, FLAC or OGG file with soundfile.
 
-    Returns:
-        The waveform, float32 [N] mono at 16 kHz, and the duration in seconds.
-
-    Raises:
-        MediaError: If the file or the section cannot be read.
+    Returns the waveform, float32 [N] mono at 16 kHz, and the duration in
+    seconds; MediaError if the file or the section cannot be read.
     """
     try:
         # As bytes, because soundfile cannot encode names that are not UTF-8.

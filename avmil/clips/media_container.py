@@ -41,18 +41,10 @@ _Result = TypeVar("_Result")
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """Wanted part of a file, in seconds from the file's zero.
-
-    Attributes:
-        start_s: Start of the clip.
-        end_s: End of the clip; infinity for the end of the file.
-
-    Raises:
-        ValueError: Unless 0 <= start_s < end_s.
-    """
+    """Wanted part of a file, in seconds from the file's zero."""
 
     start_s: float
-    end_s: float
+    end_s: float  # Infinity for the end of the file.
 
     def __post_init__(self):
         if not 0 <= self.start_s < self.end_s:
@@ -67,25 +59,14 @@ class Section:
         return f"between {self.start_s:g} s and {self.end_s:g} s"
 
     def check_length(self, time_s: float) -> None:
-        """Refuses a file that goes on too long.
-
-        Args:
-            time_s: A time up to which the file would be decoded.
-
-        Raises:
-            MediaError: If that is over an hour after the section's start.
-        """
+        """Raises MediaError if decoding up to a time would be too long."""
         if min(time_s, self.end_s) > self.start_s + MAX_CLIP_S:
             raise MediaError(
                 f"longer than {MAX_CLIP_S:g} s: set start_s and end_s"
             )
 
     def duration_s(self, file_end_s: float) -> float:
-        """Returns the length of the part that the file really has.
-
-        Raises:
-            MediaError: If the file ends before the section begins.
-        """
+        """Returns the length of what the file has of it; MediaError if none."""
         if self.start_s >= file_end_s:
             raise MediaError(
                 f"start_s={self.start_s:g} is not before the end of the file "
@@ -101,12 +82,9 @@ class SeekMissedError(Exception):
 def read_from_before(
     start_s: float, read: Callable[[float | None], _Result]
 ) -> _Result:
-    """Reads from ever further before a section, in the end from the start.
+    """Calls `read` with ever earlier times before start_s, in the end None.
 
-    Args:
-        start_s: Start of the section.
-        read: Reads from the time that it gets, None for the file's start;
-            raises SeekMissedError if that was too late.
+    None is for the file's start; SeekMissedError asks for an earlier time.
     """
     for preroll_s in _PREROLLS_S:
         if start_s > preroll_s:
@@ -125,11 +103,7 @@ class Sink(Protocol):
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Refuses what is no file with something in it.
-
-    Raises:
-        MediaError: If it is missing, empty, a folder, a pipe or a device.
-    """
+    """Raises MediaError for what is no regular file with something in it."""
     if not os.path.exists(path):
         raise MediaError("missing file")
     if not os.path.isfile(path):
@@ -141,11 +115,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 def open_container(
     path: str | os.PathLike[str],
 ) -> av.container.InputContainer:
-    """Opens a media file without letting it reach for anything else.
-
-    Raises:
-        MediaError: If it is not a media file.
-    """
+    """Opens a media file that can reach for nothing else, or MediaError."""
     try:
         return av.open(
             # The prefix keeps "rtp:1.mp4", "-.mp4" or "%d.mp4" a plain name.
@@ -166,7 +136,7 @@ def first_stream(
     """Finds the first "video" or "audio" stream; cover art is no video.
 
     Raises:
-        MediaError: If there is no decoder for it.
+        MediaError: If there is no decoder for it, or no video.
     """
     for stream in getattr(container.streams, kind):
         if stream.disposition & av.stream.Disposition.attached_pic:
@@ -176,6 +146,8 @@ def first_stream(
         # Clips are decoded side by side; more threads for one gain nothing.
         stream.codec_context.thread_count = 1
         return stream
+    if kind == "video":
+        raise MediaError("no video track")
     return None
 
 
@@ -191,12 +163,11 @@ def decode_streams(
         container: The open file.
         sinks: Where the frames of each wanted stream go.
         section: Wanted part of the file.
-        seek_s: Where to begin, from the file's zero: the keyframe before it
-            is looked for. None to begin with the file.
+        seek_s: Where to begin, from the file's zero; None for its first packet.
 
     Raises:
         SeekMissedError: If decoding from there does not cover the section.
-        MediaError: If a stream cannot be decoded.
+        MediaError: If a stream cannot be decoded, or for too long.
     """
     origin_s = (container.start_time or 0) / av.time_base
     seeked = seek_s is not None
@@ -214,8 +185,7 @@ def decode_streams(
         if all(sink.done for sink in sinks.values()):
             break
     for track in tracks.values():
-        track.feed(None)
-        track.check()
+        track.finish()
 
 
 def _packets(
@@ -234,71 +204,52 @@ def _packets(
 
 @dataclasses.dataclass
 class _Track:
-    """Decodes one stream into a sink; broken packets are skipped.
-
-    Attributes:
-        stream: Audio or video stream of an open container.
-        sink: Receives the frames.
-        section: Wanted part of the file.
-        origin_s: The file's zero in the stream's own time.
-        seeked: Whether decoding begins after a seek.
-    """
+    """Decodes one stream into a sink; broken packets are skipped."""
 
     stream: av.stream.Stream
     sink: Sink
     section: Section
-    origin_s: float
+    origin_s: float  # The file's zero in the stream's own time.
     seeked: bool
-    _packet_count: int = 0
-    _broken_count: int = 0
+    _num_packets: int = 0
+    _num_broken: int = 0
     _started: bool = False
     _time_s: float = 0.0
 
     def feed(self, packet: av.Packet | None) -> None:
-        """Decodes a packet; None takes out the last frames.
-
-        Raises:
-            SeekMissedError: If the first frame after a seek is too late.
-            MediaError: If the clip is too long.
-        """
+        """Decodes a packet; None takes out the last frames."""
         if self.sink.done:
             return
-        self._packet_count += self._started
+        self._num_packets += self._started
         try:
             frames = self.stream.codec_context.decode(packet)
         except av.FFmpegError:
-            self._broken_count += self._started
+            self._num_broken += self._started
             return
         for frame in frames:
-            self._deliver(frame)
+            pts = frame.dts if frame.pts is None else frame.pts
+            # Frames without any time stamp all take the last known time.
+            if pts is not None:
+                time_s = float(pts * self.stream.time_base)
+                self._time_s = time_s - self.origin_s
+            latest_s = self.section.start_s - _WARM_UP_S
+            if self.seeked and not self._started and self._time_s > latest_s:
+                raise SeekMissedError
+            self.section.check_length(self._time_s)
+            self._started = True
+            self.sink.add(frame, self._time_s)
 
-    def check(self) -> None:
-        """Judges the track after its last packet.
-
-        Raises:
-            SeekMissedError: If the seek went where nothing can be decoded.
-            MediaError: If nothing, or too little, could be decoded.
-        """
+    def finish(self) -> None:
+        """Decodes what is left; refuses a track that is mostly broken."""
+        self.feed(None)
         if not self._started:
             if self.seeked:
                 raise SeekMissedError
             raise MediaError(f"no {self.stream.type} frame can be decoded")
-        if self._broken_count > max(
-            _MAX_BROKEN_PACKETS, _MAX_BROKEN_SHARE * self._packet_count
+        if self._num_broken > max(
+            _MAX_BROKEN_PACKETS, _MAX_BROKEN_SHARE * self._num_packets
         ):
             raise MediaError(
-                f"{self._broken_count} of {self._packet_count} "
+                f"{self._num_broken} of {self._num_packets} "
                 f"{self.stream.type} packets are broken"
             )
-
-    def _deliver(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        pts = frame.dts if frame.pts is None else frame.pts
-        # Frames without any time stamp all take the last known time.
-        if pts is not None:
-            self._time_s = float(pts * self.stream.time_base) - self.origin_s
-        latest_s = self.section.start_s - _WARM_UP_S
-        if self.seeked and not self._started and self._time_s > latest_s:
-            raise SeekMissedError
-        self.section.check_length(self._time_s)
-        self._started = True
-        self.sink.add(frame, self._time_s)

@@ -79,7 +79,7 @@ def write_painted(
         sound: Whether the sound is taken over, where there is any.
 
     Returns:
-        Number of frames that were written.
+        Number of frames written.
 
     Raises:
         MediaError: if the file cannot be decoded or encoded.
@@ -97,12 +97,9 @@ def write_painted(
             ) as output,
         ):
             stream = first_stream(container, "video")
-            if stream is None:
-                raise MediaError("no video track")
             video = _PaintedVideo(output, section, paint, size_px)
             sinks = {stream: video}
-            stream = first_stream(container, "audio") if sound else None
-            if stream is not None:
+            if sound and (stream := first_stream(container, "audio")):
                 sinks[stream] = _CopiedSound(output, section, stream)
             decode_streams(container, sinks, section, seek_s)
             for sink in sinks.values():
@@ -124,12 +121,8 @@ def write_video(
 ) -> None:
     """Writes frames of a fixed rate and their sound, the same bytes each time.
 
-    Args:
-        path: MP4 file to write.
-        frames_rgb: uint8 [H, W, 3] each, of one even size.
-        frame_rate_hz: Frames per second.
-        waveform: float32 [N] in [-1, 1], mono.
-        rate_hz: Its sample rate.
+    Frames are uint8 [H, W, 3] of one even size; the waveform of rate_hz is
+    float32 [N] in [-1, 1].
     """
     frames_rgb = iter(frames_rgb)
     first = next(frames_rgb)
@@ -156,18 +149,7 @@ def write_video(
 
 
 class _PaintedVideo:
-    """Paints and encodes the frames of a track.
-
-    Args:
-        output: The file to write.
-        section: Wanted part of the track.
-        paint: As for `write_painted`.
-        size_px: Width and height of the painted frames.
-
-    Attributes:
-        done: Whether the frames reach the end of the section.
-        num_frames: Frames that were written.
-    """
+    """Paints and encodes the frames of a track, as `write_painted` says."""
 
     def __init__(
         self,
@@ -215,27 +197,16 @@ class _PaintedVideo:
             count = round(lasts_s / _HELD_FRAME_S)
         times_s = np.linspace(self._shown_s, stop_s, count, endpoint=False)
         for time_s in times_s.tolist():
-            self._encode(self._paint(image, time_s), time_s, lasts_s / count)
-
-    def _encode(
-        self, image: np.ndarray, time_s: float, duration_s: float
-    ) -> None:
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        frame.time_base = _TICK_S
-        frame.pts = round(time_s / _TICK_S)
-        frame.duration = round(duration_s / _TICK_S)
-        self._output.mux(self._stream.encode(frame))
-        self.num_frames += 1
+            frame = av.VideoFrame.from_ndarray(self._paint(image, time_s))
+            frame.time_base = _TICK_S
+            frame.pts = round(time_s / _TICK_S)
+            frame.duration = round(lasts_s / count / _TICK_S)
+            self._output.mux(self._stream.encode(frame))
+            self.num_frames += 1
 
 
 class _CopiedSound(AudioSink):
-    """Encodes the sound of a track, at the times that it has there.
-
-    Args:
-        output: The file to write.
-        section: Wanted part of the track.
-        source: The track.
-    """
+    """Encodes the sound of a track, at the times that it has there."""
 
     def __init__(
         self,
@@ -243,28 +214,27 @@ class _CopiedSound(AudioSink):
         section: Section,
         source: av.audio.stream.AudioStream,
     ) -> None:
-        self._layout = "mono" if source.layout.nb_channels == 1 else "stereo"
-        super().__init__(section, "fltp", self._layout)
+        layout = "mono" if source.layout.nb_channels == 1 else "stereo"
+        super().__init__(section, layout)
         self._output = output
-        rate_hz = (
-            source.rate if source.rate in _AAC_RATES_HZ else _OTHER_RATE_HZ
-        )
+        rate_hz = source.rate
+        if rate_hz not in _AAC_RATES_HZ:
+            rate_hz = _OTHER_RATE_HZ
         self._stream = output.add_stream(
-            "aac", rate_hz, _AUDIO_OPTIONS, layout=self._layout
+            "aac", rate_hz, _AUDIO_OPTIONS, layout=layout
         )
-        self._stream.bit_rate = _BITS_PER_S[self._layout]
+        self._stream.bit_rate = _BITS_PER_S[layout]
 
     def finish(self) -> None:
         """Writes what the encoder still holds."""
         self._output.mux(self._stream.encode(None))
 
     def _write(self, samples: np.ndarray) -> None:
-        if not samples.size:
-            return
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples), "fltp", self._layout
-        )
-        frame.sample_rate = self.rate_hz
-        frame.time_base = Fraction(1, self.rate_hz)
-        frame.pts = self._length
-        self._output.mux(self._stream.encode(frame))
+        if samples.size:
+            frame = av.AudioFrame.from_ndarray(
+                samples.reshape(1, -1), "flt", self._layout
+            )
+            frame.sample_rate = self.rate_hz
+            frame.time_base = Fraction(1, self.rate_hz)
+            frame.pts = self._length
+            self._output.mux(self._stream.encode(frame))

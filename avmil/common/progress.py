@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
 import tqdm
@@ -13,15 +12,12 @@ _LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """Counts pieces of work and shows rate, remaining time and notes.
+    """Counts finished pieces of work; shows rate, remaining time and notes.
 
     Args:
         total: Pieces of work in all.
         unit: What a piece is, in the singular.
         initial: Pieces that were done before.
-
-    Attributes:
-        done: Finished pieces.
     """
 
     def __init__(self, total: int, unit: str, initial: int = 0) -> None:
@@ -48,30 +44,25 @@ class Progress:
         now_s = time.monotonic()
         if now_s - self._line_s >= _LINE_EVERY_S or self.done == self._total:
             self._line_s = now_s
-            print(self._line(now_s, notes), file=sys.stderr, flush=True)
+            done_now, spent_s = self.done - self._initial, now_s - self._start_s
+            rate = done_now / max(spent_s, 1e-9)
+            left = "?"
+            if rate:
+                left_s = (self._total - self.done) / rate
+                left = tqdm.tqdm.format_interval(left_s)
+            noted = "".join(f", {name} {notes[name]}" for name in notes)
+            self.write(
+                f"{self.done}/{self._total} {self._unit}s, {rate:.2f}/s, "
+                f"{left} left{noted}"
+            )
 
     def write(self, text: str) -> None:
         """Prints a line without breaking the bar."""
         tqdm.tqdm.write(text, file=sys.stderr)
 
-    def _line(self, now_s: float, notes: dict[str, Any]) -> str:
-        rate = (self.done - self._initial) / max(now_s - self._start_s, 1e-9)
-        left_s = (self._total - self.done) / rate if rate else float("inf")
-        left = tqdm.tqdm.format_interval(left_s) if rate else "?"
-        noted = "".join(f", {name} {value}" for name, value in notes.items())
-        return (
-            f"{self.done}/{self._total} {self._unit}s, {rate:.2f}/s, "
-            f"{left} left{noted}"
-        )
-
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()

@@ -25,6 +25,7 @@ from avmil.clips.drawn_clips import (
 )
 from avmil.clips.manifest import read
 from avmil.common.errors import ConfigError
+from avmil.common.progress import Progress
 
 MANY = DrawnClipsConfig(num_train=240, num_val=30, num_test=60)
 FEW = DrawnClipsConfig(num_train=3, num_val=1, num_test=1, duration_s=4.0)
@@ -43,7 +44,10 @@ def events(plans):
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
     path = tmp_path_factory.mktemp("drawn_clips")
-    assert write_drawn_clips(path, FEW) == path / "manifest.csv"
+    assert (
+        write_drawn_clips(path, FEW, Progress(5, "clip"))
+        == path / "manifest.csv"
+    )
     return path
 
 
@@ -215,10 +219,12 @@ def test_other_clips_are_not_overwritten(directory, tmp_path):
     with pytest.raises(
         ConfigError, match=r"Expected drawn clips of .*'seed': 3"
     ):
-        write_drawn_clips(directory, dataclasses.replace(FEW, seed=3))
+        write_drawn_clips(
+            directory, dataclasses.replace(FEW, seed=3), Progress(5, "clip")
+        )
     (tmp_path / "manifest.csv").write_text("mine")
     with pytest.raises(ConfigError, match=r"another manifest\.csv"):
-        write_drawn_clips(tmp_path, FEW)
+        write_drawn_clips(tmp_path, FEW, Progress(5, "clip"))
     assert (tmp_path / "manifest.csv").read_text() == "mine"
 
 
@@ -229,7 +235,7 @@ def test_failed_clip_leaves_no_clip_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(drawn_clips, "render_frames", fail)
     with pytest.raises(OSError, match="no space"):
-        write_drawn_clips(tmp_path, FEW)
+        write_drawn_clips(tmp_path, FEW, Progress(5, "clip"))
     assert not list((tmp_path / "clips").iterdir())
     assert not (tmp_path / "manifest.csv").exists()
 

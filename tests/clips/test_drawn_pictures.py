@@ -36,10 +36,6 @@ def peak_hz(waveform):
     return np.argmax(spectrum) * RATE_HZ / len(waveform)
 
 
-def test_every_class_has_a_picture_and_a_sound():
-    assert set(CLASS_SOUNDS) == set(CLASS_PICTURES)
-
-
 @pytest.mark.parametrize("name", PICTURES)
 def test_sprites_fill_their_size_and_are_premultiplied(name):
     drawn = sprites(name)

@@ -83,19 +83,6 @@ def test_change_of_format_within_a_track():
     np.testing.assert_allclose(builder.waveform(), np.ones(480), atol=1e-4)
 
 
-def test_six_channels(tmp_path):
-    sound = noise(1.0, 48_000, channels=6)
-    path = write_clip(
-        tmp_path / "a.mov",
-        waveform=sound,
-        sample_rate_hz=48_000,
-        audio_codec="pcm_s16le",
-    )
-    clip = media.decode_clip(path, video=False)
-    expected = media_audio.resample(sound.mean(axis=0), 48_000)
-    np.testing.assert_allclose(clip.waveform, expected, atol=2 / 32768)
-
-
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000])
 def test_tone_keeps_its_pitch_and_length(tmp_path, rate_hz):
     def tone(rate):
@@ -125,39 +112,31 @@ def test_no_trace_of_the_encoder_padding(tmp_path):
     assert correlation > 0.95
 
 
-def test_gap_becomes_silence():
-    builder = build(Section(0.0, np.inf), (0.0, [1] * 160), (0.02, [2] * 160))
-    np.testing.assert_array_equal(
-        builder.waveform(), [1] * 160 + [0] * 160 + [2] * 160
+@pytest.mark.parametrize(
+    ("end_s", "starts_s", "lengths", "expected"),
+    [
+        pytest.param(9, [0, 0.02], [160, 160], [160, -160, 160], id="gap"),
+        # Time stamps rounded to milliseconds.
+        pytest.param(9, [0, 0.011], [168, 168], [168, 168], id="no gap"),
+        pytest.param(9, [0, 0.01], [320, 320], [320, 160], id="overlap"),
+        pytest.param(0.015, [-0.005, 0.005], [160] * 2, [80, 160], id="cut"),
+        pytest.param(0.03, [0, 1e10], [160] * 2, [160, -320], id="late"),
+    ],
+)
+def test_frames_are_placed_by_their_times(end_s, starts_s, lengths, expected):
+    """The k-th frame is of k; negative lengths that are expected, silence."""
+    frames = [[k] * length for k, length in enumerate(lengths, 1)]
+    # The section starts at 1 s.
+    times_s = [1.0 + start_s for start_s in starts_s]
+    builder = build(
+        Section(1.0, 1.0 + end_s), *zip(times_s, frames, strict=True)
     )
-    assert builder.end_s == pytest.approx(0.03)
-
-
-def test_rounded_time_stamps_are_no_gap():
-    frames = [(0.0, [1] * 168), (0.011, [2] * 168), (0.021, [3] * 168)]
-    builder = build(Section(0.0, np.inf), *frames)
-    np.testing.assert_array_equal(
-        builder.waveform(), [1] * 168 + [2] * 168 + [3] * 168
-    )
-
-
-def test_of_an_overlap_the_first_stays():
-    builder = build(Section(0.0, np.inf), (0.0, [1] * 320), (0.01, [2] * 320))
-    np.testing.assert_array_equal(builder.waveform(), [1] * 320 + [2] * 160)
-
-
-def test_sound_is_cut_at_both_ends_of_the_section():
-    frames = [(0.0, [1] * 160), (0.01, [2] * 160), (0.02, [3] * 160)]
-    builder = build(Section(0.005, 0.025), *frames)
-    assert builder.done
-    np.testing.assert_array_equal(
-        builder.waveform(), [1] * 80 + [2] * 160 + [3] * 80
-    )
-
-
-def test_silence_up_to_a_late_frame_ends_with_the_section():
-    builder = build(Section(0.0, 0.03), (0.0, [1] * 160), (1e10, [2] * 160))
-    np.testing.assert_array_equal(builder.waveform(), [1] * 160 + [0] * 320)
+    values = iter(range(1, 9))
+    placed = [[next(values)] * n if n > 0 else [0] * -n for n in expected]
+    np.testing.assert_array_equal(builder.waveform(), np.concatenate(placed))
+    assert builder.done == (end_s < 9)
+    heard_s = sum(map(abs, expected)) / 16_000
+    assert builder.end_s == pytest.approx(1.0 + heard_s)
 
 
 def test_change_of_sample_rate_is_refused():
@@ -167,11 +146,21 @@ def test_change_of_sample_rate_is_refused():
         builder.add(frame, 0.01)
 
 
-def test_undefined_samples_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("samples", "rate_hz", "message"),
+    [
+        (np.array([0.0, np.nan]), 16_000, "undefined"),
+        (np.empty(0), 16_000, "not before the end"),
+        (np.zeros(2), 44_100, "shorter than one sample"),
+    ],
+)
+def test_unusable_sound_files_are_refused(tmp_path, samples, rate_hz, message):
     path = tmp_path / "a.wav"
-    soundfile.write(path, np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
-    with pytest.raises(MediaError, match="undefined"):
+    soundfile.write(path, samples, rate_hz, subtype="FLOAT")
+    with pytest.raises(MediaError, match=message):
         media.decode_clip(path, video=False)
+    with pytest.raises(MediaError, match="no video track"):
+        media.decode_clip(path)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "A.WAV"])
@@ -215,24 +204,6 @@ def test_container_and_sound_file_agree(tmp_path):
         media.decode_clip(tmp_path / "a.wav", 0.5, 1.5, video=False).waveform,
         atol=2 / 32768,
     )
-
-
-def test_sound_file_has_no_frames(tmp_path):
-    soundfile.write(tmp_path / "a.wav", noise(1.0)[0], 16_000)
-    with pytest.raises(MediaError, match="no video track"):
-        media.decode_clip(tmp_path / "a.wav")
-
-
-def test_sound_file_without_samples(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.empty(0), 16_000)
-    with pytest.raises(MediaError):
-        media.decode_clip(tmp_path / "a.wav", video=False)
-
-
-def test_sound_too_short_for_one_sample(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.zeros(2), 44_100)
-    with pytest.raises(MediaError, match="shorter than one sample"):
-        media.decode_clip(tmp_path / "a.wav", video=False)
 
 
 def test_lost_packets_leave_silence_and_keep_the_time(tmp_path):

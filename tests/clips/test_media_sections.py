@@ -83,18 +83,6 @@ def test_start_between_two_samples(tmp_path, monkeypatch):
     )
 
 
-def test_sections_side_by_side_make_up_the_whole(tmp_path):
-    sound = noise(6.0)
-    path = write_clip(
-        tmp_path / "a.mp4", numbered(60), sound, audio_codec="aac"
-    )
-    whole = media.decode_clip(path)
-    parts = [media.decode_clip(path, k, k + 1.0) for k in range(6)]
-    assert [numbers(part) for part in parts] == [[k] for k in numbers(whole)]
-    joined = np.concatenate([part.waveform for part in parts])
-    np.testing.assert_allclose(joined, whole.waveform, atol=1e-4)
-
-
 def test_section_counts_from_a_late_zero(tmp_path, packets_fed):
     path = write_clip(
         tmp_path / "a.mkv",

@@ -193,31 +193,22 @@ def test_fuzzed_files_are_decoded_or_refused(tmp_path):
 PLAYLISTS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n",
     "concat": "ffconcat version 1.0\nfile {}\n",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
 }
 
 
 @pytest.mark.parametrize("kind", PLAYLISTS)
 def test_playlists_are_not_followed(tmp_path, kind):
     write_clip(tmp_path / "secret.ts", numbered(20))
-    path = tmp_path / "a.mp4"
-    path.write_text(PLAYLISTS[kind].format("secret.ts"))
-    # Without the restriction FFmpeg would open the other file.
-    with av.open(str(path), format=kind) as container:
-        assert len(container.streams.video) == 1
-    assert "cannot be opened" in refused(path)
-    for suffix in ("m3u8", "ffconcat"):
-        other = path.with_suffix(f".{suffix}")
-        other.write_bytes(path.read_bytes())
-        assert "cannot be opened" in refused(other)
-
-
-def test_session_description_is_not_followed(tmp_path):
-    path = tmp_path / "a.mp4"
-    path.write_text(
-        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
-        "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
-    )
-    assert "cannot be opened" in refused(path)
+    for suffix in ("mp4", "m3u8", "ffconcat", "sdp"):
+        path = tmp_path / f"a.{suffix}"
+        path.write_text(PLAYLISTS[kind].format("secret.ts"))
+        assert "cannot be opened" in refused(path)
+    if kind != "sdp":
+        # Without the restriction FFmpeg would open the other file.
+        with av.open(str(path), format=kind) as container:
+            assert len(container.streams.video) == 1
 
 
 @pytest.mark.parametrize(
@@ -233,19 +224,15 @@ def test_session_description_is_not_followed(tmp_path):
     ],
 )
 def test_names_are_only_names(tmp_path, monkeypatch, name):
-    write_clip(tmp_path / "a.mp4", numbered(10))
-    os.rename(tmp_path / "a.mp4", tmp_path / name)
-    assert numbers(media.decode_clip(tmp_path / name)) == [5]
     monkeypatch.chdir(tmp_path)
-    assert numbers(media.decode_clip(name)) == [5]
-
-
-@pytest.mark.parametrize("name", ["http:a.wav", os.fsdecode(b"\xff.wav")])
-def test_names_of_sound_files(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
+    write_clip("a.mp4", numbered(10))
+    os.rename("a.mp4", name)
+    for path in (tmp_path / name, name):
+        assert numbers(media.decode_clip(path)) == [5]
     soundfile.write("a.wav", noise(1.0)[0], 16_000)
-    os.rename("a.wav", name)
-    assert len(media.decode_clip(name, video=False).waveform) == 16_000
+    os.rename("a.wav", f"{name}.wav")
+    clip = media.decode_clip(f"{name}.wav", video=False)
+    assert len(clip.waveform) == 16_000
 
 
 def test_title_in_another_encoding(tmp_path):

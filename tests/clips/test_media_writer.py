@@ -12,7 +12,6 @@ from avmil.common.errors import MediaError
 from tests.media_files import (
     noise,
     numbered,
-    numbered_image,
     read_number,
     set_display_matrix,
     write_clip,
@@ -60,19 +59,6 @@ def test_every_frame_keeps_its_time(tmp_path):
         assert audio.codec_context.name == "aac"
         assert float(video.duration * video.time_base) == pytest.approx(2.0)
         assert float(audio.duration * audio.time_base) == pytest.approx(2.0)
-
-
-def test_painted_frames_are_what_is_written(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", numbered(3))
-    media_writer.write_painted(
-        source,
-        tmp_path / "b.mp4",
-        Section(0.0, 0.3),
-        lambda image, time_s: numbered_image(round(100 + 10 * time_s)),
-        SIZE_PX,
-    )
-    numbers, _ = frames_of(tmp_path / "b.mp4")
-    assert list(numbers) == [100, 101, 102]
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100, 96_000])
@@ -125,50 +111,46 @@ def test_section_is_cut(tmp_path):
     assert np.corrcoef(original, copy.waveform[: len(original)])[0, 1] > 0.95
 
 
-def test_frame_before_a_section_is_shown_at_its_start(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", numbered(20))
-    rewrite(source, tmp_path / "b.mp4", 0.55, 1.0)
-    numbers, shown_s = frames_of(tmp_path / "b.mp4")
-    assert list(numbers) == [5, 6, 7, 8, 9]
-    assert shown_s == pytest.approx([0, 0.05, 0.15, 0.25, 0.35], abs=1e-4)
-
-
-def test_long_frames_are_painted_again(tmp_path):
-    source = write_clip(
-        tmp_path / "a.mp4", numbered(3), frame_times_s=[0, 0.1, 0.6]
-    )
-    times_s = rewrite(source, tmp_path / "b.mp4", end_s=1.0)
-    numbers, shown_s = frames_of(tmp_path / "b.mp4")
-    assert list(numbers) == [0] + [1] * 5 + [2] * 4
-    assert times_s == pytest.approx(np.arange(10) / 10)
-    assert shown_s == pytest.approx(times_s, abs=1e-4)
-
-
-def test_first_frame_is_shown_from_the_start(tmp_path):
+@pytest.mark.parametrize(
+    ("frame_times_s", "section_s", "expected", "expected_s"),
+    [
+        pytest.param(
+            np.arange(20) / 10,
+            (0.55, 1.0),
+            [5, 6, 7, 8, 9],
+            [0, 0.05, 0.15, 0.25, 0.35],
+            id="the frame before a section is shown at its start",
+        ),
+        pytest.param(
+            [0, 0.1, 0.6],
+            (0.0, 1.0),
+            [0] + [1] * 5 + [2] * 4,
+            np.arange(10) / 10,
+            id="long frames are painted again",
+        ),
+        pytest.param(
+            [0.2, 0.3],
+            (0.1, 0.5),
+            [0, 1],
+            [0, 0.2],
+            id="the first frame is shown from the start",
+        ),
+    ],
+)
+def test_times_of_frames(
+    tmp_path, frame_times_s, section_s, expected, expected_s
+):
     source = write_clip(
         tmp_path / "a.mp4",
-        numbered(2),
+        numbered(len(frame_times_s)),
         noise(1.0),
-        frame_times_s=[0.2, 0.3],
+        frame_times_s=frame_times_s,
     )
-    rewrite(source, tmp_path / "b.mp4", end_s=0.5)
+    times_s = rewrite(source, tmp_path / "b.mp4", *section_s)
     numbers, shown_s = frames_of(tmp_path / "b.mp4")
-    assert numbers[0] == 0
-    assert shown_s[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"), [("a.avi", "mpeg4"), ("a.mkv", "libx264")]
-)
-def test_other_containers(tmp_path, name, codec):
-    source = write_clip(
-        tmp_path / name, numbered(10), noise(1.0), video_codec=codec
-    )
-    duration_s = media.decode_clip(source).duration_s
-    rewrite(source, tmp_path / "b.mp4", end_s=duration_s)
-    numbers, _ = frames_of(tmp_path / "b.mp4")
-    assert list(numbers) == list(range(10))
-    assert media.decode_clip(tmp_path / "b.mp4").waveform is not None
+    assert list(numbers) == expected
+    assert times_s == pytest.approx(expected_s)
+    assert shown_s == pytest.approx(times_s, abs=1e-4)
 
 
 def test_rotated_frames_are_written_upright(tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from avmil.clips import drawn_pictures, drawn_sounds
-from avmil.clips.manifest import SPLITS, ManifestEntry, write_manifest
+from avmil.clips.manifest import SPLITS, ManifestEntry, write
 from avmil.clips.media_writer import write_video
 from avmil.common import files
 from avmil.common.errors import ConfigError
@@ -373,7 +373,6 @@ def write_drawn_clips(
             pool.shutdown(cancel_futures=True)
         if missing or not manifest.exists():
             truth = {p.clip_id: [e.truth() for e in p.events] for p in plans}
-            names = "\n".join(CLASS_NAMES)
             rows = [
                 ManifestEntry(
                     plan.clip_id,
@@ -384,7 +383,6 @@ def write_drawn_clips(
                 for plan, path in zip(plans, paths, strict=True)
             ]
             files.write_text(directory / "truth.json", json.dumps(truth) + "\n")
-            files.write_text(directory / "classes.txt", names + "\n")
             # The manifest comes last: whoever finds it finds all the rest.
-            write_manifest(str(manifest), rows)
+            write(str(manifest), CLASS_NAMES, rows)
     return manifest

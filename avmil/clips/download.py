@@ -15,7 +15,6 @@ import dataclasses
 import errno
 import logging
 import os
-import queue
 import re
 import shutil
 import threading
@@ -25,6 +24,7 @@ import av
 import av.stream
 import imageio_ffmpeg
 import yt_dlp
+from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.networking import Request
 
 from avmil.clips import manifest
@@ -56,7 +56,6 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 # FFmpeg's exit codes for what it cannot read, or is not to read:
 # AVERROR_INVALIDDATA and EINVAL.
 _UNREADABLE = (256 - ord("I"), 256 - errno.EINVAL)
-_SILENCE = logging.Logger("yt_dlp", logging.CRITICAL + 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +88,14 @@ class SiteOptions:
                 "Expected --source_url with http:// or https:// and {id}, "
                 f"received {self.source_url}."
             )
-        if self.cookies and not os.path.isfile(self.cookies):
-            raise ConfigError(
-                f"Expected a file in --cookies, received {self.cookies}: "
-                "there is none."
-            )
+        if self.cookies:
+            try:
+                YoutubeDLCookieJar(self.cookies).load()
+            except (OSError, ValueError) as error:
+                raise ConfigError(
+                    "Expected a cookies file in Netscape's format in "
+                    f"--cookies, received {self.cookies}: {error}"
+                ) from error
 
     @property
     def name(self) -> str:
@@ -125,7 +127,7 @@ def download(
         1 if the work stopped or no clip is there, else 0.
 
     Raises:
-        ConfigError: If the folder or the cookies file cannot be used.
+        ConfigError: If the folder cannot be used.
         ManifestError: If the manifest has problems.
     """
     _check_folder(manifest_path, clips_dir)
@@ -137,7 +139,6 @@ def download(
         if not is_youtube_id(video_id(entry))
     ]:
         raise ManifestError(manifest_path, problems)
-    downloader = _Downloader(clips_dir, options)
     with files.exclusive(clips_dir):
         outcomes = read_outcomes(
             clips_dir, entries, options.name, retry_missing
@@ -147,160 +148,165 @@ def download(
         lines = [outcome.to_line() for outcome in outcomes.values()]
         files.write_text(journal_path, "".join(lines))
         waiting = [e for e in entries if e.clip_id not in outcomes]
-        num_missing = 0
+        stop_reason = ""
+        num_missing = num_failures = 0
         try:
             with (
                 open(journal_path, "a", encoding="utf-8") as journal,
                 Progress(len(entries), "clip", len(outcomes)) as progress,
+                _fetched(waiting, clips_dir, options) as fetched,
             ):
-                for outcome in downloader.run(waiting):
+                for outcome in fetched:
                     outcomes[outcome.clip_id] = outcome
                     journal.write(outcome.to_line())
                     journal.flush()
                     num_missing += not outcome.file
                     progress.update(missing=num_missing)
-        finally:
-            write_lists(clips_dir, class_names, entries, outcomes)
-    print(summary(entries, outcomes, clips_dir))
-    if downloader.stop_reason:
-        print(
-            f"Stopped: {downloader.stop_reason}\nThe same command goes on. A "
-            "server that refuses wants a pause of some hours, fewer --workers, "
-            "a longer --rate_limit_s or --cookies."
-        )
-    has_clips = any(outcome.file for outcome in outcomes.values())
-    return int(bool(downloader.stop_reason) or not has_clips)
-
-
-class _Downloader:
-    """Fetches clips, each worker with a yt-dlp of its own.
-
-    Attributes:
-        stop_reason: Why the work stopped; empty while it goes on.
-    """
-
-    def __init__(self, clips_dir: str, options: SiteOptions) -> None:
-        self.stop_reason = ""
-        self._clips_dir = clips_dir
-        self._options = options
-        self._stopped = threading.Event()
-        self._sites: queue.SimpleQueue[yt_dlp.YoutubeDL] = queue.SimpleQueue()
-        for _ in range(options.workers):
-            site = yt_dlp.YoutubeDL(_yt_dlp_options(options))
-            try:
-                site.cookiejar  # noqa: B018  # Read on first use.
-            except (yt_dlp.utils.YoutubeDLError, OSError) as error:
-                raise ConfigError(
-                    "--cookies: Expected a file in Netscape's format, received "
-                    f"{options.cookies}: {error}"
-                ) from error
-            self._sites.put(site)
-
-    def run(self, entries: list[ManifestEntry]) -> Iterator[Outcome]:
-        """Yields what became of each clip; one's failure stops no other."""
-        num_failures = 0
-        with _work_folder(self._clips_dir) as folder:
-            pool = concurrent.futures.ThreadPoolExecutor(self._options.workers)
-            try:
-                futures = [pool.submit(self._fetch, e, folder) for e in entries]
-                for future in concurrent.futures.as_completed(futures):
-                    outcome = future.result()
-                    if outcome is None:
-                        continue
-                    yield outcome
                     may_pass = outcome.reason in PASSING
                     num_failures = num_failures + 1 if may_pass else 0
                     if num_failures == _MAX_FAILURES:
-                        self.stop_reason = (
+                        stop_reason = (
                             f"{num_failures} clips in a row failed, the last "
                             f"one with: {outcome.message}"
                         )
-                        return
-            except OSError as error:
-                self.stop_reason = f"{self._clips_dir}: {error}"
-            finally:
-                self._stopped.set()
-                pool.shutdown(cancel_futures=True)
-
-    def _fetch(self, entry: ManifestEntry, folder: str) -> Outcome | None:
-        """Fetches a clip in several tries; None where the work stops."""
-        own_folder = files.join(folder, entry.clip_id)
-        result = Outcome(entry.clip_id, source(entry), self._options.name)
-        for num_tries in range(1, self._options.retries + 2):
-            if self._stopped.is_set():
-                return None
-            site = self._sites.get()
-            try:
-                copy = _copy_section(site, self._options, entry, own_folder)
-                start_s, end_s = _section_in_copy(copy, entry)
-                name = entry.clip_id + os.path.splitext(copy)[1]
-                os.replace(copy, files.join(self._clips_dir, name))
-                return dataclasses.replace(
-                    result, file=name, start_s=start_s, end_s=end_s
-                )
-            except Exception as error:
-                if getattr(error, "errno", None) in _DISK_ERRORS:
-                    raise
-                reason, message = explain(error)
-            finally:
-                self._sites.put(site)
-                shutil.rmtree(own_folder, ignore_errors=True)
-            if reason not in PASSING:
-                break
-            pause_s = self._options.rate_limit_s * 2.0**num_tries
-            self._stopped.wait(min(pause_s, _MAX_PAUSE_S))
-        return dataclasses.replace(result, reason=reason.value, message=message)
+                        break
+        except OSError as error:
+            stop_reason = f"{clips_dir}: {error}"
+        finally:
+            write_lists(clips_dir, class_names, entries, outcomes)
+    print(summary(entries, outcomes, clips_dir))
+    if stop_reason:
+        print(
+            f"Stopped: {stop_reason}\nThe same command goes on. A server that "
+            "refuses wants a pause of some hours, fewer --workers, a longer "
+            "--rate_limit_s or --cookies."
+        )
+    has_clips = any(outcome.file for outcome in outcomes.values())
+    return int(bool(stop_reason) or not has_clips)
 
 
-def _yt_dlp_options(options: SiteOptions) -> dict:
+def _check_folder(manifest_path: str, clips_dir: str) -> None:
+    """Refuses a folder whose files are not a download's."""
+    if files.is_remote(clips_dir):
+        raise ConfigError(
+            f"Expected a local --clips_dir, received {clips_dir}."
+        )
+    lists_dir = os.path.dirname(manifest_path)
+    is_lists_dir = os.path.realpath(clips_dir) == os.path.realpath(lists_dir)
+    has_manifest = files.exists(files.join(clips_dir, "manifest.csv"))
+    has_journal = files.exists(files.join(clips_dir, JOURNAL_NAME))
+    if is_lists_dir or (has_manifest and not has_journal):
+        raise ConfigError(
+            f"Expected a --clips_dir of its own, received {clips_dir}, whose "
+            "manifest.csv would be replaced. Name another folder."
+        )
+
+
+def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
+    """A worker's yt-dlp."""
     # Formats that are one file behind an address, not a playlist of pieces.
     http = "[protocol~='^https?$']"
     low = f"[height<=?{options.max_height_px}]{http}"
-    return {
-        "format": f"bv{low}+ba{http}/b{low}/bv*{low}/ba{http}",
-        # H.264 and AAC decode fastest; MP4 keeps their exact times.
-        "format_sort": ["res", "vcodec:h264", "acodec:aac"],
-        "cookiefile": options.cookies or None,
-        "socket_timeout": options.timeout_s,
-        "retries": options.retries,
-        "sleep_interval": options.rate_limit_s * options.workers,
-        "sleep_interval_requests": options.rate_limit_s,
-        "external_downloader_args": {
-            # Playlists, which name other addresses, are left out on purpose,
-            # and so is what FFmpeg does not write with the times it read.
-            "ffmpeg_i": [
-                *("-format_whitelist", "mov,matroska"),
-                *("-protocol_whitelist", "http,https,tcp,tls,httpproxy"),
-                *("-rw_timeout", f"{1e6 * options.timeout_s:.0f}"),
-                *("-reconnect", "1", "-reconnect_delay_max", "2"),
-            ],
-            # Keep the clock, from the video's zero; half a file is an error.
-            "ffmpeg": ["-copyts", "-start_at_zero", "-xerror", "-sn", "-dn"],
-        },
-        "fixup": "never",  # It takes ffprobe, and there is nothing to mend.
-        "noplaylist": True,
-        "quiet": True,
-        "noprogress": True,
-        "logger": _SILENCE,
-    }
+    return yt_dlp.YoutubeDL(
+        {
+            "format": f"bv{low}+ba{http}/b{low}/bv*{low}/ba{http}",
+            # H.264 and AAC decode fastest; MP4 keeps their exact times.
+            "format_sort": ["res", "vcodec:h264", "acodec:aac"],
+            "cookiefile": options.cookies or None,
+            "socket_timeout": options.timeout_s,
+            "retries": options.retries,
+            "sleep_interval": options.rate_limit_s * options.workers,
+            "sleep_interval_requests": options.rate_limit_s,
+            "external_downloader_args": {
+                # Without playlists, which name other addresses, and what
+                # FFmpeg does not write with the times it read.
+                "ffmpeg_i": [
+                    *("-format_whitelist", "mov,matroska"),
+                    *("-protocol_whitelist", "http,https,tcp,tls,httpproxy"),
+                    *("-rw_timeout", f"{1e6 * options.timeout_s:.0f}"),
+                    *("-reconnect", "1", "-reconnect_delay_max", "2"),
+                ],
+                # With the video's own clock; half a file is an error.
+                "ffmpeg": [
+                    *("-copyts", "-start_at_zero", "-xerror", "-sn", "-dn")
+                ],
+            },
+            "fixup": "never",  # It takes ffprobe; there is nothing to mend.
+            "noplaylist": True,
+            "quiet": True,
+            "noprogress": True,
+            "logger": logging.Logger("yt_dlp", logging.CRITICAL + 1),
+        }
+    )
 
 
 @contextlib.contextmanager
-def _work_folder(clips_dir: str) -> Iterator[str]:
-    """Yields a folder for unfinished files, and lets yt-dlp find FFmpeg."""
+def _fetched(
+    entries: list[ManifestEntry],
+    clips_dir: str,
+    options: SiteOptions,
+) -> Iterator[Iterator[Outcome]]:
+    """Yields what becomes of each clip, in the order in which they end."""
     folder = os.path.abspath(files.join(clips_dir, ".unfinished"))
     shutil.rmtree(folder, ignore_errors=True)  # That of a killed process.
     programs = files.join(folder, ".programs")  # No clip's id has a dot there.
     os.makedirs(programs)
-    # Always the one that the copies' exactness is tested with.
+    # Always the FFmpeg that the copies' exactness is tested with.
     os.symlink(imageio_ffmpeg.get_ffmpeg_exe(), files.join(programs, "ffmpeg"))
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join((programs, path))
+    stopped = threading.Event()
+    worker = threading.local()
+
+    def open_site() -> None:
+        worker.site = _site(options)
+
+    def fetch(entry: ManifestEntry) -> Outcome:
+        return _fetch(worker.site, options, entry, folder, stopped)
+
+    pool = concurrent.futures.ThreadPoolExecutor(
+        options.workers, initializer=open_site
+    )
     try:
-        yield folder
+        futures = [pool.submit(fetch, entry) for entry in entries]
+        ended = concurrent.futures.as_completed(futures)
+        yield (future.result() for future in ended)
     finally:
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
         os.environ["PATH"] = path
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fetch(
+    site: yt_dlp.YoutubeDL,
+    options: SiteOptions,
+    entry: ManifestEntry,
+    folder: str,
+    stopped: threading.Event,
+) -> Outcome:
+    """Fetches a clip in several tries; its failure stops no other clip."""
+    own_folder = files.join(folder, entry.clip_id)
+    result = Outcome(entry.clip_id, source(entry), options.name)
+    for num_tries in range(1, options.retries + 2):
+        try:
+            copy = _copy_section(site, options, entry, own_folder)
+            start_s, end_s = _section_in_copy(copy, entry)
+            name = entry.clip_id + os.path.splitext(copy)[1]
+            os.replace(copy, files.join(os.path.dirname(folder), name))
+            return dataclasses.replace(
+                result, file=name, start_s=start_s, end_s=end_s
+            )
+        except Exception as error:
+            if getattr(error, "errno", None) in _DISK_ERRORS:
+                raise
+            reason, message = explain(error)
+        finally:
+            shutil.rmtree(own_folder, ignore_errors=True)
+        pause_s = min(options.rate_limit_s * 2.0**num_tries, _MAX_PAUSE_S)
+        if reason not in PASSING or stopped.wait(pause_s):
+            break
+    return dataclasses.replace(result, reason=reason.value, message=message)
 
 
 def _copy_section(
@@ -309,22 +315,21 @@ def _copy_section(
     entry: ManifestEntry,
     folder: str,
 ) -> str:
-    """Has yt-dlp copy a clip's section, or a whole video, into a folder.
-
-    Returns:
-        The copy's path.
-
-    Raises:
-        yt_dlp.utils.YoutubeDLError: If the site does not give the video.
-        MediaError: If it gives something else.
-        OSError: If FFmpeg fails because of the network or the disk.
-    """
+    """Has yt-dlp copy a clip's section, or a whole video, into a folder."""
     media: list[dict] = []
 
     def admit(info: dict, incomplete: bool = False) -> None:
-        if not incomplete:
-            _check_is_video(info, video_id(entry))
-            media[:] = info.get("requested_formats") or [info]
+        if incomplete:
+            return
+        # Another video, or one that a web page embeds.
+        is_page = info.get("extractor_key") in ("Generic", "HTML5MediaEmbed")
+        is_file = info.get("direct") or any(
+            one.get("manifest_url") == info.get("webpage_url")
+            for one in info.get("formats") or ()
+        )
+        if info.get("id") != video_id(entry) or (is_page and not is_file):
+            raise MediaError("received a web page instead of the video")
+        media[:] = info.get("requested_formats") or [info]
 
     def section(info: dict, _: yt_dlp.YoutubeDL) -> list[dict]:
         # Sites round it, and yt-dlp would end the section there.
@@ -337,55 +342,33 @@ def _copy_section(
     site.params.update(match_filter=admit, download_ranges=section)
     name = files.join(folder.replace("%", "%%"), "clip.%(ext)s")
     site.params["outtmpl"]["default"] = name
+    address = options.source_url.replace("{id}", video_id(entry))
     try:
-        info = site.extract_info(
-            options.source_url.replace("{id}", video_id(entry))
-        )
+        info = site.extract_info(address)
     except yt_dlp.utils.DownloadError as error:
-        if match := re.search(r"ffmpeg exited with code (\d+)", str(error)):
-            _explain_ffmpeg(site, media, int(match[1]))
-        raise
+        # Of what FFmpeg met yt-dlp hands on the exit code only.
+        match = re.search(r"ffmpeg exited with code (\d+)", str(error))
+        if match is None:
+            raise
+        code = int(match[1])
+        if 256 - code in _DISK_ERRORS:
+            raise OSError(256 - code, os.strerror(256 - code)) from error
+        for one in media:
+            # The server says to yt-dlp why it refuses.
+            headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-0"}
+            site.urlopen(Request(one["url"], headers=headers)).close()
+        if code in _UNREADABLE:
+            raise MediaError(
+                "Expected MP4, Matroska or WebM that is served in parts"
+            ) from error
+        raise ConnectionError(f"FFmpeg exited with code {code}") from error
     return info["requested_downloads"][0]["filepath"]
-
-
-def _check_is_video(info: dict, video_id: str) -> None:
-    """Refuses another video, and one that a web page embeds."""
-    is_page = info.get("extractor_key") in ("Generic", "HTML5MediaEmbed")
-    is_file = info.get("direct") or any(
-        one.get("manifest_url") == info.get("webpage_url")
-        for one in info.get("formats") or ()
-    )
-    if info.get("id") != video_id or (is_page and not is_file):
-        raise MediaError("received a web page instead of the video")
-
-
-def _explain_ffmpeg(
-    site: yt_dlp.YoutubeDL, media: list[dict], code: int
-) -> None:
-    """Raises what FFmpeg met, of which yt-dlp hands on the exit code only.
-
-    A server is asked for one byte, so that it says why it refuses.
-    """
-    if 256 - code in _DISK_ERRORS:
-        raise OSError(256 - code, os.strerror(256 - code))
-    for one in media:
-        headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-0"}
-        site.urlopen(Request(one["url"], headers=headers)).close()
-    if code in _UNREADABLE:
-        raise MediaError(
-            "Expected MP4, Matroska or WebM that is served in parts"
-        )
-    raise ConnectionError(f"FFmpeg exited with code {code}")
 
 
 def _section_in_copy(
     path: str, entry: ManifestEntry
 ) -> tuple[float | None, float | None]:
-    """Returns where a clip's section starts and ends in its copy.
-
-    Raises:
-        MediaError: If a track is missing, or the section is not there.
-    """
+    """Finds where a clip's section starts and ends in its copy."""
     last_s = 0.0
     with av.open(f"file:{path}") as container:
         for kind in ("video", "audio"):
@@ -405,20 +388,3 @@ def _section_in_copy(
             f"no video at {start_s:g} s, but from {begin_s:g} to {last_s:g} s"
         )
     return round(start_s - begin_s, 6), round(entry.end_s - begin_s, 6)
-
-
-def _check_folder(manifest_path: str, clips_dir: str) -> None:
-    """Refuses a folder whose files are not a download's."""
-    if files.is_remote(clips_dir):
-        raise ConfigError(
-            f"Expected a local --clips_dir, received {clips_dir}."
-        )
-    lists_dir = os.path.dirname(manifest_path)
-    is_lists_dir = os.path.realpath(clips_dir) == os.path.realpath(lists_dir)
-    has_manifest = files.exists(files.join(clips_dir, "manifest.csv"))
-    has_journal = files.exists(files.join(clips_dir, JOURNAL_NAME))
-    if is_lists_dir or (has_manifest and not has_journal):
-        raise ConfigError(
-            f"Expected a --clips_dir of its own, received {clips_dir}, whose "
-            "manifest.csv would be replaced. Name another folder."
-        )

@@ -164,17 +164,10 @@ def read_outcomes(
     site: str,
     retry_missing: bool,
 ) -> dict[str, Outcome]:
-    """Reads which clips need not be tried again.
+    """Reads which clips need not be tried again, by their ids.
 
-    Args:
-        clips_dir: Folder of the clips and the journal.
-        entries: The wanted clips.
-        site: How the site is asked: what was missing when it was asked
-            otherwise is forgotten.
-        retry_missing: Whether all missing clips are forgotten.
-
-    Returns:
-        Clip id to outcome.
+    What was missing when the site was asked otherwise is left out, and with
+    `retry_missing` all that was missing.
     """
     path = files.join(clips_dir, JOURNAL_NAME)
     wanted = {entry.clip_id: source(entry) for entry in entries}

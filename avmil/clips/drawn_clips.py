@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from avmil.clips import drawn_pictures, drawn_sounds
-from avmil.clips.manifest import SPLITS, ManifestEntry, write_manifest
+from avmil.clips.manifest import SPLITS, ManifestEntry, write
 from avmil.clips.media_writer import write_video
 from avmil.common import files
 from avmil.common.errors import ConfigError
@@ -345,9 +345,6 @@ def write_drawn_clips(
                 for plan, path in zip(plans, paths, strict=True)
             ]
             files.write_text(directory / "truth.json", json.dumps(truth) + "\n")
-            files.write_text(
-                directory / "classes.txt", "\n".join(CLASS_NAMES) + "\n"
-            )
             # The manifest comes last: whoever finds it finds all the rest.
-            write_manifest(str(manifest), rows)
+            write(str(manifest), CLASS_NAMES, rows)
     return manifest

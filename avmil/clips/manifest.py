@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import math
 import os
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -42,16 +44,127 @@ class ManifestEntry:
     end_s: float | None = None
 
 
-def read_class_names(path: str) -> tuple[str, ...]:
-    """Reads a class list, one name a line, in the order of the tables.
+def read(
+    path: str, classes: str = "", allow_outside_paths: bool = False
+) -> tuple[tuple[str, ...], list[ManifestEntry]]:
+    """Reads and checks a manifest and the class list that it uses.
+
+    Args:
+        path: CSV file in UTF-8 with the header
+            `clip_id,path,labels,split` and optionally `start_s,end_s`. Labels
+            are joined by `;`, media paths are relative to the manifest.
+        classes: Class list, one name a line in the order of the tables; by
+            default classes.txt beside the manifest.
+        allow_outside_paths: Whether media files may lie outside the
+            manifest's folder.
+
+    Returns:
+        The class names, and the entries in the order of the file.
 
     Raises:
-        ManifestError: names every empty, repeated or unusable line.
+        FileNotFoundError: if one of the two is not there.
+        ManifestError: lists every problem with its line.
     """
-    lines = _decode(path, files.read_bytes(path)).splitlines()
-    names = [line.strip() for line in lines]
-    while names and not names[-1]:
-        names.pop()
+    text = read_text(path)
+    folder = os.path.dirname(path)
+    class_names = _read_class_names(
+        classes or files.join(folder, "classes.txt")
+    )
+    known_classes = frozenset(class_names)
+    problems: list[str] = []
+    entries: list[ManifestEntry] = []
+    first_line: dict[str, int] = {}
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = next(reader, [])
+        columns = set(header)
+        has_columns = {*_REQUIRED} <= columns <= {*_REQUIRED, *_OPTIONAL}
+        if not has_columns or len(columns) != len(header):
+            problem = (
+                f"line 1: Expected the columns {','.join(_REQUIRED)} and "
+                f"optionally {','.join(_OPTIONAL)}, received "
+                f"{','.join(header) or 'none'}."
+            )
+            raise ManifestError(path, [problem])
+        for fields in filter(None, reader):
+            line = reader.line_num
+            if len(fields) == len(header):
+                record = dict(zip(header, fields, strict=True))
+                entry, found = _parse(
+                    record, folder, known_classes, allow_outside_paths
+                )
+                entries.append(entry)
+                first = first_line.setdefault(entry.clip_id, line)
+                if first != line:
+                    found.append(
+                        f"clip_id {entry.clip_id!r} stands already in line "
+                        f"{first}."
+                    )
+            else:
+                found = ["the number of fields differs from the header's."]
+            problems += [f"line {line}: {problem}" for problem in found]
+    except csv.Error as error:
+        problem = f"line {reader.line_num + 1}: Expected CSV: {error}."
+        raise ManifestError(path, [problem]) from error
+    if not entries and not problems:
+        problems.append("Expected clips, received a header only.")
+    if problems:
+        raise ManifestError(path, problems)
+    return class_names, entries
+
+
+def write(
+    path: str, class_names: Iterable[str], entries: Iterable[ManifestEntry]
+) -> None:
+    """Writes classes.txt and then the manifest beside it, as `read` reads them.
+
+    Both are written atomically; media files are named relative to the
+    manifest's folder.
+    """
+    folder = os.path.dirname(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_REQUIRED + _OPTIONAL)
+    for entry in entries:
+        name = entry.path
+        if not files.is_remote(name) or name.startswith(f"{folder}/"):
+            name = os.path.relpath(name, folder or os.curdir)
+        labels = ";".join(entry.labels)
+        times_s = (entry.start_s, entry.end_s)
+        writer.writerow((entry.clip_id, name, labels, entry.split, *times_s))
+    names = "".join(f"{name}\n" for name in class_names)
+    files.write_text(files.join(folder, "classes.txt"), names)
+    files.write_text(path, text.getvalue())
+
+
+def read_text(path: str) -> str:
+    """Reads UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        ManifestError: names the first line in another encoding.
+    """
+    content = files.read_bytes(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        problem = f"line {line}: Expected UTF-8, received another encoding."
+        raise ManifestError(path, [problem]) from error
+
+
+def label_matrix(
+    labels: list[tuple[str, ...]], class_names: tuple[str, ...]
+) -> np.ndarray:
+    """Turns label names into {0, 1} of shape [N, C], int8."""
+    column = {name: index for index, name in enumerate(class_names)}
+    matrix = np.zeros((len(labels), len(class_names)), np.int8)
+    for row, names in enumerate(labels):
+        matrix[row, [column[name] for name in names]] = 1
+    return matrix
+
+
+def _read_class_names(path: str) -> tuple[str, ...]:
+    names = [line.strip() for line in read_text(path).rstrip().splitlines()]
     problems = [] if names else ["Expected class names, received none."]
     for number, name in enumerate(names, start=1):
         if not name:
@@ -66,162 +179,6 @@ def read_class_names(path: str) -> tuple[str, ...]:
     if problems:
         raise ManifestError(path, problems)
     return tuple(names)
-
-
-def read(
-    path: str, classes: str = "", allow_outside_paths: bool = False
-) -> tuple[tuple[str, ...], list[ManifestEntry]]:
-    """Reads a class list and the manifest that uses it.
-
-    Args:
-        path: The manifest.
-        classes: The class list; by default classes.txt beside the manifest.
-        allow_outside_paths: As for `read_manifest`.
-
-    Returns:
-        The class names and the entries.
-
-    Raises:
-        FileNotFoundError: if one of the two is not there.
-        ManifestError: lists every problem with its line.
-    """
-    if not files.exists(path):
-        raise FileNotFoundError(
-            f"Expected a manifest, received {path}: there is none."
-        )
-    class_names = read_class_names(
-        classes or files.join(os.path.dirname(path), "classes.txt")
-    )
-    return class_names, read_manifest(path, class_names, allow_outside_paths)
-
-
-def read_manifest(
-    path: str,
-    class_names: tuple[str, ...],
-    allow_outside_paths: bool = False,
-) -> list[ManifestEntry]:
-    """Reads and checks a manifest.
-
-    Args:
-        path: CSV file in UTF-8 with the header
-            `clip_id,path,labels,split` and optionally `start_s,end_s`. Labels
-            are joined by `;`, media paths are relative to the manifest.
-        class_names: The known classes.
-        allow_outside_paths: Whether media files may lie outside the
-            manifest's folder.
-
-    Returns:
-        The entries in the order of the file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ManifestError: lists every problem with its line.
-    """
-    text = _decode(path, files.read_bytes(path))
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="_more")
-    header = tuple(reader.fieldnames or ())
-    if problems := _header_problems(header):
-        raise ManifestError(path, problems)
-    folder = os.path.dirname(str(path))
-    known_classes = frozenset(class_names)
-    entries: list[ManifestEntry] = []
-    first_line: dict[str, int] = {}
-    try:
-        for record in reader:
-            line = reader.line_num
-            if "_more" in record or None in record.values():
-                found = ["the number of fields differs from the header's."]
-            else:
-                entry, found = _parse(
-                    record, folder, known_classes, allow_outside_paths
-                )
-                entries.append(entry)
-                first = first_line.setdefault(entry.clip_id, line)
-                if first != line:
-                    found.append(
-                        f"clip_id {entry.clip_id!r} stands already in line "
-                        f"{first}."
-                    )
-            problems += [f"line {line}: {problem}" for problem in found]
-    except csv.Error as error:
-        problem = f"line {reader.line_num + 1}: Expected CSV: {error}."
-        raise ManifestError(path, [problem]) from error
-    if not entries and not problems:
-        problems.append("Expected clips, received a header only.")
-    if problems:
-        raise ManifestError(path, problems)
-    return entries
-
-
-def write(
-    path: str, class_names: tuple[str, ...], entries: list[ManifestEntry]
-) -> None:
-    """Writes classes.txt and then the manifest beside it, as `read` reads them.
-
-    Both are written atomically; media files are named as by `write_manifest`.
-    """
-    names = "".join(f"{name}\n" for name in class_names)
-    folder = os.path.dirname(path)
-    files.write_text(files.join(folder, "classes.txt"), names)
-    write_manifest(path, entries)
-
-
-def write_manifest(path: str, entries: list[ManifestEntry]) -> None:
-    """Writes a manifest that `read_manifest` reads as the same entries.
-
-    Media files are named relative to the manifest's folder.
-    """
-    folder = os.path.dirname(str(path))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_REQUIRED + _OPTIONAL)
-    for entry in entries:
-        name = entry.path
-        if not files.is_remote(name) or name.startswith(f"{folder}/"):
-            name = os.path.relpath(name, folder or os.curdir)
-        labels = ";".join(entry.labels)
-        times_s = (entry.start_s, entry.end_s)
-        writer.writerow((entry.clip_id, name, labels, entry.split, *times_s))
-    files.write_text(path, text.getvalue())
-
-
-def label_matrix(
-    labels: list[tuple[str, ...]], class_names: tuple[str, ...]
-) -> np.ndarray:
-    """Turns label names into {0, 1} of shape [N, C], int8."""
-    column = {name: index for index, name in enumerate(class_names)}
-    matrix = np.zeros((len(labels), len(class_names)), np.int8)
-    for row, names in enumerate(labels):
-        matrix[row, [column[name] for name in names]] = 1
-    return matrix
-
-
-def _decode(path: str, content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ManifestError(
-            path,
-            [f"line {line}: Expected UTF-8, received another encoding."],
-        ) from error
-
-
-def _header_problems(header: tuple[str, ...]) -> list[str]:
-    known = _REQUIRED + _OPTIONAL
-    problems = [
-        f"line 1: column {c!r} is missing."
-        for c in _REQUIRED
-        if c not in header
-    ]
-    problems += [
-        f"line 1: unknown column {column!r}; known are {', '.join(known)}."
-        for column in header
-        if column not in known
-    ]
-    if len(set(header)) != len(header):
-        problems.append("line 1: a column is repeated.")
-    return problems
 
 
 def _parse(
@@ -262,25 +219,18 @@ def _parse(
         problems.append(
             f"Expected a split of {', '.join(SPLITS)}, received {split!r}."
         )
-    times_s: list[float | None] = []
-    for column in _OPTIONAL:
-        text = record.get(column, "")
-        times_s.append(_seconds(text) if text else None)
-        if text and times_s[-1] is None:
-            problems.append(f"Expected {column} in seconds, received {text!r}.")
-    start_s, end_s = times_s
+    times_s: dict[str, float] = {}
+    for column in filter(record.get, _OPTIONAL):
+        with contextlib.suppress(ValueError):
+            times_s[column] = float(record[column])
+        if not 0 <= times_s.get(column, math.nan) < math.inf:
+            problems.append(
+                f"Expected {column} in seconds, received {record[column]!r}."
+            )
+    start_s, end_s = map(times_s.get, _OPTIONAL)
     if end_s is not None and end_s <= (start_s or 0.0):
         problems.append(
             f"Expected end_s after start_s, received {start_s} to {end_s}."
         )
     path = files.join(folder, path)
-    entry = ManifestEntry(clip_id, path, names, split, start_s, end_s)
-    return entry, problems
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return ManifestEntry(clip_id, path, names, split, start_s, end_s), problems

@@ -14,7 +14,10 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tabulate
 
 from avmil.clips import manifest
 from avmil.clips.manifest import SPLITS, ManifestEntry
@@ -30,7 +33,9 @@ _DCASE_LISTS = {
     "groundtruth_weak_label_testing_set.csv": "val",
     "groundtruth_release/groundtruth_weak_label_evaluation_set.csv": "test",
 }
-_DCASE_FILE = re.compile(r"(.{11})_([\d.]+)_([\d.]+)\.wav", re.ASCII)
+_DCASE_LINE = re.compile(
+    r"(.{11})_([^\t]+)_([^\t]+)\.wav\t\2\t\3\t([^\t]*)", re.ASCII
+)
 
 # AudioSet has no validation split.
 _AUDIOSET_LISTS = {
@@ -125,21 +130,13 @@ def read_dcase2017(
     lists = _Lists(directory, CLASS_NAMES)
     for name, split in _DCASE_LISTS.items():
         for line in lists.lines(name):
-            fields = line.split("\t")
-            if len(fields) != 4:
-                lists.report(
-                    "Expected file, start, end and label separated by tabs, "
-                    f"received {len(fields)} field(s)."
-                )
-                continue
-            file_name, start, end, label = fields
-            match = _DCASE_FILE.fullmatch(file_name)
-            if match and match.group(2, 3) == (start, end):
-                lists.add(match[1], start, end, (label,), split)
+            if match := _DCASE_LINE.fullmatch(line):
+                youtube_id, start, end, label = match.groups()
+                lists.add(youtube_id, start, end, [label], split)
             else:
                 lists.report(
-                    f"Expected a file {{id}}_{start}_{end}.wav, received "
-                    f"{file_name!r}."
+                    "Expected {id}_{start}_{end}.wav, start, end and label "
+                    f"separated by tabs, received {line!r}."
                 )
     return CLASS_NAMES, lists.entries()
 
@@ -167,54 +164,43 @@ def read_audioset(
         FileNotFoundError: If there is no class list or no list of segments.
         ManifestError: Lists every problem with file and line.
     """
-    names = [
-        name
-        for name in _AUDIOSET_LISTS
+    splits = {
+        name: split
+        for name, split in _AUDIOSET_LISTS.items()
         if files.exists(files.join(directory, name))
-    ]
-    if not names:
+    }
+    if not splits:
         raise FileNotFoundError(
             f"Expected one of {', '.join(_AUDIOSET_LISTS)} in {directory}, "
             "received none."
         )
     name_of_id, class_names = _read_audioset_classes(directory, tuple(wanted))
     lists = _Lists(directory, class_names)
-    for name in names:
-        for line in lists.lines(name):
-            fields = _csv_fields(line)
+    for list_name, split in splits.items():
+        for line in lists.lines(list_name):
             if line.startswith("#"):
                 continue
+            fields = _csv_fields(line)
             if len(fields) != 4:
                 lists.report(
                     "Expected YTID, start_seconds, end_seconds and "
-                    "positive_labels in quotes, received "
-                    f"{len(fields)} field(s)."
+                    f"positive_labels in quotes, received {line!r}."
                 )
                 continue
             youtube_id, start, end, ids = fields
-            labels = []
-            for class_id in ids.split(","):
-                if class_id not in name_of_id:
+            names = {one: name_of_id.get(one) for one in ids.split(",")}
+            for class_id, name in names.items():
+                if name is None:
                     lists.report(
                         f"label {class_id!r} is not in {_AUDIOSET_CLASSES}."
                     )
-                elif name_of_id[class_id] in lists.position:
-                    labels.append(name_of_id[class_id])
+            labels = [name for name in names.values() if name in class_names]
+            digest = hashlib.sha256(f"{youtube_id}.mp4".encode()).hexdigest()
+            is_val = int(digest[:16], 16) % 100 < val_percent
             if labels:
-                split = _AUDIOSET_LISTS[name]
-                lists.add(youtube_id, start, end, labels, split)
-    return class_names, [
-        dataclasses.replace(entry, split="val")
-        if entry.split == "train" and _share(entry.path) < val_percent
-        else entry
-        for entry in lists.entries()
-    ]
-
-
-def _share(text: str) -> int:
-    """A number from 0 to 99 that depends on the text alone."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 100
+                own_split = "val" if split == "train" and is_val else split
+                lists.add(youtube_id, start, end, labels, own_split)
+    return class_names, lists.entries()
 
 
 def _read_audioset_classes(
@@ -223,9 +209,9 @@ def _read_audioset_classes(
     """Maps all class ids to names; gives the names of the wanted ones too."""
     lists = _Lists(directory, ())
     name_of_id: dict[str, str] = {}
-    for number, line in enumerate(lists.lines(_AUDIOSET_CLASSES)):
+    for line in lists.lines(_AUDIOSET_CLASSES):
         fields = _csv_fields(line)
-        if number == 0 and fields == ["index", "mid", "display_name"]:
+        if fields == ["index", "mid", "display_name"]:
             continue
         if len(fields) != 3:
             lists.report(
@@ -258,45 +244,30 @@ def _csv_fields(line: str) -> list[str]:
 
 
 class _Lists:
-    """Clips of one or more list files, and what is wrong with the files.
+    """Clips of list files in a folder, and all that is wrong with the files.
 
-    Args:
-        directory: Folder of the lists.
-        class_names: The classes; a clip's labels come in this order.
-
-    Attributes:
-        position: Class name to its place in the order.
-        problems: What is wrong, with file and line.
+    A clip's labels come in the order of the class names.
     """
 
-    def __init__(self, directory: str, class_names: Collection[str]) -> None:
-        self.position = {name: i for i, name in enumerate(class_names)}
+    def __init__(self, directory: str, class_names: tuple[str, ...]) -> None:
         self.problems: list[str] = []
         self._directory = directory
+        self._position = {name: i for i, name in enumerate(class_names)}
         self._entries: dict[str, ManifestEntry] = {}
         self._first_place: dict[tuple[str, str], str] = {}
         self._place = ""
 
     def lines(self, name: str) -> Iterator[str]:
-        """Yields a list's lines; a problem belongs to the last one yielded.
-
-        Empty lines are left out. A list in another encoding than UTF-8 is a
-        problem and gives no lines after the first that is not UTF-8.
-
-        Raises:
-            FileNotFoundError: If there is no such list.
-        """
-        content = files.read_bytes(files.join(self._directory, name))
-        content = content.removeprefix(b"\xef\xbb\xbf")
-        for number, line in enumerate(content.split(b"\n"), start=1):
+        """Yields lines that are not empty; problems are the last one's."""
+        try:
+            text = manifest.read_text(files.join(self._directory, name))
+        except ManifestError as error:
+            self.problems += [f"{name}, {one}" for one in error.problems]
+            return
+        for number, line in enumerate(text.split("\n"), start=1):
             self._place = f"{name}, line {number}"
-            try:
-                text = line.decode("utf-8").removesuffix("\r")
-            except UnicodeDecodeError:
-                self.report("Expected UTF-8, received another encoding.")
-                return
-            if text.strip():
-                yield text
+            if line.strip():
+                yield line.removesuffix("\r")
 
     def report(self, problem: str) -> None:
         """Keeps a problem of the current line."""
@@ -307,54 +278,43 @@ class _Lists:
         youtube_id: str,
         start: str,
         end: str,
-        labels: Collection[str],
+        labels: Iterable[str],
         split: str,
     ) -> None:
-        """Adds labels to a clip, or reports why it cannot.
-
-        Args:
-            youtube_id: The video.
-            start: Start of the clip in the video, in seconds, as listed.
-            end: Its end.
-            labels: Class names.
-            split: The split that the list stands for.
-        """
+        """Adds labels to a clip, or reports why it cannot."""
         before = len(self.problems)
-        times = (start, end)
-        is_time = all(_SECONDS.fullmatch(text) for text in times)
+        is_time = all(_SECONDS.fullmatch(text) for text in (start, end))
         if not is_time or float(start) >= float(end):
             self.report(
                 "Expected start and end in seconds, received "
                 f"{start!r} and {end!r}."
             )
-        for label in labels:
-            if label not in self.position:
-                self.report(f"label {label!r} is not in the class list.")
         if not is_youtube_id(youtube_id):
             self.report(
                 "Expected a YouTube id of 11 letters, digits, - and _, "
                 f"received {youtube_id!r}."
             )
+        for label in labels:
+            if label not in self._position:
+                self.report(f"label {label!r} is not in the class list.")
         if len(self.problems) > before:
             return
-        clip_id = f"{youtube_id}_{float(start):.3f}_{float(end):.3f}"
+        start_s, end_s = float(start), float(end)
+        clip_id = f"{youtube_id}_{start_s:.3f}_{end_s:.3f}"
         for label in labels:
             first = self._first_place.setdefault((clip_id, label), self._place)
             if first != self._place:
                 self.report(f"{clip_id} has {label!r} already in {first}.")
                 return
-        known = self._entries.get(clip_id)
-        if known and known.split != split:
-            self.report(f"{clip_id} is already a clip of {known.split!r}.")
+        path = f"{youtube_id}.mp4"
+        entry = ManifestEntry(clip_id, path, (), split, start_s, end_s)
+        entry = self._entries.get(clip_id, entry)
+        if entry.split != split:
+            self.report(f"{clip_id} is already a clip of {entry.split!r}.")
             return
-        all_labels = {*labels, *(known.labels if known else ())}
-        self._entries[clip_id] = ManifestEntry(
-            clip_id,
-            f"{youtube_id}.mp4",
-            tuple(sorted(all_labels, key=self.position.__getitem__)),
-            split,
-            float(start),
-            float(end),
+        all_labels = sorted({*entry.labels, *labels}, key=self._position.get)
+        self._entries[clip_id] = dataclasses.replace(
+            entry, labels=tuple(all_labels)
         )
 
     def entries(self) -> list[ManifestEntry]:
@@ -374,32 +334,25 @@ def _print_counts(
     class_names: tuple[str, ...], entries: list[ManifestEntry]
 ) -> None:
     """Prints clips and labels of each split, and what no experiment can use."""
-    num_clips = collections.Counter(entry.split for entry in entries)
-    num_labels = collections.Counter(
+    clips = collections.Counter(entry.split for entry in entries)
+    labels = collections.Counter(
         (label, entry.split) for entry in entries for label in entry.labels
     )
-    rows = {
-        name: [num_labels[name, split] for split in SPLITS]
-        for name in class_names
-    }
-    rows["labels"] = [
-        sum(column) for column in zip(*rows.values(), strict=True)
-    ]
-    rows["clips"] = [num_clips[split] for split in SPLITS]
-    width = max(map(len, rows))
-    print(" " * width + "".join(f"{split:>9}" for split in SPLITS))
-    for name, counts in rows.items():
-        print(f"{name:{width}}" + "".join(f"{count:>9,}" for count in counts))
+    counts = np.array([[labels[n, s] for s in SPLITS] for n in class_names])
+    rows = [*zip(class_names, *counts.T, strict=True)]
+    rows.append(("labels", *counts.sum(axis=0)))
+    rows.append(("clips", *(clips[split] for split in SPLITS)))
+    print(tabulate.tabulate(rows, ("", *SPLITS), "plain", intfmt=","))
     warnings = [
         f"no clip is in the split {split!r}."
         + " Thresholds need one: see --val_percent." * (split == "val")
         for split in SPLITS
-        if not num_clips[split]
+        if not clips[split]
     ]
     warnings += [
         f"no clip has the class {name!r}."
-        for name in class_names
-        if not sum(rows[name])
+        for name, count in zip(class_names, counts.sum(axis=1), strict=True)
+        if not count
     ]
     if len(class_names) < 2:
         warnings.append("there is one class, and train.py needs two.")

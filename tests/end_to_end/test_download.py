@@ -29,9 +29,9 @@ def video(tmp_path_factory):
 def server(video, monkeypatch):
     allow_only_this_machine(monkeypatch)
     media = MediaServer()
-    for video_id in IDS:
-        media.contents[f"{video_id}.mp4"] = video.read_bytes()
-        media.always[f"{video_id}.mp4"] = "slow"
+    names = [f"{video_id}.mp4" for video_id in IDS]
+    media.contents = dict.fromkeys(names, video.read_bytes())
+    media.always = dict.fromkeys(names, "slow")
     with media.running():
         yield media
 
@@ -45,11 +45,8 @@ def download_flags(tmp_path, server):
     segments = "".join(f'{name}, 4.000, 14.000, "/m/0k4j"\n' for name in IDS)
     (tmp_path / "eval_segments.csv").write_text(segments)
     path = tmp_path / "lists" / "manifest.csv"
-    run(
-        "make_manifest.py",
-        "--dataset=audioset",
-        *flag_list(lists_dir=tmp_path, output=path),
-    )
+    made = flag_list(dataset="audioset", lists_dir=tmp_path, output=path)
+    run("make_manifest.py", *made)
     return flag_list(
         manifest=path,
         clips_dir=tmp_path / "clips",

@@ -200,27 +200,20 @@ class FeatureStore:
             self.class_names,
         )
         self.missing = [clip for i in self._indexes for clip in i.missing]
-        self.max_regions = self._most("regions")
-        self.max_segments = self._most("segments")
+        self.max_regions, self.max_segments = (
+            max((n for i in self._indexes for n in i.counts(name)), default=0)
+            for name in ("regions", "segments")
+        )
         self._shard_bytes = functools.lru_cache(_MAX_MAPPED)(_open_shard)
         self._verified = {
             name: np.zeros(len(self), bool) for name in self.fields
         }
 
-    def _most(self, name: str) -> int:
-        counts = (max(i.counts(name), default=0) for i in self._indexes)
-        return max(counts, default=0)
-
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, index: int) -> ClipFeatures:
-        """Reads a clip.
-
-        Raises:
-            IndexError: beyond the last clip.
-            FeaturesError: for damaged bytes.
-        """
+        """Reads a clip; raises as `read` does."""
         shard, number = self._places[index]
         arrays = self.read(index)
         return ClipFeatures(
@@ -242,10 +235,7 @@ class FeatureStore:
         Args:
             index: Number of the clip.
             fields: Names of array fields of `ClipFeatures`, or `duration_s`;
-                by default all of them.
-
-        Returns:
-            For each name its array, read-only.
+                by default all of them. Their arrays are read-only.
 
         Raises:
             IndexError: beyond the last clip.
@@ -264,25 +254,19 @@ class FeatureStore:
         arrays = {}
         for name, span in zip(names, spans, strict=True):
             payload = content[span.offset - start :][: span.size]
-            self._verify(name, index, payload, span)
+            if not self._verified[name][index]:
+                if xxhash.xxh3_64_hexdigest(payload) != span.xxh3:
+                    raise FeaturesError(
+                        f"Expected {name} of clip {self.clip_ids[index]} at "
+                        f"byte {span.offset} of {self._paths[shard]}, received "
+                        "something else: the shard is damaged. Delete it with "
+                        "its index and extract again."
+                    )
+                self._verified[name][index] = True
             field = self.fields[name]
             array = np.frombuffer(payload, field.stored_dtype)
             arrays[name] = array.reshape(field.shape)
         return arrays
-
-    def _verify(
-        self, name: str, index: int, payload: memoryview, span: Span
-    ) -> None:
-        if self._verified[name][index]:
-            return
-        if xxhash.xxh3_64_hexdigest(payload) != span.xxh3:
-            path = self._paths[self._places[index][0]]
-            raise FeaturesError(
-                f"Expected {name} of clip {self.clip_ids[index]} at byte "
-                f"{span.offset} of {path}, received something else: the shard "
-                "is damaged. Delete it with its index and extract again."
-            )
-        self._verified[name][index] = True
 
     def missing_labels(self) -> np.ndarray:
         """Labels of the missing clips, {0, 1} of shape [N missing, C]."""

@@ -13,7 +13,7 @@ from avmil.report import dcase_submission
 from avmil.report.evaluation_report import EvaluationReport
 from avmil.runs import localization_evaluation
 from avmil.runs.fusion import Fusion, fuse, open_members, open_run
-from avmil.runs.run import Run, run_directories
+from avmil.runs.run import Run, run_directories, write_scores
 from flags import EvaluationConfig
 from model import systems
 
@@ -75,11 +75,11 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
 
 def _evaluate_run(run: Run | Fusion, fallback_argmax: bool) -> Result:
     """Writes the scores and thresholds of a run into its directory."""
-    run.scored.write(run.path)
+    write_scores(run.path, run.scores, run.weights)
     with config_errors(run.path):
         result = evaluation.evaluate(
-            run.scores("val"),
-            run.scores("test"),
+            run.scores["val"],
+            run.scores["test"],
             identity=run.identity,
             fallback_argmax=fallback_argmax,
         )

@@ -16,14 +16,16 @@ from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import scores
 from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.scores import ScoreSet
 from avmil.runs.run import (
     CONFIG_FILE,
     FUSION_FILE,
     SPLITS,
     Run,
-    RunScores,
     ScoredRun,
+    read_scores,
     run_directories,
+    write_scores,
 )
 from model import systems
 
@@ -41,6 +43,7 @@ class Fusion(ScoredRun):
     """
 
     localizes = False
+    weights = None  # There are several.
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -49,7 +52,8 @@ class Fusion(ScoredRun):
             content = files.read_json(name)
             seeds = sorted({member["seed"] for member in content["members"]})
             settings = sorted(m["settings"] for m in content["members"])
-            self._identity = RunIdentity(
+            # Fusions with the same settings differ in their members' seeds.
+            self.identity = RunIdentity(
                 content["system"],
                 self.name,
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
@@ -62,15 +66,10 @@ class Fusion(ScoredRun):
             ) from error
 
     @functools.cached_property
-    def scored(self) -> RunScores:
+    def scores(self) -> dict[str, ScoreSet]:
         """Mean probabilities of both splits, from the directory."""
         print(f"Scores of the fusion {self.path}.")
-        return RunScores.read(self.path)
-
-    @property
-    def identity(self) -> RunIdentity:
-        """Fusions with the same settings differ in their members' seeds."""
-        return self._identity
+        return read_scores(self.path)[0]
 
 
 def open_run(
@@ -170,10 +169,11 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
             "Expected an --output_dir of its own for the fusion, received "
             f"the run {output_dir}."
         )
-    scored: dict[str, RunScores] = {}
+    scored: dict[str, dict[str, ScoreSet]] = {split: {} for split in SPLITS}
     described = []
     for member in members:
-        scored[str(member)] = member.scored
+        for split, score_set in member.scores.items():
+            scored[split][str(member)] = score_set
         identity, weights = member.identity, member.weights
         described.append(
             {
@@ -186,12 +186,9 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
         )
         member.release()
     with config_errors("--fuse"):
-        val, test = (
-            scores.fuse({n: getattr(s, split) for n, s in scored.items()})
-            for split in SPLITS
-        )
+        fused = {split: scores.fuse(of) for split, of in scored.items()}
     files.make_directory(output_dir)
-    RunScores(val, test).write(output_dir)
+    write_scores(output_dir, fused)
     content = {"system": SYSTEM, "members": described}
     files.write_json(files.join(output_dir, FUSION_FILE), content)
     return Fusion(output_dir)

@@ -9,7 +9,11 @@ import keras
 import pytest
 
 import flags
+from avmil.features.store import FeatureStore
 from avmil.runs import training
+from avmil.runs.checkpoints import TrainState
+from avmil.runs.run import Run, TrainedOn
+from model import systems
 from tests.feature_files import write_features
 
 SMALL = flags.TrainConfig(
@@ -31,7 +35,32 @@ GATED = {
     "checkpoint_every": 2,
     "keep_every": 2,
     "keep_last": 2,
+    "batch_size": 2,
+    "xla": False,  # It takes a minute to compile.
 }
+
+
+def untrained_run(
+    path, features_dir, system, seed=0, checkpoints=(("last", 1),)
+):
+    """Makes a run whose checkpoints have small weights of their own."""
+    config = flags.TrainConfig(
+        system=system,
+        features_dir=features_dir,
+        run_dir=str(path),
+        batch_size=3,
+        seed=seed,
+    )
+    store = FeatureStore(features_dir, "train")
+    run = Run.start(config, TrainedOn.of(store))
+    for kind, step in checkpoints:
+        sizes = systems.SystemConfig(
+            fc_units=4, audio_units=4, seed=seed + step
+        )
+        network = systems.build(system, len(store.class_names), sizes)
+        network.compile("adam", systems.loss(system))
+        run.checkpoints.save(kind, network, TrainState(step), num_kept=3)
+    return str(path)
 
 
 @pytest.fixture(autouse=True)

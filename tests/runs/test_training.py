@@ -140,7 +140,7 @@ def test_the_last_checkpoints_are_kept(gated):
 
 
 def test_standardization_of_the_training_split_is_stored(gated, features_dir):
-    layer = open_run(str(gated)).system.get_layer("standardization")
+    layer = open_run(str(gated)).model.get_layer("standardization")
     store = FeatureStore(features_dir, "train")
     frames = np.concatenate([store[i].cvssp_log_mel for i in range(len(store))])
     expected = (frames - frames.mean(axis=0)) / frames.std(axis=0)

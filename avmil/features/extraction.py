@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import csv
 import dataclasses
 import functools
@@ -162,7 +161,18 @@ def _extracted(
         return
     waiting = collections.deque(work)
     num_workers = min(num_workers, len(work))
-    with _cluster(num_workers) as client:
+    with (
+        dask.config.set(_DASK),
+        # Its processes end with this one, however it ends.
+        distributed.LocalCluster(
+            n_workers=num_workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
 
         def submit(shard: Shard, row: ManifestEntry) -> distributed.Future:
             alone = dataclasses.replace(shard, rows=())  # Less to send.
@@ -197,23 +207,6 @@ def _extracted(
                     extracted = False
                     shard.fail(row, "process", "the worker process died")
                 yield shard, extracted
-
-
-@contextlib.contextmanager
-def _cluster(num_workers: int) -> Iterator[distributed.Client]:
-    """Starts worker processes, which end with this one, however it ends."""
-    with (
-        dask.config.set(_DASK),
-        distributed.LocalCluster(
-            n_workers=num_workers,
-            threads_per_worker=1,
-            memory_limit=None,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
 
 
 def _prepare(

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import mmap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,13 +66,13 @@ class ShardIndex:
     def add(
         self,
         clip_id: str,
-        labels: Iterable[str],
+        labels: tuple[str, ...],
         spans: Mapping[str, Span],
         shift: int,
     ) -> None:
         """Adds a clip whose spans count from the shard's byte `shift`."""
         self.clip_ids.append(clip_id)
-        self.labels.append(tuple(labels))
+        self.labels.append(labels)
         for name, span in spans.items():
             self.spans[name].append(span._replace(offset=span.offset + shift))
 
@@ -162,10 +162,8 @@ class FeatureStore:
         clip_ids: Names of the clips.
         labels: {0, 1} of shape [N, C], int8.
         missing: Clips that could not be extracted.
-        max_regions: Most regions in a clip.
-        max_segments: Most segments in a clip.
-        region_size: Size D of a region's features.
-        segment_size: Size of a segment's embedding.
+        max_regions, max_segments: Most of them in a clip.
+        region_size, segment_size: Size of the features of one.
 
     Raises:
         FeaturesError: if the directory is none, is of another schema or is

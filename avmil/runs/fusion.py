@@ -17,6 +17,7 @@ from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import scores
 from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.scores import ScoreSet
+from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.run import (
     CONFIG_FILE,
     FUSION_FILE,
@@ -85,12 +86,7 @@ def open_run(
     """
     if files.exists(files.join(path, FUSION_FILE)):
         return Fusion(path)
-    return Run(
-        path,
-        checkpoint,
-        features_dir=features_dir,
-        use_saved_scores=use_saved_scores,
-    )
+    return Run(path, checkpoint, features_dir, use_saved_scores)
 
 
 def open_members(
@@ -99,14 +95,10 @@ def open_members(
     features_dir: str = "",
     use_saved_scores: bool = False,
 ) -> list[Run]:
-    """Opens what --fuse names.
+    """Opens what --fuse names, arguments behind it as of `Run`.
 
-    Args:
-        listed: Runs, joined by commas: `RUN`, `RUN@STEP` or `RUN@all`, where
-            RUN may be a pattern.
-        checkpoint: Kind of the checkpoint of a plain `RUN`.
-        features_dir: Features to score; by default those of each training.
-        use_saved_scores: Takes the scores that lie in the runs.
+    That is `RUN`, `RUN@STEP` or `RUN@all`, joined by commas, where RUN may be
+    a pattern.
 
     Raises:
         ConfigError: if a run has no kept checkpoints or its scores are no
@@ -126,7 +118,7 @@ def open_members(
         for path in run_directories(pattern, [CONFIG_FILE]):
             steps = [int(which)] if which.isdecimal() else [None]
             if which == "all":
-                steps = Run(path).checkpoints.steps("kept")
+                steps = Checkpoints(path).steps("kept")
             if not steps:
                 raise ConfigError(
                     f"Expected kept checkpoints in {path}, received none: "
@@ -134,7 +126,7 @@ def open_members(
                 )
             kind = "kept" if which else checkpoint
             members += [
-                Run(path, kind, step, features_dir, use_saved_scores)
+                Run(path, kind, features_dir, use_saved_scores, step)
                 for step in steps
             ]
     members = list({str(member): member for member in members}.values())
@@ -154,11 +146,7 @@ def open_members(
 
 
 def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
-    """Averages the probabilities of runs.
-
-    Args:
-        members: As `open_members` returns them.
-        output_dir: Gets `scores-{split}.npz` and `fusion.json`.
+    """Averages the probabilities of runs into a directory of their fusion.
 
     Raises:
         ConfigError: if scores are no probabilities, if members are of other

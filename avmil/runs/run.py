@@ -130,10 +130,10 @@ class Run(ScoredRun):
     Args:
         path: Its directory.
         checkpoint: Kind of the checkpoint: `last`, `best` or `kept`.
-        step: Its step; by default the newest of the kind.
         features_dir: Features to score; by default those of the training.
         use_saved_scores: Whether to take the scores that lie in the directory,
             with the checkpoint that they come from.
+        step: Step of the checkpoint; by default the newest of the kind.
 
     Attributes:
         config: The configuration of the training.
@@ -150,9 +150,9 @@ class Run(ScoredRun):
         self,
         path: str,
         checkpoint: str = "last",
-        step: int | None = None,
         features_dir: str = "",
         use_saved_scores: bool = False,
+        step: int | None = None,
     ) -> None:
         super().__init__(path)
         self._checkpoint, self._step = checkpoint, step

@@ -18,7 +18,7 @@ from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
 from avmil.features import extractor
 from avmil.features.balanced import BalancedSampler
-from avmil.features.batches import Batch, read_ahead
+from avmil.features.batches import read_ahead
 from avmil.features.standardization import fit_bins
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
@@ -142,10 +142,31 @@ class _Trainer:
         interval_s = time.monotonic()
         with Progress(config.steps, "step", state.step) as progress:
             for batch in batches:
-                loss = self._step(batch)
+                logs = self._model.train_on_batch(
+                    scoring.inputs(self._model, batch),
+                    {"scores": batch["labels"]},
+                    return_dict=True,
+                )
+                state.step += 1
+                loss = float(logs["loss"])  # The mean since the last point.
+                if not math.isfinite(loss):
+                    raise ConfigError(
+                        f"Expected a finite loss, received {loss} at step "
+                        f"{state.step}. Try a lower --learning_rate."
+                    )
                 progress.update(loss=f"{loss:.4f}")
                 if state.step % config.log_every == 0:
-                    self._write_curves(loss, time.monotonic() - interval_s)
+                    num_examples = config.log_every * config.batch_size
+                    interval_s = time.monotonic() - interval_s
+                    curves = {
+                        "loss": loss,
+                        "learning_rate": float(
+                            self._model.optimizer.learning_rate
+                        ),
+                        "examples_per_s": num_examples / interval_s,
+                    }
+                    self._log.scalars(state.step, curves)
+                    self._model.reset_metrics()
                     interval_s = time.monotonic()
                 pause_s = time.monotonic()
                 self._validate_and_save()
@@ -153,32 +174,6 @@ class _Trainer:
                 if interrupted():
                     self._save()
                     raise KeyboardInterrupt
-
-    def _step(self, batch: Batch) -> float:
-        """One step of Adam; returns the mean loss since the last point."""
-        logs = self._model.train_on_batch(
-            scoring.inputs(self._model, batch),
-            {"scores": batch["labels"]},
-            return_dict=True,
-        )
-        self._state.step += 1
-        loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"Expected a finite loss, received {loss} at step "
-                f"{self._state.step}. Try a lower --learning_rate."
-            )
-        return loss
-
-    def _write_curves(self, loss: float, interval_s: float) -> None:
-        examples = self._config.log_every * self._config.batch_size
-        curves = {
-            "loss": loss,
-            "learning_rate": float(self._model.optimizer.learning_rate),
-            "examples_per_s": examples / interval_s,
-        }
-        self._log.scalars(self._state.step, curves)
-        self._model.reset_metrics()
 
     def _validate_and_save(self) -> None:
         config, step = self._config, self._state.step

@@ -388,33 +388,28 @@ class LocalizeConfig:
 
 def define(*configs: type) -> None:
     """Defines a flag for each field of the configurations."""
-    for config in configs:
-        for field in dataclasses.fields(config):
-            _define_field(field)
-
-
-def _define_field(field: dataclasses.Field) -> None:
-    options = dict(field.metadata)
-    help_text = options.pop("help")
-    required = options.pop("required", False)
-    if choices := options.pop("choices", None):
-        flags.DEFINE_enum(field.name, field.default, choices, help_text)
-    else:
-        define_flag = {
-            "str": flags.DEFINE_string,
-            "int": flags.DEFINE_integer,
-            "float": flags.DEFINE_float,
-            "bool": flags.DEFINE_boolean,
-        }[field.type]
-        default = None if required else field.default
-        define_flag(field.name, default, help_text, **options)
-    if required:
-        flags.mark_flag_as_required(field.name)
-        flags.register_validator(field.name, bool, "Expected a value.")
-    # Shown by --help, as if the entry script had defined it.
-    flags.FLAGS.register_key_flag_for_module(
-        sys.argv[0], flags.FLAGS[field.name]
-    )
+    for field in (f for config in configs for f in dataclasses.fields(config)):
+        options = dict(field.metadata)
+        help_text = options.pop("help")
+        required = options.pop("required", False)
+        if choices := options.pop("choices", None):
+            flags.DEFINE_enum(field.name, field.default, choices, help_text)
+        else:
+            define_flag = {
+                "str": flags.DEFINE_string,
+                "int": flags.DEFINE_integer,
+                "float": flags.DEFINE_float,
+                "bool": flags.DEFINE_boolean,
+            }[field.type]
+            default = None if required else field.default
+            define_flag(field.name, default, help_text, **options)
+        if required:
+            flags.mark_flag_as_required(field.name)
+            flags.register_validator(field.name, bool, "Expected a value.")
+        # Shown by --help, as if the entry script had defined it.
+        flags.FLAGS.register_key_flag_for_module(
+            sys.argv[0], flags.FLAGS[field.name]
+        )
 
 
 class _RowFlag(flags.Flag):
@@ -423,8 +418,13 @@ class _RowFlag(flags.Flag):
     def parse(self, argument: str) -> None:
         """Takes the row's flags; those that come later override them."""
         super().parse(argument)
-        flagfile = f"--flagfile={_row_flagfiles()[self.value]}"
-        for given in flags.FLAGS.read_flags_from_files([flagfile]):
+        root = pathlib.Path(__file__).resolve().parent
+        installed, checkout = root / "avmil" / "configs", root / "configs"
+        directory = installed if installed.is_dir() else checkout
+        (flagfile,) = directory.glob(f"{self.value}_*.flags")
+        for given in flags.FLAGS.read_flags_from_files(
+            [f"--flagfile={flagfile}"]
+        ):
             name, _, value = given.removeprefix("--").partition("=")
             flags.FLAGS[name].parse(value)
             flags.FLAGS[name].using_default_value = False
@@ -443,14 +443,6 @@ def define_row(*rows: str) -> None:
         )
     )
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["row"])
-
-
-def _row_flagfiles() -> dict[str, pathlib.Path]:
-    """The flagfile of each row, in a checkout or beside the installed avmil."""
-    root = pathlib.Path(__file__).resolve().parent
-    installed, checkout = root / "avmil" / "configs", root / "configs"
-    directory = installed if installed.is_dir() else checkout
-    return {path.name[0]: path for path in directory.glob("[a-g]_*.flags")}
 
 
 def read(config: type[Config]) -> Config:

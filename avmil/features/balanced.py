@@ -19,11 +19,8 @@ _SLOT_BOUNDS = (1000, 2000, 3000, 4000)
 def label_slots(labels: np.ndarray) -> np.ndarray:
     """The list that label draws go through: each class 1 to 5 times.
 
-    Args:
-        labels: {0, 1} of shape [N, C].
-
-    Returns:
-        Class indices, int64. Classes without a clip have no slot.
+    Class indices, int64, of labels {0, 1} [N, C]; a class without a clip has
+    no slot.
     """
     counts = np.asarray(labels).sum(axis=0)  # [C]
     slots = 1 + np.searchsorted(_SLOT_BOUNDS, counts, side="right")

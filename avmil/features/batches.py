@@ -30,14 +30,9 @@ CVSSP_FRAMES, CVSSP_HOP_S = cvssp_features.NUM_FRAMES, cvssp_features.HOP_S
 
 @dataclasses.dataclass(frozen=True)
 class BatchShape:
-    """Size of a padded batch.
+    """Clips, and regions and segments a clip, of a padded batch.
 
     One size for all batches lets XLA compile a training step once.
-
-    Attributes:
-        batch_size: Clips.
-        max_regions: Regions a clip.
-        max_segments: Segments a clip.
     """
 
     batch_size: int
@@ -52,13 +47,6 @@ def load_batch(
     inputs: Collection[str] = INPUTS,
 ) -> Batch:
     """Reads clips and pads them.
-
-    Args:
-        store: Where the clips lie.
-        indices: Clips of the batch, one to `shape.batch_size`.
-        shape: Size of the batch; missing clips, regions and segments are
-            zeros that the masks leave out.
-        inputs: What is wanted of `INPUTS`; nothing else is read.
 
     Returns:
         What `pad` returns, and `labels` float32 [B, C].
@@ -121,21 +109,9 @@ def read_ahead(
     inputs: Collection[str] = INPUTS,
     num_readers: int = 2,
 ) -> Iterator[Batch]:
-    """Yields batches in order while the next ones are read.
+    """Yields what `load_batch` returns, in order, while the next are read.
 
-    Args:
-        store: Where the clips lie.
-        index_batches: Clip indices of each batch; as many are taken ahead as
-            there are readers.
-        shape: Size of the batches.
-        inputs: What is wanted of `INPUTS`; nothing else is read.
-        num_readers: Batches that are read at the same time.
-
-    Yields:
-        What `load_batch` returns.
-
-    Raises:
-        FeaturesError: for a damaged clip, by name.
+    As many index batches are taken ahead as there are readers.
     """
     waiting = collections.deque()
     with ThreadPoolExecutor(num_readers) as readers:

@@ -52,18 +52,22 @@ class ClipFeatures:
     cvssp_log_mel: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("boxes", "objectness", "region_times_s"):
-            self._check_count(name, "regions")
-        for name in ("segments", "segment_times_s"):
-            self._check_count(name, "log_mel")
-
-    def _check_count(self, name: str, other: str) -> None:
-        count, expected = len(getattr(self, name)), len(getattr(self, other))
-        if count != expected:
-            raise UnusableFeaturesError(
-                f"Clip {self.clip_id}: Expected as many {name} as {other} "
-                f"({expected}), received {count}."
+        for name, other in (
+            ("boxes", "regions"),
+            ("objectness", "regions"),
+            ("region_times_s", "regions"),
+            ("segments", "log_mel"),
+            ("segment_times_s", "log_mel"),
+        ):
+            count, expected = (
+                len(getattr(self, name)),
+                len(getattr(self, other)),
             )
+            if count != expected:
+                raise UnusableFeaturesError(
+                    f"Clip {self.clip_id}: Expected as many {name} as {other} "
+                    f"({expected}), received {count}."
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,33 +152,10 @@ def to_record(
     """
     import tensorflow as tf
 
-    strings = {
+    values = {
         "clip_id": [features.clip_id.encode()],
         "labels": [label.encode() for label in features.labels],
     }
-    payloads = _payloads(features, fields)
-    parts, spans, end = [], {}, 0
-    for name, value in [*strings.items(), *payloads.items()]:
-        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
-        part = tf.train.Features(feature={name: feature}).SerializeToString()
-        parts.append(part)
-        end += len(part)
-        if name in payloads:  # An entry ends with its value.
-            (payload,) = value
-            checksum = xxhash.xxh3_64_hexdigest(payload)
-            spans[name] = Span(end - len(payload), len(payload), checksum)
-    # Joined messages are one message with the entries of all of them.
-    entries = b"".join(parts)
-    example = tf.train.Example(features=tf.train.Features.FromString(entries))
-    header = example.SerializeToString()[: example.ByteSize() - len(entries)]
-    return header + entries, {
-        name: span._replace(offset=len(header) + span.offset)
-        for name, span in spans.items()
-    }
-
-
-def _payloads(features: ClipFeatures, fields: Layout) -> dict[str, list[bytes]]:
-    payloads = {}
     for name, field in fields.items():
         array = np.asarray(getattr(features, name))
         if not field.fits(array.shape):
@@ -188,5 +169,22 @@ def _payloads(features: ClipFeatures, fields: Layout) -> dict[str, list[bytes]]:
                 f"Clip {features.clip_id}: Expected finite numbers in {name}, "
                 "received NaN or infinity. Extract the clip again."
             )
-        payloads[name] = [array.tobytes()]
-    return payloads
+        values[name] = [array.tobytes()]
+    parts, spans, end = [], {}, 0
+    for name, value in values.items():
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
+        part = tf.train.Features(feature={name: feature}).SerializeToString()
+        parts.append(part)
+        end += len(part)
+        if name in fields:  # An entry ends with its value.
+            (payload,) = value
+            checksum = xxhash.xxh3_64_hexdigest(payload)
+            spans[name] = Span(end - len(payload), len(payload), checksum)
+    # Joined messages are one message with the entries of all of them.
+    entries = b"".join(parts)
+    example = tf.train.Example(features=tf.train.Features.FromString(entries))
+    header = example.SerializeToString()[: example.ByteSize() - len(entries)]
+    return header + entries, {
+        name: span._replace(offset=len(header) + span.offset)
+        for name, span in spans.items()
+    }

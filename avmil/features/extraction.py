@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import csv
 import dataclasses
 import functools
@@ -56,6 +55,14 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         config.manifest, config.classes, config.allow_outside_paths
     )
     recipe = extractor.recipe(recipe_config)
+    num_cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # Not on every system.
+        num_cores = len(os.sched_getaffinity(0))
+    num_workers = config.workers or num_cores
+    # The same number of threads whatever is left to do, for the same bits.
+    make_extractor = functools.partial(
+        extractor.ClipExtractor, recipe_config, max(1, num_cores // num_workers)
+    )
     with files.exclusive(config.features_dir):
         planned = shards.plan(
             rows,
@@ -69,34 +76,40 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             for shard in planned:
                 if shard.is_complete():
                     shard.reopen()
+        num_open = sum(len(shard.open_rows()) for shard in planned)
         try:
-            _extract_open(planned, config.workers, recipe_config)
+            with Progress(len(rows), "clip", len(rows) - num_open) as progress:
+                run(planned, make_extractor, num_workers, progress)
         finally:
             missing = _write_failed(config.features_dir, planned)
-    print(_summary(len(rows), missing, config.features_dir))
+    print(
+        f"{len(rows) - len(missing)} of {len(rows)} clips extracted to "
+        f"{config.features_dir}"
+    )
+    if missing:
+        print(f"{len(missing)} failed, see failed.csv there:")
+    reasons = collections.Counter(
+        (clip.stage, clip.reason.split(":")[0]) for clip in missing
+    )
+    for (stage, reason), count in reasons.most_common():
+        print(f"  {count:6d}  {stage}: {reason}")
     return int(len(missing) == len(rows))
 
 
-def _extract_open(
-    planned: list[Shard], workers: int, recipe_config: RecipeConfig
-) -> None:
-    num_open = sum(len(shard.open_rows()) for shard in planned)
-    total = sum(len(shard.rows) for shard in planned)
-    num_cores = _num_cores()
-    # The same number whatever is left to do, for the same bits.
-    num_threads = max(1, num_cores // (workers or num_cores))
-    make_extractor = functools.partial(
-        extractor.ClipExtractor, recipe_config, num_threads
-    )
-    with Progress(total, "clip", total - num_open) as progress:
-        run(planned, make_extractor, workers or num_cores, progress)
-
-
-def _num_cores() -> int:
-    """Cores that this process may use; not every system can tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
+    """Lists the missing clips of all complete shards in failed.csv."""
+    missing = [
+        clip
+        for shard in planned
+        if shard.is_complete()
+        for clip in ShardIndex.read(shard.path).missing
+    ]
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(("clip_id", "stage", "reason"))
+    table.writerows((c.clip_id, c.stage, c.reason) for c in missing)
+    files.write_text(files.join(features_dir, "failed.csv"), text.getvalue())
+    return missing
 
 
 def run(
@@ -148,7 +161,18 @@ def _extracted(
         return
     waiting = collections.deque(work)
     num_workers = min(num_workers, len(work))
-    with _cluster(num_workers) as client:
+    with (
+        dask.config.set(_DASK),
+        # Its processes end with this one, however it ends.
+        distributed.LocalCluster(
+            n_workers=num_workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
 
         def submit(shard: Shard, row: ManifestEntry) -> distributed.Future:
             alone = dataclasses.replace(shard, rows=())  # Less to send.
@@ -183,23 +207,6 @@ def _extracted(
                     extracted = False
                     shard.fail(row, "process", "the worker process died")
                 yield shard, extracted
-
-
-@contextlib.contextmanager
-def _cluster(num_workers: int) -> Iterator[distributed.Client]:
-    """Starts worker processes, which end with this one, however it ends."""
-    with (
-        dask.config.set(_DASK),
-        distributed.LocalCluster(
-            n_workers=num_workers,
-            threads_per_worker=1,
-            memory_limit=None,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
 
 
 def _prepare(
@@ -248,38 +255,3 @@ def _extract_in_worker(
 ) -> bool:
     # A new process may be given a clip before it is prepared.
     return shard.extract(row, _extractor(make_extract_clip))
-
-
-def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
-    """Lists the missing clips of all complete shards in failed.csv."""
-    missing = [
-        clip
-        for shard in planned
-        if shard.is_complete()
-        for clip in ShardIndex.read(shard.path).missing
-    ]
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(("clip_id", "stage", "reason"))
-    table.writerows((c.clip_id, c.stage, c.reason) for c in missing)
-    files.write_text(files.join(features_dir, "failed.csv"), text.getvalue())
-    return missing
-
-
-def _summary(
-    num_clips: int, missing: list[MissingClip], features_dir: str
-) -> str:
-    lines = [
-        f"{num_clips - len(missing)} of {num_clips} clips extracted to "
-        f"{features_dir}"
-    ]
-    if missing:
-        lines.append(f"{len(missing)} failed, see failed.csv there:")
-    reasons = collections.Counter(
-        (clip.stage, clip.reason.split(":")[0]) for clip in missing
-    )
-    lines += [
-        f"  {count:6d}  {stage}: {reason}"
-        for (stage, reason), count in reasons.most_common()
-    ]
-    return "\n".join(lines)

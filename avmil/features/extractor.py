@@ -71,8 +71,20 @@ def recipe(config: RecipeConfig) -> dict:
                 f"Expected a file in --{name}, received none. "
                 f"{_WITHOUT_FILE[name]}"
             )
-        trained = path != _RANDOM or name == "edge_forest"
-        values[name] = f"sha256:{_digest(name, path)}" if trained else path
+        if path == _RANDOM and name != "edge_forest":
+            values[name] = path
+            continue
+        # A V2 checkpoint is a prefix of several files.
+        index = f"{path}.index"
+        if name == "audio_weights" and not files.exists(path):
+            path = index if files.exists(index) else path
+        try:
+            values[name] = f"sha256:{files.sha256(path)}"
+        except OSError as error:
+            raise ConfigError(
+                f"Expected a file in --{name}, received {path}: it cannot be "
+                "read."
+            ) from error
     return values
 
 
@@ -92,19 +104,6 @@ def layout(config: RecipeConfig) -> clip_features.Layout:
     """The arrays that a recipe gives; their sizes are the networks'."""
     segment_size = EMBEDDING_SIZES[config.audio_network]
     return clip_features.layout(NUM_FEATURES, segment_size)
-
-
-def _digest(name: str, path: str) -> str:
-    try:
-        return files.sha256(path)
-    except OSError as error:
-        # A V2 checkpoint is a prefix of several files.
-        index = f"{path}.index"
-        if name == "audio_weights" and files.exists(index):
-            return files.sha256(index)
-        raise ConfigError(
-            f"Expected a file in --{name}, received {path}: it cannot be read."
-        ) from error
 
 
 class ClipExtractor:
@@ -130,9 +129,30 @@ class ClipExtractor:
         self._visual = config.modalities != "audio"
         self._audio = config.modalities != "visual"
         if self._visual:
-            self._edge_boxes, self._region_features = _visual_stages(config)
+            forest = config.edges == "structured_forest" and config.edge_forest
+            with _named("--edge_forest"):
+                self._edge_boxes = EdgeBoxes(
+                    config.edges,
+                    config.max_boxes,
+                    forest or None,
+                )
+            with _named("--region_weights"):
+                self._region_features = RegionFeatures(
+                    config.region_network,
+                    _path_or_none(config.region_weights),
+                    config.short_side_px,
+                    config.long_side_px,
+                    config.network_seed,
+                )
         if self._audio:
-            self._segment_embeddings = _audio_stage(config)
+            activation = config.embedding_activation
+            with _named("--audio_weights"):
+                self._segment_embeddings = SegmentEmbeddings(
+                    config.audio_network,
+                    _path_or_none(config.audio_weights),
+                    None if activation == "none" else activation,
+                    config.network_seed,
+                )
 
     def __call__(self, row: ManifestEntry) -> ClipFeatures:
         """Decodes one clip and extracts its features.
@@ -222,32 +242,6 @@ class ClipExtractor:
             ),
             "cvssp_log_mel": cvssp_log_mel(waveform, SAMPLE_RATE_HZ),
         }
-
-
-def _visual_stages(config: RecipeConfig) -> tuple[EdgeBoxes, RegionFeatures]:
-    with _named("--edge_forest"):
-        forest = config.edges == "structured_forest" and config.edge_forest
-        edge_boxes = EdgeBoxes(config.edges, config.max_boxes, forest or None)
-    with _named("--region_weights"):
-        region_features = RegionFeatures(
-            config.region_network,
-            _path_or_none(config.region_weights),
-            config.short_side_px,
-            config.long_side_px,
-            config.network_seed,
-        )
-    return edge_boxes, region_features
-
-
-def _audio_stage(config: RecipeConfig) -> SegmentEmbeddings:
-    activation = config.embedding_activation
-    with _named("--audio_weights"):
-        return SegmentEmbeddings(
-            config.audio_network,
-            _path_or_none(config.audio_weights),
-            None if activation == "none" else activation,
-            config.network_seed,
-        )
 
 
 def fc_weights(path: str) -> dict[str, np.ndarray]:

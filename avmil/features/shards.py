@@ -69,36 +69,26 @@ class Shard:
         ]
 
     def extract(self, row: ManifestEntry, extract_clip: ExtractClip) -> bool:
-        """Extracts and keeps a clip, or the reason why it is missing.
-
-        Args:
-            row: The clip.
-            extract_clip: Makes its features or raises `ClipError`.
-
-        Returns:
-            Whether the clip was extracted.
-        """
+        """Keeps a clip, or why it is missing; says whether it was extracted."""
         try:
-            self._keep(extract_clip(row))
+            features = extract_clip(row)
+            record, spans = clip_features.to_record(features, self.fields)
         except ClipError as error:
             self.fail(row, error.stage, error.reason)
+            return False
         except UnusableFeaturesError as error:
             self.fail(row, "features", str(error))
-        else:
-            return True
-        return False
-
-    def _keep(self, features: ClipFeatures) -> None:
-        record, spans = clip_features.to_record(features, self.fields)
-        part = self._part(features.clip_id)
+            return False
+        part = self._part(row.clip_id)
         with (
             files.replacing(part) as temporary,
             tf.io.TFRecordWriter(temporary) as writer,
         ):
             writer.write(record)
         index = ShardIndex(self.fields)
-        index.add(features.clip_id, features.labels, spans, _HEADER_BYTES)
+        index.add(row.clip_id, row.labels, spans, _HEADER_BYTES)
         index.write(part)
+        return True
 
     def fail(self, row: ManifestEntry, stage: str, reason: str) -> None:
         """Keeps the reason why a clip has no features."""
@@ -191,9 +181,18 @@ def plan(
     planned: dict[str, list[str]] = {}
     if any(".tfrecord" in name for name in files.names(features_dir)):
         existing = read_info(features_dir)
-        planned = _read_plan(features_dir)
-        _refuse_other_recipe(features_dir, existing, recipe, class_names)
-        _refuse_other_clips(features_dir, planned, rows)
+        differing = differences(
+            {**existing["recipe"], "class_names": existing["class_names"]},
+            {**recipe, "class_names": list(class_names)},
+        )
+        if differing:
+            listed = "\n  ".join(differing)
+            raise FeaturesError(
+                f"Expected the parameters that {features_dir} was extracted "
+                f"with, received others:\n  {listed}\nUse the same ones or "
+                "another --features_dir."
+            )
+        planned = _read_plan(features_dir, rows)
     members: dict[str, dict[str, list[ManifestEntry]]] = {
         split: {} for split in manifest.SPLITS
     }
@@ -221,9 +220,28 @@ def _describe(row: ManifestEntry) -> list[str]:
     return [row.clip_id, ";".join(row.labels), row.split, *times_s]
 
 
-def _read_plan(features_dir: str) -> dict[str, list[str]]:
+def _read_plan(
+    features_dir: str, rows: list[ManifestEntry]
+) -> dict[str, list[str]]:
+    """Reads the clips that are there; they must stay, and stay the same."""
     text = files.read_bytes(files.join(features_dir, PLAN_NAME)).decode()
     _, *lines = csv.reader(io.StringIO(text, newline=""))
+    given = {row.clip_id: _describe(row) for row in rows}
+    problems = [
+        f"{clip_id}: not in the manifest"
+        if clip_id not in given
+        else f"{clip_id}: other labels, split or section"
+        for clip_id, *described, _ in lines
+        if given.get(clip_id) != [clip_id, *described]
+    ]
+    if problems:
+        listed = "\n  ".join(problems[:10])
+        more = f"\n  ... {len(problems) - 10} more" * (len(problems) > 10)
+        raise FeaturesError(
+            f"Expected the clips of {features_dir} unchanged in the manifest, "
+            f"beside new ones, received:\n  {listed}{more}\nUse another "
+            "--features_dir."
+        )
     return {line[0]: line for line in lines}
 
 
@@ -258,44 +276,3 @@ def _write_plan(
         "record": {n: dataclasses.asdict(field) for n, field in fields.items()},
     }
     files.write_json(files.join(features_dir, INFO_NAME), info)
-
-
-def _refuse_other_recipe(
-    features_dir: str,
-    existing: dict,
-    recipe: dict,
-    class_names: tuple[str, ...],
-) -> None:
-    there = {**existing["recipe"], "class_names": existing["class_names"]}
-    differing = differences(there, {**recipe, "class_names": list(class_names)})
-    if differing:
-        listed = "\n  ".join(differing)
-        raise FeaturesError(
-            f"Expected the parameters that {features_dir} was extracted with, "
-            f"received others:\n  {listed}\nUse the same ones or another "
-            "--features_dir."
-        )
-
-
-def _refuse_other_clips(
-    features_dir: str,
-    planned: dict[str, list[str]],
-    rows: list[ManifestEntry],
-) -> None:
-    """Clips may be added; those that are there stay, and stay the same."""
-    given = {row.clip_id: _describe(row) for row in rows}
-    problems = [
-        f"{clip_id}: not in the manifest"
-        if clip_id not in given
-        else f"{clip_id}: other labels, split or section"
-        for clip_id, (*described, _) in planned.items()
-        if given.get(clip_id) != described
-    ]
-    if problems:
-        listed = "\n  ".join(problems[:10])
-        more = f"\n  ... {len(problems) - 10} more" * (len(problems) > 10)
-        raise FeaturesError(
-            f"Expected the clips of {features_dir} unchanged in the manifest, "
-            f"beside new ones, received:\n  {listed}{more}\nUse another "
-            "--features_dir."
-        )

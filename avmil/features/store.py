@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import mmap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,13 +66,13 @@ class ShardIndex:
     def add(
         self,
         clip_id: str,
-        labels: Iterable[str],
+        labels: tuple[str, ...],
         spans: Mapping[str, Span],
         shift: int,
     ) -> None:
         """Adds a clip whose spans count from the shard's byte `shift`."""
         self.clip_ids.append(clip_id)
-        self.labels.append(tuple(labels))
+        self.labels.append(labels)
         for name, span in spans.items():
             self.spans[name].append(span._replace(offset=span.offset + shift))
 
@@ -162,10 +162,8 @@ class FeatureStore:
         clip_ids: Names of the clips.
         labels: {0, 1} of shape [N, C], int8.
         missing: Clips that could not be extracted.
-        max_regions: Most regions in a clip.
-        max_segments: Most segments in a clip.
-        region_size: Size D of a region's features.
-        segment_size: Size of a segment's embedding.
+        max_regions, max_segments: Most of them in a clip.
+        region_size, segment_size: Size of the features of one.
 
     Raises:
         FeaturesError: if the directory is none, is of another schema or is
@@ -200,27 +198,20 @@ class FeatureStore:
             self.class_names,
         )
         self.missing = [clip for i in self._indexes for clip in i.missing]
-        self.max_regions = self._most("regions")
-        self.max_segments = self._most("segments")
+        self.max_regions, self.max_segments = (
+            max((n for i in self._indexes for n in i.counts(name)), default=0)
+            for name in ("regions", "segments")
+        )
         self._shard_bytes = functools.lru_cache(_MAX_MAPPED)(_open_shard)
         self._verified = {
             name: np.zeros(len(self), bool) for name in self.fields
         }
 
-    def _most(self, name: str) -> int:
-        counts = (max(i.counts(name), default=0) for i in self._indexes)
-        return max(counts, default=0)
-
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, index: int) -> ClipFeatures:
-        """Reads a clip.
-
-        Raises:
-            IndexError: beyond the last clip.
-            FeaturesError: for damaged bytes.
-        """
+        """Reads a clip; raises as `read` does."""
         shard, number = self._places[index]
         arrays = self.read(index)
         return ClipFeatures(
@@ -242,10 +233,7 @@ class FeatureStore:
         Args:
             index: Number of the clip.
             fields: Names of array fields of `ClipFeatures`, or `duration_s`;
-                by default all of them.
-
-        Returns:
-            For each name its array, read-only.
+                by default all of them. Their arrays are read-only.
 
         Raises:
             IndexError: beyond the last clip.
@@ -264,25 +252,19 @@ class FeatureStore:
         arrays = {}
         for name, span in zip(names, spans, strict=True):
             payload = content[span.offset - start :][: span.size]
-            self._verify(name, index, payload, span)
+            if not self._verified[name][index]:
+                if xxhash.xxh3_64_hexdigest(payload) != span.xxh3:
+                    raise FeaturesError(
+                        f"Expected {name} of clip {self.clip_ids[index]} at "
+                        f"byte {span.offset} of {self._paths[shard]}, received "
+                        "something else: the shard is damaged. Delete it with "
+                        "its index and extract again."
+                    )
+                self._verified[name][index] = True
             field = self.fields[name]
             array = np.frombuffer(payload, field.stored_dtype)
             arrays[name] = array.reshape(field.shape)
         return arrays
-
-    def _verify(
-        self, name: str, index: int, payload: memoryview, span: Span
-    ) -> None:
-        if self._verified[name][index]:
-            return
-        if xxhash.xxh3_64_hexdigest(payload) != span.xxh3:
-            path = self._paths[self._places[index][0]]
-            raise FeaturesError(
-                f"Expected {name} of clip {self.clip_ids[index]} at byte "
-                f"{span.offset} of {path}, received something else: the shard "
-                "is damaged. Delete it with its index and extract again."
-            )
-        self._verified[name][index] = True
 
     def missing_labels(self) -> np.ndarray:
         """Labels of the missing clips, {0, 1} of shape [N missing, C]."""

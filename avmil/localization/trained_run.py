@@ -244,7 +244,7 @@ def load_run(
         thresholds=_thresholds(run),
         event_thresholds=_event_thresholds(run),
         weights=run.weights,
-        model=run.system,
+        model=run.model,
         weights_files=WeightsFiles(
             weights_dir, edge_forest, region_weights, audio_weights
         ),

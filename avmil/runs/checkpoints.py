@@ -43,6 +43,7 @@ class Checkpoints:
     """
 
     def __init__(self, run_dir: str) -> None:
+        self._run_dir = run_dir
         self._path = files.join(run_dir, "checkpoints")
 
     def steps(self, kind: str) -> list[int]:
@@ -53,10 +54,25 @@ class Checkpoints:
             if name.startswith(f"{kind}-") and not name.endswith(".partial")
         )
 
+    def find(self, kind: str, step: int | None = None) -> int:
+        """The step of the newest checkpoint of a kind, or of the given step.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        for found in reversed(self.steps(kind)):
+            if step in (None, found):
+                return found
+        of_step = "" if step is None else f" of step {step}"
+        raise ConfigError(
+            f"Expected a {kind} checkpoint{of_step} in {self._run_dir}, "
+            "received none: train.py has not saved one."
+        )
+
     def save(
         self,
         kind: str,
-        system: keras.Model,
+        network: keras.Model,
         state: TrainState,
         num_kept: int = 1,
     ) -> None:
@@ -64,7 +80,7 @@ class Checkpoints:
 
         Args:
             kind: `last`, `best` or `kept`.
-            system: The compiled model.
+            network: The compiled network.
             state: The state at the same step.
             num_kept: How many checkpoints of the kind stay.
         """
@@ -72,9 +88,11 @@ class Checkpoints:
         partial = f"{final}.partial"
         files.make_directory(partial)
         if kind != "last":  # Without the optimizer: never compiled.
-            system = keras.Model(system.input, system.output, name=system.name)
+            network = keras.Model(
+                network.input, network.output, name=network.name
+            )
         try:
-            _save_model(system, files.join(partial, "model.keras"))
+            _save_model(network, files.join(partial, "model.keras"))
         except OSError as error:
             raise OSError(
                 f"Expected to write a checkpoint to {partial}, received: "
@@ -93,49 +111,47 @@ class Checkpoints:
                 files.path(path).rmtree()
 
     def load(
-        self, kind: str, system_name: str, step: int | None = None
-    ) -> tuple[keras.Model, TrainState] | None:
-        """Loads a checkpoint of a kind; None if there is none.
+        self, kind: str, system: str, step: int | None = None
+    ) -> tuple[keras.Model, TrainState]:
+        """Loads a checkpoint.
 
         Args:
             kind: `last`, `best` or `kept`.
-            system_name: The system that the checkpoint must be of.
+            system: Name of the system that the checkpoint must be of.
             step: Its step; by default the newest.
 
         Raises:
-            ConfigError: if it cannot be read or is of another system.
+            ConfigError: if there is none, it cannot be read or it is of
+                another system.
         """
-        steps = [s for s in self.steps(kind) if step is None or s == step]
-        if not steps:
-            return None
-        path = self._of(kind, steps[-1])
+        path = self._of(kind, self.find(kind, step))
         try:
             content = files.read_json(files.join(path, "state.json"))
             state = TrainState(**content)
             with files.local_copy(files.join(path, "model.keras")) as local:
-                system = keras.saving.load_model(local)
+                network = keras.saving.load_model(local)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigError(
                 f"Expected a checkpoint in {path}, received something that "
                 f"cannot be read: {error}. Delete it to go on without it."
             ) from error
-        if system.name != system_name:
+        if network.name != system:
             raise ConfigError(
-                f"Expected a checkpoint of {system_name} in {path}, received "
-                f"one of {system.name}. Was it copied from another run?"
+                f"Expected a checkpoint of {system} in {path}, received one "
+                f"of {network.name}. Was it copied from another run?"
             )
-        return system, state
+        return network, state
 
     def _of(self, kind: str, step: int) -> str:
         """Path of a checkpoint; names sort as the steps do."""
         return files.join(self._path, f"{kind}-{step:08d}")
 
 
-def _save_model(system: keras.Model, path: str) -> None:
+def _save_model(network: keras.Model, path: str) -> None:
     if not files.is_remote(path):
-        system.save(path)
+        network.save(path)
         return
     with tempfile.TemporaryDirectory() as directory:
         local = os.path.join(directory, "model.keras")
-        system.save(local)
+        network.save(local)
         files.copy(local, path)

@@ -12,8 +12,8 @@ from avmil.evaluation.localization import LocalizationResult
 from avmil.report import dcase_submission
 from avmil.report.evaluation_report import EvaluationReport
 from avmil.runs import localization_evaluation
-from avmil.runs.fusion import Fusion, fuse, open_members, open_run
-from avmil.runs.run import Run, run_directories
+from avmil.runs.fusion import fuse, open_members, open_run
+from avmil.runs.run import run_directories, write_scores
 from flags import EvaluationConfig
 from model import systems
 
@@ -43,7 +43,17 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     localized: list[LocalizationResult] = []
     for path in paths:
         run = open_run(path, *scored)
-        result = _evaluate_run(run, config.fallback_argmax)
+        write_scores(path, run.scores, run.weights)
+        with config_errors(path):
+            result = evaluation.evaluate(
+                run.scores["val"],
+                run.scores["test"],
+                identity=run.identity,
+                fallback_argmax=config.fallback_argmax,
+            )
+        names, tuned = result.class_names, result.thresholds.tolist()
+        by_class = dict(zip(names, tuned, strict=True))
+        files.write_json(run.file("thresholds.json"), by_class)
         found = []
         if truth_paths and run.localizes:
             found = [localization_evaluation.evaluate_run(run, truth_paths)]
@@ -71,21 +81,6 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
             events = dcase_submission.detection_submission(localized[0].events)
         files.write_text(config.dcase_events_output, events)
     return results
-
-
-def _evaluate_run(run: Run | Fusion, fallback_argmax: bool) -> Result:
-    """Writes the scores and thresholds of a run into its directory."""
-    run.scored.write(run.path)
-    with config_errors(run.path):
-        result = evaluation.evaluate(
-            run.scores("val"),
-            run.scores("test"),
-            identity=run.identity,
-            fallback_argmax=fallback_argmax,
-        )
-    tuned = zip(result.class_names, result.thresholds.tolist(), strict=True)
-    files.write_json(run.file("thresholds.json"), dict(tuned))
-    return result
 
 
 def _check(config: EvaluationConfig) -> list[str]:

@@ -16,14 +16,17 @@ from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import scores
 from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.scores import ScoreSet
+from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.run import (
     CONFIG_FILE,
     FUSION_FILE,
     SPLITS,
     Run,
-    RunScores,
     ScoredRun,
+    read_scores,
     run_directories,
+    write_scores,
 )
 from model import systems
 
@@ -41,6 +44,7 @@ class Fusion(ScoredRun):
     """
 
     localizes = False
+    weights = None  # There are several.
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -49,7 +53,8 @@ class Fusion(ScoredRun):
             content = files.read_json(name)
             seeds = sorted({member["seed"] for member in content["members"]})
             settings = sorted(m["settings"] for m in content["members"])
-            self._identity = RunIdentity(
+            # Fusions with the same settings differ in their members' seeds.
+            self.identity = RunIdentity(
                 content["system"],
                 self.name,
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
@@ -62,15 +67,10 @@ class Fusion(ScoredRun):
             ) from error
 
     @functools.cached_property
-    def scored(self) -> RunScores:
+    def scores(self) -> dict[str, ScoreSet]:
         """Mean probabilities of both splits, from the directory."""
         print(f"Scores of the fusion {self.path}.")
-        return RunScores.read(self.path)
-
-    @property
-    def identity(self) -> RunIdentity:
-        """Fusions with the same settings differ in their members' seeds."""
-        return self._identity
+        return read_scores(self.path)[0]
 
 
 def open_run(
@@ -86,12 +86,7 @@ def open_run(
     """
     if files.exists(files.join(path, FUSION_FILE)):
         return Fusion(path)
-    return Run(
-        path,
-        checkpoint,
-        features_dir=features_dir,
-        use_saved_scores=use_saved_scores,
-    )
+    return Run(path, checkpoint, features_dir, use_saved_scores)
 
 
 def open_members(
@@ -100,14 +95,10 @@ def open_members(
     features_dir: str = "",
     use_saved_scores: bool = False,
 ) -> list[Run]:
-    """Opens what --fuse names.
+    """Opens what --fuse names, arguments behind it as of `Run`.
 
-    Args:
-        listed: Runs, joined by commas: `RUN`, `RUN@STEP` or `RUN@all`, where
-            RUN may be a pattern.
-        checkpoint: Kind of the checkpoint of a plain `RUN`.
-        features_dir: Features to score; by default those of each training.
-        use_saved_scores: Takes the scores that lie in the runs.
+    That is `RUN`, `RUN@STEP` or `RUN@all`, joined by commas, where RUN may be
+    a pattern.
 
     Raises:
         ConfigError: if a run has no kept checkpoints or its scores are no
@@ -127,7 +118,7 @@ def open_members(
         for path in run_directories(pattern, [CONFIG_FILE]):
             steps = [int(which)] if which.isdecimal() else [None]
             if which == "all":
-                steps = Run(path).checkpoints.steps("kept")
+                steps = Checkpoints(path).steps("kept")
             if not steps:
                 raise ConfigError(
                     f"Expected kept checkpoints in {path}, received none: "
@@ -135,7 +126,7 @@ def open_members(
                 )
             kind = "kept" if which else checkpoint
             members += [
-                Run(path, kind, step, features_dir, use_saved_scores)
+                Run(path, kind, features_dir, use_saved_scores, step)
                 for step in steps
             ]
     members = list({str(member): member for member in members}.values())
@@ -155,11 +146,7 @@ def open_members(
 
 
 def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
-    """Averages the probabilities of runs.
-
-    Args:
-        members: As `open_members` returns them.
-        output_dir: Gets `scores-{split}.npz` and `fusion.json`.
+    """Averages the probabilities of runs into a directory of their fusion.
 
     Raises:
         ConfigError: if scores are no probabilities, if members are of other
@@ -170,10 +157,11 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
             "Expected an --output_dir of its own for the fusion, received "
             f"the run {output_dir}."
         )
-    scored: dict[str, RunScores] = {}
+    scored: dict[str, dict[str, ScoreSet]] = {split: {} for split in SPLITS}
     described = []
     for member in members:
-        scored[str(member)] = member.scored
+        for split, score_set in member.scores.items():
+            scored[split][str(member)] = score_set
         identity, weights = member.identity, member.weights
         described.append(
             {
@@ -186,12 +174,9 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
         )
         member.release()
     with config_errors("--fuse"):
-        val, test = (
-            scores.fuse({n: getattr(s, split) for n, s in scored.items()})
-            for split in SPLITS
-        )
+        fused = {split: scores.fuse(of) for split, of in scored.items()}
     files.make_directory(output_dir)
-    RunScores(val, test).write(output_dir)
+    write_scores(output_dir, fused)
     content = {"system": SYSTEM, "members": described}
     files.write_json(files.join(output_dir, FUSION_FILE), content)
     return Fusion(output_dir)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import keras
 
@@ -12,7 +12,6 @@ from avmil.common.errors import ConfigError, config_errors
 from avmil.common.progress import Progress
 from avmil.evaluation import localization, truth
 from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.identity import RunIdentity
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
 from avmil.runs.run import Run
@@ -24,21 +23,52 @@ EVENT_THRESHOLDS_FILE = "event_thresholds.json"
 def evaluate_run(
     run: Run, truth_paths: Sequence[str]
 ) -> localization.LocalizationResult:
-    """Measures how a run localizes and writes its event thresholds.
+    """Localizes the clips of the truth and measures how well.
+
+    Thresholds of events are tuned on validation and written into the run.
 
     Args:
         run: The run, with its network and features.
         truth_paths: As for `read_truth`.
 
     Raises:
-        ConfigError: as `read_truth` and `evaluate_localization`.
+        ConfigError: as `read_truth`, and if no validation or test clip of the
+            truth has features.
     """
-    system, stores = run.system, run.stores
-    events = read_truth(truth_paths, tuple(stores.values()))
+    model, stores = run.model, run.stores
+    events = read_truth(truth_paths, list(stores.values()))
     print(f"Localizing with {run.path}.")
+    clips: dict[str, list[ClipLocalization]] = {}
     with Progress(sum(map(len, stores.values())), "clip") as progress:
-        result = evaluate_localization(
-            system, stores, events, run.identity, progress.update
+        for split, store in stores.items():
+            clips[split] = []
+            for index, clip_id in enumerate(store.clip_ids):
+                if clip_id in events:
+                    clips[split].append(
+                        scoring.localize(model, store[index], store.class_names)
+                    )
+                progress.update()
+            rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
+            clips[split] += [
+                localization.missing_clip(
+                    clip.clip_id,
+                    events[clip.clip_id],
+                    store.class_names,
+                    rate_hz,
+                )
+                for clip in store.missing
+                if clip.clip_id in events
+            ]
+    test = stores["test"]
+    with config_errors(run.name):
+        result = localization.evaluate(
+            clips["val"],
+            clips["test"],
+            events,
+            identity=run.identity,
+            normalize_segments=normalizes_segments(model),
+            num_test_missing=sum(c.clip_id in events for c in test.missing),
+            num_test_without_truth=len(_clip_ids(test)) - len(clips["test"]),
         )
     if not (result.audio or result.visual):
         print(
@@ -55,9 +85,9 @@ def evaluate_run(
     return result
 
 
-def normalizes_segments(system: keras.Model) -> bool:
+def normalizes_segments(model: keras.Model) -> bool:
     """Whether a system divides a clip's scores by their norm."""
-    return any(isinstance(layer, ScoreNormalization) for layer in system.layers)
+    return any(isinstance(layer, ScoreNormalization) for layer in model.layers)
 
 
 def read_truth(
@@ -96,56 +126,6 @@ def read_truth(
                 f"{', '.join(paths)}. Name the files of both splits."
             )
     return events
-
-
-def evaluate_localization(
-    system: keras.Model,
-    stores: Mapping[str, FeatureStore],
-    events: truth.Truth,
-    identity: RunIdentity,
-    on_clips: Callable[[int], None] = lambda count: None,
-) -> localization.LocalizationResult:
-    """Localizes the clips of the truth and measures how well.
-
-    Args:
-        system: A trained system of `model.systems`.
-        stores: Features of `val`, to tune thresholds on, and of `test`.
-        events: Their truth, see `read_truth`.
-        identity: What the result is of.
-        on_clips: Called with the number of clips that were passed, of all
-            clips of both stores in the end.
-
-    Raises:
-        ConfigError: if no validation clip of the truth has features.
-    """
-    clips: dict[str, list[ClipLocalization]] = {}
-    for split, store in stores.items():
-        clips[split] = []
-        for index, clip_id in enumerate(store.clip_ids):
-            if clip_id in events:
-                clips[split].append(
-                    scoring.localize(system, store[index], store.class_names)
-                )
-            on_clips(1)
-        rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
-        clips[split] += [
-            localization.missing_clip(
-                clip.clip_id, events[clip.clip_id], store.class_names, rate_hz
-            )
-            for clip in store.missing
-            if clip.clip_id in events
-        ]
-    test = stores["test"]
-    with config_errors(identity.run_name):
-        return localization.evaluate(
-            clips["val"],
-            clips["test"],
-            events,
-            identity=identity,
-            normalize_segments=normalizes_segments(system),
-            num_test_missing=sum(c.clip_id in events for c in test.missing),
-            num_test_without_truth=len(_clip_ids(test)) - len(clips["test"]),
-        )
 
 
 def _clip_ids(store: FeatureStore) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import abc
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,7 +22,7 @@ from avmil.evaluation.identity import RunIdentity, WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.features.store import FeatureStore, differences
 from avmil.runs import scoring
-from avmil.runs.checkpoints import Checkpoints, TrainState
+from avmil.runs.checkpoints import Checkpoints
 from flags import TrainConfig, to_flagfile
 
 SPLITS = ("val", "test")
@@ -53,66 +53,59 @@ class TrainedOn:
         return cls(**{field.name: store.info[field.name] for field in fields})
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class RunScores:
-    """What a run says of the clips of both splits.
+def write_scores(
+    directory: str,
+    scores: Mapping[str, ScoreSet],
+    weights: WeightsIdentity | None = None,
+) -> None:
+    """Writes `scores-{split}.npz`, and `scores.json` of known weights."""
+    for split, score_set in scores.items():
+        files.write_bytes(_scores_path(directory, split), score_set.to_bytes())
+    if weights:
+        path = files.join(directory, SCORES_FILE)
+        files.write_json(path, dataclasses.asdict(weights))
 
-    Attributes:
-        val: Of validation.
-        test: Of test.
-        weights: The weights that they come from; None where they are not
-            known, or where there are several.
+
+def read_scores(
+    directory: str,
+) -> tuple[dict[str, ScoreSet], WeightsIdentity | None]:
+    """Reads what `write_scores` wrote.
+
+    Returns:
+        The scores of each split and the weights that they come from; None
+        where they are not known, or where there are several.
+
+    Raises:
+        ConfigError: if a file is damaged.
+        FileNotFoundError: if there are no scores.
     """
-
-    val: ScoreSet
-    test: ScoreSet
-    weights: WeightsIdentity | None = None
-
-    def write(self, directory: str) -> None:
-        """Writes `scores-*.npz` and `scores.json`."""
+    weights_path = files.join(directory, SCORES_FILE)
+    try:
+        scores = {}
         for split in SPLITS:
-            content = getattr(self, split).to_bytes()
-            files.write_bytes(_scores_path(directory, split), content)
-        if self.weights:
-            path = files.join(directory, SCORES_FILE)
-            files.write_json(path, dataclasses.asdict(self.weights))
-
-    @classmethod
-    def read(cls, directory: str) -> RunScores:
-        """Reads what `write` wrote.
-
-        Raises:
-            ConfigError: if a file is damaged.
-            FileNotFoundError: if there are no scores.
-        """
-        weights_path = files.join(directory, SCORES_FILE)
-        try:
-            val, test = (
-                ScoreSet.from_bytes(files.read_bytes(path), path)
-                for path in (_scores_path(directory, s) for s in SPLITS)
-            )
-            if not files.exists(weights_path):
-                return cls(val, test)
-            weights = WeightsIdentity(**files.read_json(weights_path))
-        except TypeError as error:
-            raise ConfigError(
-                f"Expected checkpoint and step in {weights_path}, received "
-                "something else. Evaluate without --use_saved_scores."
-            ) from error
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-        return cls(val, test, weights)
+            path = _scores_path(directory, split)
+            scores[split] = ScoreSet.from_bytes(files.read_bytes(path), path)
+        if not files.exists(weights_path):
+            return scores, None
+        return scores, WeightsIdentity(**files.read_json(weights_path))
+    except TypeError as error:
+        raise ConfigError(
+            f"Expected checkpoint and step in {weights_path}, received "
+            "something else. Evaluate without --use_saved_scores."
+        ) from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _scores_path(directory: str, split: str) -> str:
     return files.join(directory, f"scores-{split}.npz")
 
 
-class ScoredRun(abc.ABC):
-    """A run or a fusion of runs: a directory with scores of both splits.
+class ScoredRun:
+    """What a run and a fusion of runs have in common: a directory.
 
-    Args:
-        path: The directory.
+    Both also have `scores`, a `ScoreSet` of `val` and of `test`; `identity`,
+    what tells it from others; and `weights`, where the scores come from.
 
     Attributes:
         path: The directory.
@@ -130,20 +123,6 @@ class ScoredRun(abc.ABC):
         """Path of a file in the directory."""
         return files.join(self.path, name)
 
-    def scores(self, split: str) -> ScoreSet:
-        """Scores of all clips of `val` or `test`."""
-        return getattr(self.scored, split)
-
-    @property
-    @abc.abstractmethod
-    def scored(self) -> RunScores:
-        """Scores of both splits, read or made when first asked for."""
-
-    @property
-    @abc.abstractmethod
-    def identity(self) -> RunIdentity:
-        """What tells it from others: system, name, seed, settings."""
-
 
 class Run(ScoredRun):
     """A run of train.py with one of its checkpoints.
@@ -151,10 +130,10 @@ class Run(ScoredRun):
     Args:
         path: Its directory.
         checkpoint: Kind of the checkpoint: `last`, `best` or `kept`.
-        step: Its step; by default the newest of the kind.
         features_dir: Features to score; by default those of the training.
         use_saved_scores: Whether to take the scores that lie in the directory,
             with the checkpoint that they come from.
+        step: Step of the checkpoint; by default the newest of the kind.
 
     Attributes:
         config: The configuration of the training.
@@ -171,9 +150,9 @@ class Run(ScoredRun):
         self,
         path: str,
         checkpoint: str = "last",
-        step: int | None = None,
         features_dir: str = "",
         use_saved_scores: bool = False,
+        step: int | None = None,
     ) -> None:
         super().__init__(path)
         self._checkpoint, self._step = checkpoint, step
@@ -209,7 +188,23 @@ class Run(ScoredRun):
         """
         path = config.run_dir
         if Checkpoints(path).steps("last"):
-            cls(path)._refuse_differences(config, trained_on)
+            run = cls(path)
+            there, received = (
+                {f"--{k}": v for k, v in c.choices().items() if k != "steps"}
+                for c in (run.config, config)
+            )
+            differing = differences(there, received) + [
+                f"features: not the {name} that the run started with"
+                for name, value in dataclasses.asdict(trained_on).items()
+                if getattr(run.trained_on, name) != value
+            ]
+            if differing:
+                listed = "\n  ".join(differing)
+                raise ConfigError(
+                    f"Expected the configuration of the run in {path}, "
+                    f"received another one:\n  {listed}\n"
+                    "Use the same flags or another --run_dir."
+                )
         else:
             files.make_directory(path)
             files.write_json(files.join(path, "versions.json"), versions())
@@ -226,22 +221,38 @@ class Run(ScoredRun):
         """The classes that it was trained on, in the order of the scores."""
         return tuple(self.trained_on.class_names)
 
-    @property
-    def system(self) -> keras.Model:
+    @functools.cached_property
+    def weights(self) -> WeightsIdentity | None:
+        """The weights of its scores; None where saved ones do not tell.
+
+        Raises:
+            ConfigError: if there is no such checkpoint.
+        """
+        if self._use_saved_scores:
+            return self._saved[1]
+        step = self.checkpoints.find(self._checkpoint, self._step)
+        return WeightsIdentity(self._checkpoint, step)
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
         """The trained network.
 
         Raises:
             ConfigError: if there is no such checkpoint, it cannot be read, or
                 the saved scores do not say which one they come from.
         """
-        return self._loaded[0]
+        if self.weights is None:
+            raise ConfigError(
+                f"Expected scores of known weights in {self.path}, received "
+                f"some without {SCORES_FILE}. Evaluate without "
+                "--use_saved_scores."
+            )
+        kind, step = dataclasses.astuple(self.weights)
+        return self.checkpoints.load(kind, self.config.system, step)[0]
 
-    @property
-    def weights(self) -> WeightsIdentity | None:
-        """The weights of its scores; None where saved ones do not tell."""
-        if self._use_saved_scores:
-            return self.scored.weights
-        return WeightsIdentity(self._checkpoint, self._loaded[1].step)
+    def release(self) -> None:
+        """Lets go of the network, which is loaded again when asked for."""
+        self.__dict__.pop("model", None)
 
     @functools.cached_property
     def stores(self) -> dict[str, FeatureStore]:
@@ -266,22 +277,20 @@ class Run(ScoredRun):
         return stores
 
     @functools.cached_property
-    def scored(self) -> RunScores:
-        """Scores of both splits, with the network or from the directory."""
+    def scores(self) -> dict[str, ScoreSet]:
+        """Scores of both splits, by the network or from the directory."""
         if self._use_saved_scores:
-            found = RunScores.read(self.path)
-            print(f"Scores of the {found.weights or 'unknown weights'}.")
-            return found
-        stores = self.stores.values()
+            print(f"Scores of the {self.weights or 'unknown weights'}.")
+            return self._saved[0]
+        stores = self.stores
         print(f"Scoring {self.path} with its {self.weights}.")
-        with Progress(sum(map(len, stores)), "clip") as progress:
-            val, test = (
-                scoring.score(
-                    self.system, store, self.config.batch_size, progress.update
+        with Progress(sum(map(len, stores.values())), "clip") as progress:
+            return {
+                split: scoring.score(
+                    self.model, store, self.config.batch_size, progress.update
                 )
-                for store in stores
-            )
-        return RunScores(val, test, self.weights)
+                for split, store in stores.items()
+            }
 
     @property
     def identity(self) -> RunIdentity:
@@ -299,49 +308,9 @@ class Run(ScoredRun):
             json.dumps(described, sort_keys=True),
         )
 
-    def release(self) -> None:
-        """Lets go of the network, which is loaded again when asked for."""
-        self.__dict__.pop("_loaded", None)
-
     @functools.cached_property
-    def _loaded(self) -> tuple[keras.Model, TrainState]:
-        checkpoint, step = self._checkpoint, self._step
-        if self._use_saved_scores:
-            if self.weights is None:
-                raise ConfigError(
-                    f"Expected scores of known weights in {self.path}, "
-                    f"received some without {SCORES_FILE}. Evaluate without "
-                    "--use_saved_scores."
-                )
-            checkpoint, step = dataclasses.astuple(self.weights)
-        loaded = self.checkpoints.load(checkpoint, self.config.system, step)
-        if loaded is None:
-            of_step = "" if step is None else f" of step {step}"
-            raise ConfigError(
-                f"Expected a {checkpoint} checkpoint{of_step} in {self.path}, "
-                "received none: train.py has not saved one."
-            )
-        return loaded
-
-    def _refuse_differences(
-        self, config: TrainConfig, trained_on: TrainedOn
-    ) -> None:
-        there, received = (
-            {f"--{k}": v for k, v in c.choices().items() if k != "steps"}
-            for c in (self.config, config)
-        )
-        differing = differences(there, received) + [
-            f"features: not the {name} that the run started with"
-            for name, value in dataclasses.asdict(trained_on).items()
-            if getattr(self.trained_on, name) != value
-        ]
-        if differing:
-            listed = "\n  ".join(differing)
-            raise ConfigError(
-                f"Expected the configuration of the run in {self.path}, "
-                f"received another one:\n  {listed}\n"
-                "Use the same flags or another --run_dir."
-            )
+    def _saved(self) -> tuple[dict[str, ScoreSet], WeightsIdentity | None]:
+        return read_scores(self.path)
 
 
 def run_directories(
@@ -377,12 +346,12 @@ def versions() -> dict[str, str | None]:
     """Versions of Python, the packages and, in a git checkout, the source."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in _PACKAGES:
-        try:
+        found[package] = None
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    try:
-        revision = subprocess.run(
+    found["git_revision"] = None
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        found["git_revision"] = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
             cwd=os.path.dirname(os.path.abspath(__file__)),
             capture_output=True,
@@ -390,6 +359,4 @@ def versions() -> dict[str, str | None]:
             timeout=10,
             check=True,
         ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        revision = None
-    return {**found, "git_revision": revision}
+    return found

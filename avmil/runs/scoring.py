@@ -45,13 +45,13 @@ def batch_shape(store: FeatureStore, batch_size: int) -> BatchShape:
     )
 
 
-def inputs(system: keras.Model, batch: Batch) -> Batch:
-    """The part of a batch that a system takes."""
-    return {name: batch[name] for name in system.input}
+def inputs(model: keras.Model, batch: Batch) -> Batch:
+    """The part of a batch that a network takes."""
+    return {name: batch[name] for name in model.input}
 
 
 def score(
-    system: keras.Model,
+    model: keras.Model,
     store: FeatureStore,
     batch_size: int,
     on_clips: Callable[[int], None] = lambda count: None,
@@ -61,18 +61,18 @@ def score(
     Clips without features are part of the result and count as missed.
 
     Args:
-        system: A system of `model.systems`.
+        model: A system of `model.systems`.
         store: The split's features.
         batch_size: Clips at a time.
         on_clips: Called with the number of clips that were scored.
     """
     shape = batch_shape(store, batch_size)
     indices = in_order(len(store), batch_size)
-    batches = read_ahead(store, indices, shape, system.input)
+    batches = read_ahead(store, indices, shape, model.input)
     scores = np.empty((len(store), len(store.class_names)), np.float32)
     start = 0
     for batch in batches:
-        outputs = system.predict_on_batch(inputs(system, batch))
+        outputs = model.predict_on_batch(inputs(model, batch))
         rows = scores[start : start + batch_size]
         rows[:] = outputs["scores"][: len(rows)]
         start += len(rows)
@@ -83,7 +83,7 @@ def score(
 
 
 def localize(
-    system: keras.Model,
+    model: keras.Model,
     clip: ClipFeatures,
     class_names: tuple[str, ...],
     duration_s: float | None = None,
@@ -91,7 +91,7 @@ def localize(
     """Scores one clip with all its regions and segments.
 
     Args:
-        system: A system of `model.systems`; of a CVSSP system the time steps
+        model: A system of `model.systems`; of a CVSSP system the time steps
             stand for segments.
         clip: The clip's features.
         class_names: The classes the system was trained on, in order.
@@ -100,9 +100,9 @@ def localize(
     if duration_s is None:
         duration_s = clip.duration_s
     shape = BatchShape(1, max(1, len(clip.regions)), max(1, len(clip.segments)))
-    batch = pad([clip], shape, system.input)
+    batch = pad([clip], shape, model.input)
     # Called instead of predict_on_batch, which compiles for each new shape.
-    called = system(inputs(system, batch), training=False)
+    called = model(inputs(model, batch), training=False)
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
     no_scores = np.zeros((0, len(class_names)), np.float32)
     regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]

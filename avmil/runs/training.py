@@ -18,7 +18,7 @@ from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
 from avmil.features import extractor
 from avmil.features.balanced import BalancedSampler
-from avmil.features.batches import Batch, read_ahead
+from avmil.features.batches import read_ahead
 from avmil.features.standardization import fit_bins
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
@@ -65,11 +65,13 @@ class _Trainer:
         )
         # Before loading too: it decides whether the loss is scaled.
         keras.mixed_precision.set_dtype_policy(config.precision)
-        loaded = self._run.checkpoints.load("last", config.system)
-        self._system, self._state = loaded or (self._build(), TrainState())
-        if loaded:
+        if self._run.checkpoints.steps("last"):
+            loaded = self._run.checkpoints.load("last", config.system)
+            self._model, self._state = loaded
             self._restore()
-        _check_inputs(self._system, self._store)
+        else:
+            self._model, self._state = self._build(), TrainState()
+        _check_inputs(self._model, self._store)
         self._log = TensorBoardLog(self._run.file("tensorboard"))
 
     def run(self) -> None:
@@ -98,27 +100,27 @@ class _Trainer:
             **statistics,
         )
         num_classes = len(self._store.class_names)
-        system = systems.build(config.system, num_classes, sizes)
+        network = systems.build(config.system, num_classes, sizes)
         if config.fc_weights:
             weights = extractor.fc_weights(config.fc_weights)
             try:
-                systems.set_fc_weights(system, weights)
+                systems.set_fc_weights(network, weights)
             except ValueError as error:
                 raise ConfigError(f"--fc_weights: {error}") from error
-        system.compile(
+        network.compile(
             keras.optimizers.Adam(
                 config.learning_rate, epsilon=config.adam_epsilon
             ),
             loss={"scores": systems.loss(config.system)},
             jit_compile=config.xla,
         )
-        return system
+        return network
 
     def _restore(self) -> None:
         config, state = self._config, self._state
         self._sampler.restore(state.sampler)
         seeds = zip(
-            _dropout_seeds(self._system), state.dropout_seeds, strict=True
+            _dropout_seeds(self._model), state.dropout_seeds, strict=True
         )
         for variable, value in seeds:
             variable.assign(value)
@@ -135,15 +137,36 @@ class _Trainer:
             self._store,
             itertools.islice(self._sampler, config.steps - state.step),
             scoring.batch_shape(self._store, config.batch_size),
-            self._system.input,
+            self._model.input,
         )
         interval_s = time.monotonic()
         with Progress(config.steps, "step", state.step) as progress:
             for batch in batches:
-                loss = self._step(batch)
+                logs = self._model.train_on_batch(
+                    scoring.inputs(self._model, batch),
+                    {"scores": batch["labels"]},
+                    return_dict=True,
+                )
+                state.step += 1
+                loss = float(logs["loss"])  # The mean since the last point.
+                if not math.isfinite(loss):
+                    raise ConfigError(
+                        f"Expected a finite loss, received {loss} at step "
+                        f"{state.step}. Try a lower --learning_rate."
+                    )
                 progress.update(loss=f"{loss:.4f}")
                 if state.step % config.log_every == 0:
-                    self._write_curves(loss, time.monotonic() - interval_s)
+                    num_examples = config.log_every * config.batch_size
+                    interval_s = time.monotonic() - interval_s
+                    curves = {
+                        "loss": loss,
+                        "learning_rate": float(
+                            self._model.optimizer.learning_rate
+                        ),
+                        "examples_per_s": num_examples / interval_s,
+                    }
+                    self._log.scalars(state.step, curves)
+                    self._model.reset_metrics()
                     interval_s = time.monotonic()
                 pause_s = time.monotonic()
                 self._validate_and_save()
@@ -152,32 +175,6 @@ class _Trainer:
                     self._save()
                     raise KeyboardInterrupt
 
-    def _step(self, batch: Batch) -> float:
-        """One step of Adam; returns the mean loss since the last point."""
-        logs = self._system.train_on_batch(
-            scoring.inputs(self._system, batch),
-            {"scores": batch["labels"]},
-            return_dict=True,
-        )
-        self._state.step += 1
-        loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"Expected a finite loss, received {loss} at step "
-                f"{self._state.step}. Try a lower --learning_rate."
-            )
-        return loss
-
-    def _write_curves(self, loss: float, interval_s: float) -> None:
-        examples = self._config.log_every * self._config.batch_size
-        curves = {
-            "loss": loss,
-            "learning_rate": float(self._system.optimizer.learning_rate),
-            "examples_per_s": examples / interval_s,
-        }
-        self._log.scalars(self._state.step, curves)
-        self._system.reset_metrics()
-
     def _validate_and_save(self) -> None:
         config, step = self._config, self._state.step
         last = step == config.steps
@@ -185,7 +182,7 @@ class _Trainer:
             self._validate()
         if config.keep_every and step % config.keep_every == 0:
             self._run.checkpoints.save(
-                "kept", self._system, self._state, config.keep_last
+                "kept", self._model, self._state, config.keep_last
             )
         if last or step % config.checkpoint_every == 0:
             self._save()
@@ -195,14 +192,14 @@ class _Trainer:
         # The sampler is ahead of training by the batches that are read.
         state.sampler = {**self._sampler.state(), "num_batches": state.step}
         state.dropout_seeds = [
-            np.asarray(seed).tolist() for seed in _dropout_seeds(self._system)
+            np.asarray(seed).tolist() for seed in _dropout_seeds(self._model)
         ]
-        self._run.checkpoints.save("last", self._system, state)
+        self._run.checkpoints.save("last", self._model, state)
 
     def _validate(self) -> None:
         """Scores validation with thresholds tuned on it, hence a bit high."""
         state, store = self._state, self._validation
-        scores = scoring.score(self._system, store, self._config.batch_size)
+        scores = scoring.score(self._model, store, self._config.batch_size)
         predictions = thresholds.apply(
             scores.scores, thresholds.tune(scores.labels, scores.scores)
         )
@@ -218,13 +215,13 @@ class _Trainer:
             :_LOCALIZED_CLIPS
         ]:
             localized = scoring.localize(
-                self._system, store[index], store.class_names
+                self._model, store[index], store.class_names
             )
             label = store.class_names[store.labels[index].argmax()]
             self._log.localization(state.step, localized, label)
         if micro.f1 > state.best_micro_f1:
             state.best_micro_f1, state.best_step = float(micro.f1), state.step
-            self._run.checkpoints.save("best", self._system, state)
+            self._run.checkpoints.save("best", self._model, state)
 
 
 def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
@@ -242,7 +239,7 @@ def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
         print(f"{unlabeled} training clips have no label and are not drawn.")
 
 
-def _check_inputs(system: keras.Model, store: FeatureStore) -> None:
+def _check_inputs(network: keras.Model, store: FeatureStore) -> None:
     counts = {
         "regions": store.max_regions,
         "segments": store.max_segments,
@@ -250,13 +247,13 @@ def _check_inputs(system: keras.Model, store: FeatureStore) -> None:
         "cvssp_log_mel": store.max_segments,
     }
     for name, count in counts.items():
-        if name in system.input and not count:
+        if name in network.input and not count:
             raise FeaturesError(
-                f"Expected features with {name}, which {system.name} needs, "
+                f"Expected features with {name}, which {network.name} needs, "
                 "received none: were they extracted with --modalities?"
             )
 
 
-def _dropout_seeds(system: keras.Model) -> list[keras.Variable]:
+def _dropout_seeds(network: keras.Model) -> list[keras.Variable]:
     """States of the random generators, which Keras does not save."""
-    return [v for v in system.variables if v.path.endswith("generator_state")]
+    return [v for v in network.variables if v.path.endswith("generator_state")]

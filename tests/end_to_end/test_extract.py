@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
-import shutil
 import signal
 import time
 
@@ -14,6 +14,11 @@ import psutil
 import pytest
 import soundfile
 
+import flags
+from avmil.clips import manifest
+from avmil.common.errors import AvmilError, ConfigError
+from avmil.features import extraction
+from avmil.features.extractor import ClipExtractor
 from avmil.features.store import FeatureStore
 from tests.command_line import flag_list, run, start
 from tests.media_files import noise, write_clip
@@ -24,7 +29,6 @@ UNTRAINED = {
     "audio_weights": "random",
     "short_side_px": 96,
     "max_boxes": 3,
-    "shard_size": 4,
 }
 DURATION_S = 2.0
 
@@ -54,7 +58,7 @@ def write_manifest(folder, rows):
 def good_manifest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("good")
     rows = []
-    for number in range(12):
+    for number in range(6):
         name = f"clip{number:02d}"
         write_clip(
             folder / f"{name}.mp4", drawn_frames(number), noise(DURATION_S)
@@ -64,36 +68,36 @@ def good_manifest(tmp_path_factory):
     return write_manifest(folder, rows)
 
 
+def extract(manifest_path, features_dir):
+    """Flags of a small extraction by one process."""
+    return "extract_features.py", *flag_list(
+        manifest=manifest_path,
+        features_dir=features_dir,
+        workers=1,
+        shard_size=3,
+        **UNTRAINED,
+    )
+
+
 @pytest.fixture(scope="module")
 def whole(good_manifest, tmp_path_factory):
     """Features of an extraction that nothing interrupted."""
     features_dir = tmp_path_factory.mktemp("features") / "whole"
-    run("extract_features.py", *extract_flags(good_manifest, features_dir))
+    assert "6 of 6 clips" in run(*extract(good_manifest, features_dir))
     return features_dir
 
 
-def extract_flags(manifest, features_dir, **changes):
-    values = {**UNTRAINED, **changes}
-    return flag_list(manifest=manifest, features_dir=features_dir, **values)
+@pytest.fixture(scope="module")
+def extractor():
+    """The extractor of the same recipe, in this process."""
+    return ClipExtractor(flags.RecipeConfig(**UNTRAINED))
 
 
-def shard_bytes(features_dir):
-    return {
-        path.name: path.read_bytes()
-        for path in sorted(features_dir.glob("*.tfrecord*"))
-    }
-
-
-def failures(features_dir):
-    with open(features_dir / "failed.csv", newline="") as file:
-        return {row["clip_id"]: row for row in csv.DictReader(file)}
-
-
-def test_features_have_the_contracts_shapes(whole):
+def test_features_and_recipe_are_as_promised(whole):
     store = FeatureStore(str(whole))
-    assert len(store) == 12
+    assert len(store) == 6
     assert store.class_names == ("bus", "train")
-    for index in range(12):
+    for index in range(6):
         clip = store[index]
         count = len(clip.regions)
         assert 1 <= count <= 2 * 3
@@ -111,97 +115,69 @@ def test_features_have_the_contracts_shapes(whole):
         assert clip.duration_s == pytest.approx(DURATION_S, abs=0.1)
         assert (clip.segments >= 0).all()
         assert clip.segments.any()
-
-
-def test_recipe_is_kept(whole):
     info = json.loads((whole / "dataset_info.json").read_text())
     assert info["recipe"]["max_boxes"] == 3
     assert info["recipe"]["region_weights"] == "random"
-    assert info["num_clips"] == {"train": 6, "val": 3, "test": 3}
+    assert info["num_clips"] == {"train": 4, "val": 1, "test": 1}
     assert info["shards"]["train"] == [
         f"train-0000{number}-of-00002.tfrecord" for number in range(2)
     ]
     assert info["record"]["regions"]["dtype"] == "float16"
 
 
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)],
-)
-def test_stopped_extraction_goes_on_to_the_same_bytes(
-    good_manifest, whole, tmp_path, number, status
-):
-    features_dir = tmp_path / "features"
-    flags = extract_flags(good_manifest, features_dir)
-    process = start("extract_features.py", *flags)
-    workers = set()
-    while not kept_clips(features_dir):
-        assert process.poll() is None, process.stdout.read()
-        workers = set(psutil.Process(process.pid).children(recursive=True))
-        time.sleep(0.05)
-    process.send_signal(number)
-    output, _ = process.communicate()
-    assert process.returncode == status
-    assert workers
-    _, left = psutil.wait_procs(workers, timeout=60)
-    assert not left
-    assert ("The same command goes on" in output) == (status == 130)
-    assert "Traceback" not in output
-    assert 0 < len(kept_clips(features_dir)) < 12
-    assert "12 of 12 clips" in run("extract_features.py", *flags)
-    assert shard_bytes(features_dir) == shard_bytes(whole)
-    assert not list(features_dir.glob("*.parts"))
-
-
-def test_added_clips_are_extracted_alone(good_manifest, whole, tmp_path):
-    features_dir = tmp_path / "features"
-    shutil.copytree(whole, features_dir)
-    with open(good_manifest) as file:
-        rows = list(csv.reader(file))[1:]
-    manifest = write_manifest(
-        tmp_path,
-        [["new", *rows[0][1:]], *rows],
-    )
-    flags = extract_flags(manifest, features_dir)
-    for row in rows:
-        os.link(good_manifest.parent / row[1], tmp_path / row[1])
-    assert "13 of 13 clips" in run("extract_features.py", *flags)
-    before, after = shard_bytes(whole), shard_bytes(features_dir)
-    assert {name: after[name] for name in before} == before
-    store = FeatureStore(str(features_dir), "train")
-    assert store.clip_ids[-1] == "new"
-    np.testing.assert_array_equal(store[6].segments, store[0].segments)
-
-
-def kept_clips(features_dir):
-    parts = features_dir.glob("*.parts/*.index.json")
-    return {part.name for part in parts} | {
-        part.name for part in features_dir.glob("*.index.json")
-    }
-
-
-def test_one_worker_extracts_the_same(good_manifest, whole, tmp_path):
-    flags = extract_flags(good_manifest, tmp_path / "one", workers=1)
-    run("extract_features.py", *flags)
-    one, two = FeatureStore(str(tmp_path / "one")), FeatureStore(str(whole))
-    for index in range(12):
-        np.testing.assert_array_equal(one[index].boxes, two[index].boxes)
+def test_another_process_extracts_the_same(good_manifest, whole, extractor):
+    """But for the order of sums, which the number of threads decides."""
+    store = FeatureStore(str(whole))
+    _, rows = manifest.read(str(good_manifest))
+    for row in rows[:2]:
+        here, there = extractor(row), store[store.clip_ids.index(row.clip_id)]
+        np.testing.assert_array_equal(here.boxes, there.boxes)
         np.testing.assert_allclose(
-            one[index].regions, two[index].regions, rtol=1e-2, atol=1e-2
+            here.regions, there.regions, rtol=1e-2, atol=1e-2
         )
+        np.testing.assert_allclose(here.segments, there.segments, atol=1e-4)
 
 
-def test_other_parameters_are_refused_by_name(good_manifest, whole):
-    before = shard_bytes(whole)
-    output = run(
-        "extract_features.py",
-        *extract_flags(good_manifest, whole, max_boxes=5, network_seed=1),
-        status=2,
+def shard_bytes(features_dir):
+    return {p.name: p.read_bytes() for p in features_dir.glob("*.tfrecord*")}
+
+
+def num_kept(features_dir):
+    indexes = "*.parts/*.index.json", "*.tfrecord"
+    return len([p for pattern in indexes for p in features_dir.glob(pattern)])
+
+
+def test_stopped_extraction_goes_on_to_the_same_bytes(
+    good_manifest, whole, tmp_path
+):
+    """Killed after its first clip, then told to end after one more."""
+    command = extract(good_manifest, tmp_path)
+    for number, status in ((signal.SIGKILL, -9), (signal.SIGTERM, 130)):
+        before = num_kept(tmp_path)
+        process = start(*command)
+        while num_kept(tmp_path) == before:
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        output, _ = process.communicate()
+        assert process.returncode == status
+        assert children
+        assert not psutil.wait_procs(children, timeout=60)[1]
+        assert ("The same command goes on" in output) == (status == 130)
+        assert "Traceback" not in output
+        assert not (tmp_path / "test-00000-of-00001.tfrecord").exists()
+    config = flags.ExtractionConfig(
+        str(good_manifest), features_dir=str(tmp_path), workers=1, shard_size=3
     )
-    assert "max_boxes: there 3, received 5" in output
-    assert "network_seed: there 0, received 1" in output
-    assert "Traceback" not in output
-    assert shard_bytes(whole) == before
+    assert extraction.extract(config, flags.RecipeConfig(**UNTRAINED)) == 0
+    assert shard_bytes(tmp_path) == shard_bytes(whole)
+    assert not list(tmp_path.glob("*.parts"))
+
+
+def failures(features_dir):
+    with open(features_dir / "failed.csv", newline="") as file:
+        return {row["clip_id"]: row for row in csv.DictReader(file)}
 
 
 def write_wav(path, rate_hz):
@@ -228,30 +204,23 @@ def bad_manifest(tmp_path_factory):
         sample_rate_hz=44_100,
     )
     write_wav(folder / "slow.wav", 8_000)
-    names = [
-        "good.mp4",
-        "missing.mp4",
-        "empty.mp4",
-        "truncated.mp4",
-        "text.mp4",
-        "folder.mp4",
-        "video_only.mp4",
-        "audio_only.wav",
-        "one_frame.mp4",
-        "six.mp4",
-        "slow.wav",
-    ]
+    names = [*sorted(path.name for path in folder.iterdir()), "missing.mp4"]
     return write_manifest(
         folder,
         [[name.replace(".", "_"), name, "bus", "test"] for name in names],
     )
 
 
-def test_bad_clips_are_listed_and_nothing_is_lost(bad_manifest, tmp_path):
-    features_dir = tmp_path / "features"
-    flags = extract_flags(bad_manifest, features_dir)
-    output = run("extract_features.py", *flags)
-    failed = failures(features_dir)
+def test_bad_clips_are_listed_and_nothing_is_lost(
+    bad_manifest, tmp_path, capsys
+):
+    config = flags.ExtractionConfig(
+        manifest=str(bad_manifest), features_dir=str(tmp_path), workers=1
+    )
+    recipe = flags.RecipeConfig(**UNTRAINED)
+    assert extraction.extract(config, recipe) == 0
+    output = capsys.readouterr().out
+    failed = failures(tmp_path)
     assert set(failed) == {
         "missing_mp4",
         "empty_mp4",
@@ -267,48 +236,38 @@ def test_bad_clips_are_listed_and_nothing_is_lost(bad_manifest, tmp_path):
     assert all(row["stage"] and row["reason"] for row in failed.values())
     assert failed["missing_mp4"]["stage"] == "decode"
     assert "no sound track" in failed["video_only_mp4"]["reason"]
-    store = FeatureStore(str(features_dir), "test")
+    store = FeatureStore(str(tmp_path), "test")
     assert store.clip_ids == ["good_mp4", "one_frame_mp4", "six_mp4"]
     assert {clip.clip_id for clip in store.missing} == set(failed)
-    assert "Traceback" not in output
 
     # The missing file arrives; only it is extracted, the others fail again.
-    folder = bad_manifest.parent
-    os.link(folder / "good.mp4", folder / "missing.mp4")
-    run("extract_features.py", *flags, "--retry_failed")
-    os.unlink(folder / "missing.mp4")
-    assert set(failures(features_dir)) == set(failed) - {"missing_mp4"}
-    assert FeatureStore(str(features_dir), "test").clip_ids[:2] == [
-        "good_mp4",
-        "missing_mp4",
-    ]
+    missing = bad_manifest.parent / "missing.mp4"
+    os.link(bad_manifest.parent / "good.mp4", missing)
+    again = dataclasses.replace(config, retry_failed=True)
+    assert extraction.extract(again, recipe) == 0
+    missing.unlink()
+    assert set(failures(tmp_path)) == set(failed) - {"missing_mp4"}
+    assert "missing_mp4" in FeatureStore(str(tmp_path), "test").clip_ids
 
 
-def test_silence_and_sound_only(bad_manifest, tmp_path):
-    silent = tmp_path / "silent"
-    run(
-        "extract_features.py",
-        *extract_flags(bad_manifest, silent, missing_audio="silence"),
-    )
-    store = FeatureStore(str(silent))
-    assert "video_only_mp4" in store.clip_ids
-    clip = store[store.clip_ids.index("video_only_mp4")]
+def test_missing_sound_may_be_silence(bad_manifest):
+    recipe = flags.RecipeConfig(**UNTRAINED, missing_audio="silence")
+    _, rows = manifest.read(str(bad_manifest))
+    (row,) = (row for row in rows if row.clip_id == "video_only_mp4")
+    clip = ClipExtractor(recipe)(row)
     np.testing.assert_allclose(clip.log_mel, np.log(0.01), atol=1e-5)
 
-    sound = tmp_path / "sound"
-    run(
-        "extract_features.py",
-        *extract_flags(
-            bad_manifest, sound, modalities="audio", audio_network="yamnet"
-        ),
-    )
-    store = FeatureStore(str(sound))
-    assert store.info["recipe"]["audio_network"] == "yamnet"
-    assert store.segment_size == 1024
-    assert store[0].segments.shape == (len(store[0].log_mel), 1024)
-    assert store[0].segments.any()
-    assert {"audio_only_wav", "slow_wav", "good_mp4"} <= set(store.clip_ids)
-    assert all(len(store[i].regions) == 0 for i in range(len(store)))
+
+def test_sound_alone_needs_no_picture(bad_manifest):
+    values = UNTRAINED | {"modalities": "audio", "audio_network": "yamnet"}
+    sound = ClipExtractor(flags.RecipeConfig(**values))
+    wanted = ("audio_only_wav", "slow_wav", "good_mp4")
+    for row in manifest.read(str(bad_manifest))[1]:
+        if row.clip_id in wanted:
+            clip = sound(row)
+            assert clip.segments.shape == (len(clip.log_mel), 1024)
+            assert clip.segments.any()
+            assert len(clip.regions) == 0
 
 
 @pytest.mark.parametrize(
@@ -317,34 +276,47 @@ def test_silence_and_sound_only(bad_manifest, tmp_path):
         ({"region_weights": ""}, "Expected a file in --region_weights"),
         ({"audio_weights": "none.ckpt"}, "--audio_weights, received none.ckpt"),
         ({"edges": "structured_forest"}, "Expected a file in --edge_forest"),
-        ({"edges": "canny"}, "canny"),
-        ({"max_boxes": 0}, "max_boxes"),
         ({"manifest": "none.csv"}, "none.csv"),
         ({"classes": "none.txt"}, "none.txt"),
     ],
 )
+def test_mistakes_are_named_before_anything_is_written(
+    good_manifest, tmp_path, changes, message
+):
+    features_dir = tmp_path / "features"
+    values = {
+        "manifest": str(good_manifest),
+        "features_dir": str(features_dir),
+        **UNTRAINED,
+        **changes,
+    }
+    configs = [
+        config(**{k: v for k, v in values.items() if hasattr(config, k)})
+        for config in (flags.ExtractionConfig, flags.RecipeConfig)
+    ]
+    with pytest.raises((AvmilError, OSError), match=message):
+        extraction.extract(*configs)
+    assert not features_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"edges": "canny"}, "canny"), ({"manifest": "none.csv"}, "none.csv")],
+)
 def test_mistakes_are_answered_without_a_traceback(
     good_manifest, tmp_path, changes, message
 ):
-    values = {"manifest": good_manifest, **UNTRAINED, **changes}
-    features_dir = tmp_path / "features"
-    process = start(
-        "extract_features.py", *flag_list(features_dir=features_dir, **values)
-    )
+    values = {"manifest": good_manifest, "features_dir": tmp_path / "features"}
+    process = start("extract_features.py", *flag_list(**(values | changes)))
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert message in output
     assert "Traceback" not in output
-    assert not features_dir.exists()
 
 
-def test_weights_of_another_network_are_refused(good_manifest, tmp_path):
+def test_weights_of_another_network_are_refused(tmp_path):
     wrong = tmp_path / "weights.npz"
     np.savez(wrong, conv1_kernel=np.zeros((3, 3), np.float32))
-    output = run(
-        "extract_features.py",
-        *extract_flags(good_manifest, tmp_path / "f", region_weights=wrong),
-        status=2,
-    )
-    assert "--region_weights" in output
-    assert "Traceback" not in output
+    values = UNTRAINED | {"region_weights": str(wrong)}
+    with pytest.raises(ConfigError, match="--region_weights"):
+        ClipExtractor(flags.RecipeConfig(**values))

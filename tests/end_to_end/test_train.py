@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 
 import pytest
@@ -12,12 +13,12 @@ from tests.command_line import flag_list, run, start
 from tests.feature_files import write_features
 
 SMALL = {
-    "steps": 30,
+    "steps": 60,
     "batch_size": 4,
     "fc_units": 8,
     "audio_units": 8,
     "learning_rate": 0.003,
-    "validate_every": 10,
+    "validate_every": 20,
     "checkpoint_every": 5,
 }
 
@@ -44,36 +45,32 @@ def test_a_row_gives_the_flags_that_are_not_given_behind_it(finished_run):
     config = json.loads((finished_run / "config.json").read_text())["config"]
     assert config["system"] == "av_two_stream"
     assert config["adam_epsilon"] == 1e-8
-    assert (config["steps"], config["fc_units"]) == (30, 8)
+    assert (config["steps"], config["fc_units"]) == (60, 8)
 
 
 def test_evaluation_counts_missing_clips(finished_run):
     output = run("evaluate.py", f"--run_dir={finished_run}")
-    assert "with its last weights, step 30" in output
+    assert "with its last weights, step 60" in output
     assert "1 of 6 test clips have no features and count as missed" in output
-    again = run(
-        "evaluate.py", f"--run_dir={finished_run}", "--use_saved_scores"
-    )
-    assert again.split("Table 1")[1] == output.split("Table 1")[1]
 
 
-@pytest.mark.parametrize("how", ["kill", "terminate"])
 def test_interrupted_run_ends_with_the_same_bits(
-    finished_run, features_dir, tmp_path, how
+    finished_run, features_dir, tmp_path
 ):
+    """Killed at its first checkpoint, then interrupted at a later one."""
     flags = flag_list(features_dir=features_dir, run_dir=tmp_path, **SMALL)
-    process = start("train.py", *flags)
     checkpoints = tmp_path / "checkpoints"
-    deadline_s = time.monotonic() + 120
-    while not list(checkpoints.glob("last-*5/state.json")):
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-    getattr(process, how)()
-    process.communicate()
-    assert not (checkpoints / "last-00000030").exists()
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        before = set(checkpoints.glob("last-*/state.json"))
+        process = start("train.py", *flags)
+        while set(checkpoints.glob("last-*/state.json")) <= before:
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.02)
+        process.send_signal(number)
+        process.communicate()
+        assert not (checkpoints / "last-00000060").exists()
     assert "Going on after step" in run("train.py", *flags)
-    name = "checkpoints/last-00000030"
+    name = "checkpoints/last-00000060"
     assert_same_weights(tmp_path / name, finished_run / name)
 
 
@@ -83,12 +80,9 @@ def test_interrupted_run_ends_with_the_same_bits(
         ("train.py", ["--run_dir=x"], "features_dir"),
         ("train.py", ["--features_dir=none", "--run_dir=x"], "dataset_info"),
         ("train.py", ["--features_dir=x", "--run_dir=y", "steps", "5"], "only"),
-        ("train.py", ["--system=av3"], "av3"),
         ("train.py", ["--row=f"], "a|b|c|d|e|g"),
         ("train.py", ["--features_dir=x", "--run_dir="], "run_dir"),
-        ("evaluate.py", ["--run_dir=none"], "Expected a run directory"),
         ("evaluate.py", ["--row=f"], "either --run_dir or --runs, received n"),
-        ("evaluate.py", ["--run_dir=x", "--truth=no.json"], "no.json: there"),
     ],
 )
 def test_mistakes_are_answered_without_a_traceback(

@@ -223,4 +223,4 @@ def test_processes_without_an_extractor_end_the_job(
         Progress(4, "clip") as progress,
         pytest.raises(error, match=message),
     ):
-        extraction.run(planned, make, 2, progress)
+        extraction.run(planned, make, 1, progress)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shutil
 
 import keras
 import pytest
 
 import flags
+from avmil.features.store import FeatureStore
 from avmil.runs import training
+from avmil.runs.checkpoints import Checkpoints, TrainState
+from avmil.runs.run import Run, TrainedOn
+from model import systems
 from tests.feature_files import write_features
 
 SMALL = flags.TrainConfig(
@@ -26,12 +31,37 @@ SMALL = flags.TrainConfig(
 GATED = {
     "system": "cvssp_gated_crnn",
     "learning_rate": 0.001,
-    "steps": 6,
-    "validate_every": 3,
+    "steps": 4,
+    "validate_every": 4,
     "checkpoint_every": 2,
-    "keep_every": 2,
+    "keep_every": 1,
     "keep_last": 2,
+    "batch_size": 2,
+    "xla": False,  # It takes a minute to compile.
 }
+
+
+def untrained_run(
+    path, features_dir, system, seed=0, checkpoints=(("last", 1),)
+):
+    """Makes a run whose checkpoints have small weights of their own."""
+    config = flags.TrainConfig(
+        system=system,
+        features_dir=features_dir,
+        run_dir=str(path),
+        batch_size=3,
+        seed=seed,
+    )
+    store = FeatureStore(features_dir, "train")
+    run = Run.start(config, TrainedOn.of(store))
+    for kind, step in checkpoints:
+        sizes = systems.SystemConfig(
+            fc_units=4, audio_units=4, seed=seed + step
+        )
+        network = systems.build(system, len(store.class_names), sizes)
+        network.compile("adam", systems.loss(system))
+        run.checkpoints.save(kind, network, TrainState(step), num_kept=3)
+    return str(path)
 
 
 @pytest.fixture(autouse=True)
@@ -68,5 +98,15 @@ def trained(train, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def gated(train, tmp_path_factory):
-    """A finished run of row (g) with two kept checkpoints."""
-    return train(tmp_path_factory.mktemp("gated") / "g", **GATED)
+    """A finished run of row (g); `half` beside it is its copy at step 2."""
+    folder = tmp_path_factory.mktemp("gated")
+    save = Checkpoints.save
+
+    def save_and_copy(self, kind, network, state, num_kept=1):
+        save(self, kind, network, state, num_kept)
+        if (kind, state.step) == ("last", 2):
+            shutil.copytree(folder / "g", folder / "half")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_copy)
+        return train(folder / "g", **GATED)

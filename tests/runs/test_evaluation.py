@@ -14,12 +14,16 @@ import flags
 from avmil.common.errors import ConfigError
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
-from avmil.features.store import FeatureStore
 from avmil.runs import evaluation
-from avmil.runs.checkpoints import TrainState
-from avmil.runs.run import SPLITS, Run, RunScores, TrainedOn
-from model import systems
+from avmil.runs.run import (
+    SPLITS,
+    Run,
+    TrainedOn,
+    read_scores,
+    write_scores,
+)
 from tests.feature_files import CLASS_NAMES
+from tests.runs.conftest import untrained_run
 
 FEATURES = TrainedOn({"made": "up"}, list(CLASS_NAMES))
 WEIGHTS = WeightsIdentity("last", 100)
@@ -43,11 +47,11 @@ def make_run(path, system="visual_wsddn", seed=0, noise=1.0, **changes):
         system=system, seed=seed, features_dir="none", run_dir=str(path)
     )
     Run.start(dataclasses.replace(config, **changes), FEATURES)
-    scores = (
-        score_set(split, noise=noise, seed=seed, prefix=prefix)
+    scores = {
+        split: score_set(split, noise=noise, seed=seed, prefix=prefix)
         for split in SPLITS
-    )
-    RunScores(*scores, WEIGHTS).write(str(path))
+    }
+    write_scores(str(path), scores, WEIGHTS)
     return str(path)
 
 
@@ -186,7 +190,7 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
         expected = np.mean(
             [score_set(split, seed=seed).scores for seed in range(2)], axis=0
         )
-        fused = getattr(RunScores.read(str(fused_dir)), split)
+        fused = read_scores(str(fused_dir))[0][split]
         np.testing.assert_allclose(fused.scores, expected, rtol=1e-6)
     np.testing.assert_array_equal(result.test.scores, fused.scores)
     content = json.loads((fused_dir / "fusion.json").read_text())
@@ -222,31 +226,38 @@ def test_fusion_is_the_mean_and_a_row_of_the_tables(gated, capsys):
     assert places == sorted(places)
 
 
-def test_fusions_of_each_seed_are_seeds_of_one_row(gated):
-    make_run(gated / "h0", "cvssp_gated_crnn_attention", 0)
-    make_run(gated / "h1", "cvssp_gated_crnn_attention", 1)
+@pytest.mark.parametrize(
+    ("system", "changes", "fused", "seeds"),
+    [
+        # Each seed's fusion of two systems: seeds of one row.
+        (
+            "cvssp_gated_crnn_attention",
+            {},
+            ("g0,{runs}/h0", "g1,{runs}/h1"),
+            [[0, 1]],
+        ),
+        # Fusions of other trainings: rows of their own.
+        (
+            "cvssp_gated_crnn",
+            {"learning_rate": 1.0},
+            ("g*", "h*"),
+            [["0+1"], ["0+1"]],
+        ),
+    ],
+)
+def test_fusions_are_rows_by_their_settings(
+    gated, system, changes, fused, seeds
+):
     for seed in range(2):
+        make_run(gated / f"h{seed}", system, seed, **changes)
+    for number, members in enumerate(fused):
         evaluate_saved(
-            fuse=f"{gated}/g{seed},{gated}/h{seed}",
-            output_dir=str(gated / f"f{seed}"),
+            fuse=f"{gated}/{members.format(runs=gated)}",
+            output_dir=f"{gated}/f{number}",
         )
     evaluate_saved(runs=f"{gated}/f*", output_dir=str(gated / "tables"))
     comparison = json.loads((gated / "tables" / "comparison.json").read_text())
-    assert [row["seeds"] for row in comparison["rows"]] == [[0, 1]]
-
-
-def test_fusions_of_other_trainings_are_rows_of_their_own(gated):
-    for seed in range(2):
-        make_run(
-            gated / f"i{seed}", "cvssp_gated_crnn", seed, learning_rate=1.0
-        )
-    for name in "gi":
-        evaluate_saved(fuse=f"{gated}/{name}*", output_dir=f"{gated}/f{name}")
-    evaluate_saved(
-        runs=f"{gated}/fg,{gated}/fi", output_dir=str(gated / "tables")
-    )
-    comparison = json.loads((gated / "tables" / "comparison.json").read_text())
-    assert len(comparison["rows"]) == 2
+    assert [row["seeds"] for row in comparison["rows"]] == seeds
 
 
 def test_the_same_fusion_twice_is_refused(gated):
@@ -298,11 +309,11 @@ def test_dcase_file_holds_the_predictions(tmp_path):
     names = [f"{index:011d}_0.000_10.000" for index in range(50)]
     path = make_run(tmp_path / "d")
     halves = {"val": names[:25], "test": names[25:]}
-    scores = (
-        dataclasses.replace(score_set(split), clip_ids=clip_ids)
+    scores = {
+        split: dataclasses.replace(score_set(split), clip_ids=clip_ids)
         for split, clip_ids in halves.items()
-    )
-    RunScores(*scores).write(path)
+    }
+    write_scores(path, scores)
     (result,) = evaluate_saved(
         run_dir=path, dcase_output=str(tmp_path / "tagging.csv")
     )
@@ -314,17 +325,11 @@ def test_dcase_file_holds_the_predictions(tmp_path):
 @pytest.fixture(scope="module")
 def kept_run(features_dir, tmp_path_factory):
     """Row (d) with the weights of three steps kept, on drawn features."""
-    path = str(tmp_path_factory.mktemp("kept") / "d")
-    config = flags.TrainConfig(
-        system="visual_wsddn", features_dir=features_dir, run_dir=path
+    path = tmp_path_factory.mktemp("kept") / "d"
+    checkpoints = [("kept", step) for step in (10, 20, 30)]
+    return untrained_run(
+        path, features_dir, "visual_wsddn", checkpoints=checkpoints
     )
-    store = FeatureStore(features_dir, "train")
-    checkpoints = Run.start(config, TrainedOn.of(store)).checkpoints
-    for step in (10, 20, 30):
-        small = systems.SystemConfig(fc_units=4, audio_units=4, seed=step)
-        system = systems.build("visual_wsddn", 3, small)
-        checkpoints.save("kept", system, TrainState(step), num_kept=3)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -337,7 +342,7 @@ def test_checkpoints_of_one_run_are_fused(kept_run, tmp_path, which, steps):
     )
     (result,) = evaluation.evaluate(config)
     members = [
-        Run(kept_run, "kept", step).scores("test").scores for step in steps
+        Run(kept_run, "kept", step=step).scores["test"].scores for step in steps
     ]
     expected = np.mean(members, axis=0)
     np.testing.assert_allclose(result.test.scores, expected, rtol=1e-6)

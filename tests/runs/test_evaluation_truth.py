@@ -8,12 +8,11 @@ import pytest
 
 import flags
 from avmil.common.errors import ConfigError
-from avmil.features.store import FeatureStore
 from avmil.runs import evaluation
 from avmil.runs.checkpoints import TrainState
-from avmil.runs.run import Run, TrainedOn
-from model import systems
+from avmil.runs.run import Run
 from tests.feature_files import CLASS_NAMES, write_features
+from tests.runs.conftest import untrained_run
 
 SIGHT = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
 SYSTEM_C = "visual_two_stream"
@@ -49,27 +48,11 @@ def truth(tmp_path_factory):
 @pytest.fixture(scope="module")
 def make_run(features_dir, tmp_path_factory):
     """Makes a run with untrained weights; returns its path."""
-    trained_on = TrainedOn.of(FeatureStore(features_dir))
 
     def make(name, system="av_two_stream", seed=0):
-        run_dir = tmp_path_factory.mktemp("runs") / name
-        path = str(run_dir)
-        config = flags.TrainConfig(
-            system=system,
-            features_dir=features_dir,
-            run_dir=path,
-            batch_size=3,
-            seed=seed,
-        )
-        run = Run.start(config, trained_on)
-        model = systems.build(
-            system,
-            len(CLASS_NAMES),
-            systems.SystemConfig(fc_units=4, audio_units=4, seed=seed),
-        )
-        model.compile("adam", systems.loss(system))
-        run.checkpoints.save("last", model, TrainState(step=1))
-        return run_dir
+        path = tmp_path_factory.mktemp("runs") / name
+        untrained_run(path, features_dir, system, seed)
+        return path
 
     return make
 
@@ -96,7 +79,7 @@ def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
     path = make_run("a")
     run = Run(str(path))
     state = TrainState(step=7)
-    run.checkpoints.save("best", run.system, state)
+    run.checkpoints.save("best", run.model, state)
     config = flags.EvaluationConfig(run_dir=str(path), checkpoint="best")
     evaluation.evaluate(config)
     config = flags.EvaluationConfig(
@@ -147,24 +130,20 @@ def test_clips_of_other_data_sets_have_no_dcase_file(make_run, truth, tmp_path):
     assert not (tmp_path / "events.txt").exists()
 
 
-def test_events_need_a_system_that_has_audio(make_run, truth, tmp_path):
-    config = flags.EvaluationConfig(
-        run_dir=str(make_run("c", SYSTEM_C)),
-        truth=truth,
-        dcase_events_output=str(tmp_path / "events.txt"),
-    )
-    with pytest.raises(ConfigError, match="a system that has"):
-        evaluation.evaluate(config)
-
-
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("system", "values", "message"),
     [
-        ({"dcase_events_output": "x.txt"}, "--truth with --dcase_events"),
-        ({"truth": "nowhere.json"}, "nowhere.json"),
+        (SYSTEM_C, {"dcase_events_output": "x.txt"}, "a system that has"),
+        (
+            "av_two_stream",
+            {"dcase_events_output": "x.txt", "truth": ""},
+            "--truth with --dcase_events",
+        ),
+        ("av_two_stream", {"truth": "nowhere.json"}, "nowhere.json"),
     ],
 )
-def test_mistakes_are_named(make_run, values, message):
-    config = flags.EvaluationConfig(run_dir=str(make_run("a")), **values)
+def test_mistakes_are_named(make_run, truth, system, values, message):
+    path = str(make_run("run", system))
+    config = flags.EvaluationConfig(run_dir=path, **({"truth": truth} | values))
     with pytest.raises(ConfigError, match=message):
         evaluation.evaluate(config)

@@ -61,22 +61,23 @@ def build(name):
     return systems.build(name, len(CLASS_NAMES), config)
 
 
-def splits(stores):
-    return dict(zip(("val", "test"), stores, strict=True))
-
-
-def evaluate(name, stores, events, **changes):
-    return localization_evaluation.evaluate_localization(
-        build(name), splits(stores), events, RunIdentity(name, "run"), **changes
+def evaluate(model, stores, path, *truth_paths):
+    """Evaluates a run of this model and these features in a directory."""
+    run = types.SimpleNamespace(
+        path=str(path),
+        name="run",
+        model=model,
+        stores=dict(zip(("val", "test"), stores, strict=True)),
+        weights=WeightsIdentity("last", 1),
+        identity=RunIdentity(model.name, "run"),
+        file=lambda name: str(path / name),
     )
+    return localization_evaluation.evaluate_run(run, truth_paths)
 
 
 def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
-    events = localization_evaluation.read_truth([path], stores)
-    counted = []
-    result = evaluate("av_two_stream", stores, events, on_clips=counted.append)
-    assert sum(counted) == sum(map(len, stores)) == 7
+    result = evaluate(build("av_two_stream"), stores, tmp_path, path)
     assert (result.num_val_clips, result.num_test_clips) == (5, 3)
     assert result.num_test_missing == 1
     assert result.num_test_without_truth == 1
@@ -88,14 +89,15 @@ def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "field"),
-    [("audio_two_stream", "audio"), ("visual_wsddn", "visual")],
+    ("name", "field", "other"),
+    [
+        ("audio_two_stream", "audio", "visual"),
+        ("visual_wsddn", "visual", "audio"),
+    ],
 )
-def test_a_system_has_its_own_part_only(name, field, stores, tmp_path):
+def test_a_system_has_its_own_part_only(name, field, other, stores, tmp_path):
     path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
-    events = localization_evaluation.read_truth([path], stores)
-    result = evaluate(name, stores, events)
-    other = {"audio": "visual", "visual": "audio"}[field]
+    result = evaluate(build(name), stores, tmp_path, path)
     assert getattr(result, field)
     assert not getattr(result, other)
 
@@ -108,56 +110,51 @@ def test_strong_labels_in_a_file_for_each_split(stores, tmp_path):
         )
         for split in ("val", "test")
     ]
-    events = localization_evaluation.read_truth(paths, stores)
-    result = evaluate("av_two_stream", stores, events)
+    result = evaluate(build("av_two_stream"), stores, tmp_path, *paths)
     assert set(result.audio.scores) == {"all"}
     assert not result.visual
     assert np.isfinite(result.event_thresholds).all()
 
 
-def test_truth_without_a_split_is_refused(stores, tmp_path):
-    path = write(tmp_path / "truth.json", TEST_TRUTH)
-    with pytest.raises(ConfigError, match="Name the files of both"):
-        localization_evaluation.read_truth([path], stores)
-
-
-def test_a_clip_in_two_files_is_refused(stores, tmp_path):
-    paths = [
-        write(tmp_path / name, VAL_TRUTH | TEST_TRUTH)
-        for name in ("a.json", "b.json")
-    ]
-    with pytest.raises(ConfigError, match="each clip in one file"):
-        localization_evaluation.read_truth(paths, stores)
-
-
-def test_a_damaged_file_is_named(stores, tmp_path):
-    path = write(tmp_path / "truth.json", "{")
-    with pytest.raises(ConfigError, match=r"--truth: .*truth\.json: "):
-        localization_evaluation.read_truth([path], stores)
-    with pytest.raises(FileNotFoundError, match="Expected a file"):
-        localization_evaluation.read_truth([f"{path}.gone"], stores)
-
-
-def test_validation_without_features_is_refused(stores, tmp_path):
-    path = write(tmp_path / "truth.json", truth_of("val004", "test000"))
-    events = localization_evaluation.read_truth([path], stores)
-    with pytest.raises(ConfigError, match=r"run: .*to tune on"):
-        evaluate("audio_two_stream", stores, events)
-
-
-def test_test_clips_without_features_are_refused(stores, tmp_path):
-    path = write(tmp_path / "truth.json", truth_of("val000", "test001"))
-    events = localization_evaluation.read_truth([path], stores)
-    with pytest.raises(ConfigError, match=r"run: .*received none in 1"):
-        evaluate("av_two_stream", stores, events)
-
-
-def test_events_that_nobody_timed_are_refused(stores, tmp_path):
-    labels = "val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t0\tbus\n"
-    path = write(tmp_path / "strong.csv", labels)
-    events = localization_evaluation.read_truth([path], stores)
-    with pytest.raises(ConfigError, match="run: Expected events with"):
-        evaluate("av_two_stream", stores, events)
+@pytest.mark.parametrize(
+    ("contents", "error", "message"),
+    [
+        ([TEST_TRUTH], ConfigError, "Name the files of both"),
+        ([VAL_TRUTH, VAL_TRUTH], ConfigError, "each clip in one file"),
+        (["{"], ConfigError, r"--truth: .*truth0\.json: "),
+        ([None], FileNotFoundError, "Expected a file"),
+        ([truth_of("val004", "test000")], ConfigError, r"run: .*to tune on"),
+        (
+            [truth_of("val000", "test001")],
+            ConfigError,
+            r"run: .*received none in 1",
+        ),
+        (
+            ["val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t0\tbus\n"],
+            ConfigError,
+            "run: Expected events with",
+        ),
+    ],
+    ids=[
+        "a split without truth",
+        "a clip in two files",
+        "damaged",
+        "no file",
+        "validation without features",
+        "test without features",
+        "nobody timed the events",
+    ],
+)
+def test_truth_that_cannot_be_used_is_named(
+    contents, error, message, stores, tmp_path
+):
+    paths = []
+    for number, content in enumerate(contents):
+        suffix = "csv" if content and "\t" in content else "json"
+        path = tmp_path / f"truth{number}.{suffix}"
+        paths.append(write(path, content) if content else str(path))
+    with pytest.raises(error, match=message):
+        evaluate(build("av_two_stream"), stores, tmp_path, *paths)
 
 
 @pytest.mark.parametrize(
@@ -167,18 +164,9 @@ def test_a_run_that_the_truth_leaves_out_is_told(
     name, said, stores, tmp_path, capsys
 ):
     labels = "val000.wav\t0.2\t0.9\tbus\ntest000.wav\t0\t1\tbus\n"
-    truth_path = write(tmp_path / "strong.csv", labels)
-    path = str(tmp_path)
-    run = types.SimpleNamespace(
-        path=path,
-        system=build(name),
-        stores=splits(stores),
-        weights=WeightsIdentity("last", 1),
-        identity=RunIdentity(name, "run"),
-        file=lambda file_name: f"{path}/{file_name}",
-    )
-    localization_evaluation.evaluate_run(run, [truth_path])
-    told = f"{path} is not in Table 3: the truth names nothing"
+    path = write(tmp_path / "strong.csv", labels)
+    evaluate(build(name), stores, tmp_path, path)
+    told = f"{tmp_path} is not in Table 3: the truth names nothing"
     assert (told in capsys.readouterr().out) == said
 
 
@@ -244,11 +232,7 @@ def test_a_perfect_system_is_perfect_on_sound_alone(
     heard = taken[:, :, :3]
     outputs = {"scores": keras.ops.max(heard, axis=1), output: heard}
     path = write(tmp_path / "truth.json", LONG_TRUTH)
-    result = localization_evaluation.evaluate_localization(
-        keras.Model({name: taken}, outputs),
-        splits(sound_stores),
-        localization_evaluation.read_truth([path], sound_stores),
-        RunIdentity("perfect", "run"),
-    )
+    perfect = keras.Model({name: taken}, outputs)
+    result = evaluate(perfect, sound_stores, tmp_path, path)
     assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
     assert {event.offset_s for event in result.events} <= {9.96, 10.0}

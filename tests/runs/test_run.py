@@ -14,28 +14,15 @@ from avmil.evaluation.identity import WeightsIdentity
 from avmil.features.store import FeatureStore
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.fusion import Fusion, fuse, open_members, open_run
-from avmil.runs.run import SPLITS, Run, TrainedOn
+from avmil.runs.run import SPLITS, Run, write_scores
 from model import systems
 from tests.feature_files import CLASS_NAMES, write_features
+from tests.runs.conftest import untrained_run
 
 SYSTEM = "visual_wsddn"
 
 
-def make_run(path, features_dir, seed=0):
-    """An untrained run with kept checkpoints of steps 1 to 3."""
-    config = flags.TrainConfig(
-        system=SYSTEM, features_dir=features_dir, run_dir=str(path), seed=seed
-    )
-    store = FeatureStore(features_dir, "train")
-    run = Run.start(config, TrainedOn.of(store))
-    sizes = systems.SystemConfig(fc_units=4, audio_units=4, seed=seed)
-    network = systems.build(SYSTEM, len(CLASS_NAMES), sizes)
-    network.compile("adam", systems.loss(SYSTEM))
-    for step in (1, 2, 3):
-        run.checkpoints.save("kept", network, TrainState(step), num_kept=2)
-    run.checkpoints.save("last", network, TrainState(3))
-    run.checkpoints.save("best", network, TrainState(2))
-    return str(path)
+CHECKPOINTS = [("kept", 2), ("kept", 3), ("last", 3), ("best", 2)]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +30,11 @@ def paths(features_dir, tmp_path_factory):
     """Directories: two runs that differ in their seed, and their fusion."""
     folder = tmp_path_factory.mktemp("runs")
     for seed in range(2):
-        path = make_run(folder / f"d{seed}", features_dir, seed)
-        Run(path).scored.write(path)
+        path = untrained_run(
+            folder / f"d{seed}", features_dir, SYSTEM, seed, CHECKPOINTS
+        )
+        run = Run(path)
+        write_scores(path, run.scores, run.weights)
     fuse(open_members(f"{folder}/d*"), str(folder / "f"))
     return {name: str(folder / name) for name in ("d0", "d1", "f")}
 
@@ -67,8 +57,7 @@ def test_runs_and_fusions_have_one_interface(
     assert run.localizes == localizes
     assert run.file("x.json") == f"{paths[name]}/x.json"
     for split in SPLITS:
-        scores = run.scores(split)
-        assert scores is run.scores(split)
+        scores = run.scores[split]
         store = FeatureStore(features_dir, split)
         missing = [clip.clip_id for clip in store.missing]
         assert scores.clip_ids == (*store.clip_ids, *missing)
@@ -96,34 +85,37 @@ def test_saved_scores_are_those_of_their_weights(paths):
     scored = open_run(paths["d0"])
     for split in SPLITS:
         np.testing.assert_array_equal(
-            saved.scores(split).scores, scored.scores(split).scores
+            saved.scores[split].scores, scored.scores[split].scores
         )
     for ours, others in zip(
-        saved.system.weights, scored.system.weights, strict=True
+        saved.model.weights, scored.model.weights, strict=True
     ):
         np.testing.assert_array_equal(ours, others)
 
 
-def test_only_the_last_checkpoints_stay(paths, features_dir, tmp_path):
-    checkpoints = Run(make_run(tmp_path, features_dir)).checkpoints
-    assert checkpoints.steps("kept") == [2, 3]
+def test_only_the_last_checkpoints_stay(features_dir, tmp_path):
+    kept = [("kept", step) for step in (1, 2, 3, 4)]
+    path = untrained_run(tmp_path, features_dir, SYSTEM, 0, kept)
+    checkpoints = Run(path).checkpoints
+    assert checkpoints.steps("kept") == [2, 3, 4]
     network, state = checkpoints.load("kept", SYSTEM)
-    assert state.step == 3
+    assert state.step == 4
     assert checkpoints.load("kept", SYSTEM, 2)[1].step == 2
-    assert checkpoints.load("kept", SYSTEM, 1) is None
+    with pytest.raises(ConfigError, match="a kept checkpoint of step 1 in"):
+        checkpoints.load("kept", SYSTEM, 1)
     # Set back to an older step, the run goes another way from there.
     checkpoints.save("kept", network, TrainState(1), num_kept=2)
     assert checkpoints.steps("kept") == [1]
-    (tmp_path / "checkpoints" / "last-00000009.partial").mkdir()
-    assert checkpoints.steps("last") == [3]
+    (tmp_path / "checkpoints" / "kept-00000009.partial").mkdir()
+    assert checkpoints.steps("kept") == [1]
 
 
 def test_a_released_network_is_loaded_again(paths):
     run = Run(paths["d0"])
-    first = run.system
-    assert run.system is first
+    first = run.model
+    assert run.model is first
     run.release()
-    assert run.system is not first
+    assert run.model is not first
 
 
 @pytest.mark.parametrize(
@@ -155,9 +147,5 @@ def test_features_of_another_recipe_are_refused(paths, tmp_path):
 
 
 def test_flags_name_every_system():
-    (field,) = (
-        field
-        for field in dataclasses.fields(flags.TrainConfig)
-        if field.name == "system"
-    )
-    assert field.metadata["choices"] == systems.names()
+    fields = {f.name: f for f in dataclasses.fields(flags.TrainConfig)}
+    assert fields["system"].metadata["choices"] == systems.names()

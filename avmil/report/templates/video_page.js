@@ -7,7 +7,7 @@ const STEPS = 1000; // Of a scaled score, as the page's data gives it.
 
 const video = byId("video");
 const classInputs = [...document.querySelectorAll("#classes input")];
-const eventButtons = [...document.querySelectorAll("#events button")];
+const eventButtons = document.querySelectorAll("#events button");
 const regionTrack = byId("region-track");
 const segmentTrack = byId("segment-track");
 
@@ -36,8 +36,6 @@ function partAt(edgesS, timeS) {
   return part;
 }
 
-const frameAt = (timeS) => partAt(frames.edges_s, timeS);
-const segmentAt = (timeS) => partAt(segments.edges_s, timeS);
 // Behind the last part nothing was scored.
 const endsBefore = (edgesS, timeS) =>
   edgesS.length < 2 || timeS > edgesS.at(-1);
@@ -150,24 +148,25 @@ function fitCanvas(canvas) {
   return canvas.getContext("2d");
 }
 
-function fillCell(context, startS, endS, row, numRows, score) {
+function fillCell(context, edgesS, part, row, numRows, score) {
   const { width, height } = context.canvas;
-  const left = Math.round(startS / data.duration_s * width);
-  const right = Math.round(endS / data.duration_s * width);
+  const left = Math.round(edgesS[part] / data.duration_s * width);
+  const right = Math.round(edgesS[part + 1] / data.duration_s * width);
   const top = Math.round(row / numRows * height);
   const bottom = Math.round((row + 1) / numRows * height);
+  const cell = [left, top, right - left, bottom - top];
   context.fillStyle = hot(score);
-  context.fillRect(left, top, right - left, bottom - top);
-  return [left, top, right - left, bottom - top];
+  context.fillRect(...cell);
+  return cell;
 }
 
 function drawRegionTrack() {
   const context = fitCanvas(regionTrack.querySelector("canvas"));
   let chosenCell = null;
   regionsOfFrame.forEach((list, frame) => list.forEach((region, row) => {
-    const [startS, endS] = frames.edges_s.slice(frame, frame + 2);
     const score = scaledScore(regions, region);
-    const cell = fillCell(context, startS, endS, row, maxRegions, score);
+    const cell =
+      fillCell(context, frames.edges_s, frame, row, maxRegions, score);
     if (region === state.chosenRegion) chosenCell = cell;
   }));
   if (!chosenCell) return;
@@ -179,17 +178,9 @@ function drawRegionTrack() {
 function drawSegmentTrack() {
   const context = fitCanvas(segmentTrack.querySelector("canvas"));
   segments.times_s.forEach((_, segment) => {
-    const [startS, endS] = segments.edges_s.slice(segment, segment + 2);
-    fillCell(context, startS, endS, 0, 1, scaledScore(segments, segment));
+    const score = scaledScore(segments, segment);
+    fillCell(context, segments.edges_s, segment, 0, 1, score);
   });
-}
-
-function drawLegend() {
-  const context = byId("legend").getContext("2d");
-  for (let x = 0; x <= 100; x++) {
-    context.fillStyle = hot(x / 100);
-    context.fillRect(x, 0, 1, 1);
-  }
 }
 
 function drawRuler() {
@@ -228,7 +219,7 @@ function drawEvents() {
 
 function showTime(timeS) {
   state.timeS = clamp(timeS, 0, data.duration_s);
-  const frame = frameAt(state.timeS);
+  const frame = partAt(frames.edges_s, state.timeS);
   if (frame !== state.frame) {
     state.frame = frame;
     if (state.chosenRegion >= 0) chooseRegion(-1);
@@ -242,24 +233,19 @@ function showTime(timeS) {
 
 // Says the scores at the playing instant.
 function describe() {
-  const time = timeText(state.timeS);
   const inFrame = regionsOfFrame[state.frame] ?? [];
   const best = Math.max(...inFrame.map((r) => scaledScore(regions, r)));
   const regionText = inFrame.length
     ? `best in the frame ${best.toFixed(2)}` : "no region in the frame";
-  byId("region-score").textContent = regionText;
+  const segment = partAt(segments.edges_s, state.timeS);
   const segmentText = endsBefore(segments.edges_s, state.timeS)
-    ? "nothing heard"
-    : scaledScore(segments, segmentAt(state.timeS)).toFixed(2);
+    ? "nothing heard" : scaledScore(segments, segment).toFixed(2);
+  byId("region-score").textContent = regionText;
   byId("segment-score").textContent = `at the cursor ${segmentText}`;
-  for (const [track, text] of [
-    [regionTrack, regionText], [segmentTrack, segmentText],
-  ]) {
-    track.setAttribute("aria-valuemin", 0);
-    track.setAttribute("aria-valuemax", data.duration_s);
-    track.setAttribute("aria-valuenow", state.timeS.toFixed(2));
-    track.setAttribute("aria-valuetext", `${time}, ${text}`);
-  }
+  regionTrack.ariaValueText = `${timeText(state.timeS)}, ${regionText}`;
+  segmentTrack.ariaValueText = `${timeText(state.timeS)}, ${segmentText}`;
+  regionTrack.ariaValueNow = segmentTrack.ariaValueNow =
+    state.timeS.toFixed(2);
 }
 
 function seek(timeS) {
@@ -295,6 +281,7 @@ function notify(text) {
 
 function followVideo() {
   showTime(video.currentTime);
+  byId("play").textContent = video.paused ? "Play" : "Pause";
   if (!video.paused) requestAnimationFrame(followVideo);
 }
 
@@ -330,11 +317,7 @@ function startPlayer() {
   video.addEventListener("loadedmetadata", onVideoKnown);
   video.addEventListener("seeked", () => showTime(video.currentTime));
   video.addEventListener("play", followVideo);
-  for (const type of ["play", "pause"]) {
-    video.addEventListener(type, () => {
-      byId("play").textContent = video.paused ? "Play" : "Pause";
-    });
-  }
+  video.addEventListener("pause", followVideo);
   video.addEventListener("error", refuseVideo);
   refuseVideo(); // The error may have come before this script.
 }
@@ -349,29 +332,25 @@ function pointed(track, event) {
 }
 
 function pointAtRegion({ timeS, row }) {
-  if (endsBefore(frames.edges_s, timeS)) {
-    seek(timeS);
-    return;
-  }
-  const frame = frameAt(timeS);
+  if (endsBefore(frames.edges_s, timeS)) return seek(timeS);
+  const frame = partAt(frames.edges_s, timeS);
   seek(frames.times_s[frame]);
   chooseRegion(regionsOfFrame[frame][row] ?? -1);
 }
 
 function regionTip({ timeS, row }) {
   if (endsBefore(frames.edges_s, timeS)) return "no frame: not seen";
-  const frame = frameAt(timeS);
-  const region = regionsOfFrame[frame][row];
+  const frame = partAt(frames.edges_s, timeS);
+  const inFrame = regionsOfFrame[frame];
   const time = `frame at ${timeText(frames.times_s[frame])}`;
-  if (region === undefined) return `${time}, no proposal`;
-  const count = regionsOfFrame[frame].length;
-  return `${time}, proposal ${row + 1} of ${count}\n` +
-    scoreText(regions, region);
+  if (row >= inFrame.length) return `${time}, no proposal`;
+  return `${time}, proposal ${row + 1} of ${inFrame.length}\n` +
+    scoreText(regions, inFrame[row]);
 }
 
 function segmentTip({ timeS }) {
   if (endsBefore(segments.edges_s, timeS)) return "no segment: not heard";
-  const segment = segmentAt(timeS);
+  const segment = partAt(segments.edges_s, timeS);
   const [onset, offset] = segments.times_s[segment].map((t) => timeText(t));
   return `segment from ${onset} to ${offset}\n${scoreText(segments, segment)}`;
 }
@@ -408,9 +387,9 @@ const keyActions = {
   End: () => seek(data.duration_s),
   ArrowUp: () => chooseClass(state.classIndex - 1),
   ArrowDown: () => chooseClass(state.classIndex + 1),
-  "[": () => chooseClass(state.classIndex - 1),
-  "]": () => chooseClass(state.classIndex + 1),
 };
+keyActions["["] = keyActions.ArrowUp;
+keyActions["]"] = keyActions.ArrowDown;
 
 function onKey(event) {
   const action = keyActions[event.key];
@@ -424,39 +403,21 @@ function onKey(event) {
 
 // ---------------------------------------------------------------- the start
 
-function showModalities() {
-  const hide = (selector) => {
-    for (const element of document.querySelectorAll(selector)) {
-      element.hidden = true;
-    }
-  };
-  if (!maxRegions) hide(".regions-only");
-  if (!segments.times_s.length) hide(".segments-only");
-  regionTrack.style.height = `${clamp(11 * maxRegions, 44, 154)}px`;
-  byId("num-boxes").max = maxRegions;
-}
-
 function onNumBoxes() {
   state.numBoxes = Number(byId("num-boxes").value);
   byId("num-boxes-shown").value = state.numBoxes;
   drawBoxes();
 }
 
-function drawAll() {
-  drawRuler();
-  chooseClass(state.classIndex);
-}
-
-showModalities();
+regionTrack.style.height = `${clamp(11 * maxRegions, 44, 154)}px`;
+byId("num-boxes").max = maxRegions;
 fitOverlay();
 startPlayer();
-drawLegend();
 listenToTrack(regionTrack, pointAtRegion, regionTip);
 listenToTrack(segmentTrack, ({ timeS }) => seek(timeS), segmentTip);
-listenToTrack(byId("ruler"), ({ timeS }) => seek(timeS), null);
-for (const [index, input] of classInputs.entries()) {
-  input.addEventListener("change", () => chooseClass(index));
-}
+listenToTrack(byId("ruler"), ({ timeS }) => seek(timeS));
+byId("classes").addEventListener("change", (event) =>
+  chooseClass(Number(event.target.value)));
 for (const button of eventButtons) {
   button.addEventListener("click", () => {
     chooseClass(Number(button.dataset.class));
@@ -465,6 +426,9 @@ for (const button of eventButtons) {
 }
 byId("num-boxes").addEventListener("input", onNumBoxes);
 document.addEventListener("keydown", onKey);
-new ResizeObserver(drawAll).observe(byId("timeline"));
 onNumBoxes();
-drawAll();
+// Called once at the start, too.
+new ResizeObserver(() => {
+  drawRuler();
+  chooseClass(state.classIndex);
+}).observe(byId("timeline"));

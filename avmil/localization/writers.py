@@ -126,13 +126,7 @@ TEXTS: Mapping[str, Callable[[VideoLocalization], str]] = {
 def write_all(
     result: VideoLocalization, shown: Sequence[str], directory: str
 ) -> str:
-    """Writes all files about a video; see `VideoLocalization.save`.
-
-    Args:
-        result: What was found.
-        shown: Classes to draw, the best one first.
-        directory: Folder of the video, local or remote.
-    """
+    """Writes all files about a video, for `VideoLocalization.save`."""
     files.make_directory(directory)
     write_figures(result, shown, directory)
     for name, text in TEXTS.items():

@@ -145,13 +145,8 @@ class FramePainter:
 class Strips:
     """Heat maps of some classes, to be shown with a moving cursor.
 
-    Attributes:
-        image_rgb: uint8 [H, W, 3] without the cursor; H is even.
-        left_px: Where the time axis begins.
-        right_px: Where it ends.
-        top_px: Upper end of the cursor.
-        bottom_px: Lower end of the cursor.
-        duration_s: Time at the right end.
+    The picture, uint8 [H, W, 3], is without the cursor, which moves from
+    `left_px` to `right_px` in `duration_s` and spans `top_px` to `bottom_px`.
     """
 
     image_rgb: np.ndarray

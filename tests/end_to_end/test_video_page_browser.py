@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.report import video_page
 from tests.browser import chromium
+from tests.localized_clips import make_clip, overlapping
 from tests.media_files import noise, numbered_image, write_clip
 
 pytestmark = pytest.mark.slow
@@ -26,26 +26,23 @@ HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
 
 def planted():
     """Two regions a frame; that of "siren" is box 5 k for frame k."""
-    onsets_s = 0.48 * np.arange(12)
     frames = np.repeat(np.arange(6), 2)  # [M]
     moving = np.stack([5 * frames, frames, 5 * frames + 19, frames + 29], 1)
     whole = np.array([0, 0, WIDTH_PX - 1, HEIGHT_PX - 1])
-    first = (np.arange(12) % 2 == 0)[:, None]
-    siren = np.where(first[:, 0], 0.4 + 0.1 * frames, 0.0)
-    dog = np.where(first[:, 0], 0.0, 1.0 - 0.1 * frames)
+    first = np.arange(12) % 2 == 0
+    siren = np.where(first, 0.4 + 0.1 * frames, 0.0)
+    dog = np.where(first, 0.0, 1.0 - 0.1 * frames)
     ramp = np.linspace(0, 1, 12)
-    return ClipLocalization(
-        clip_id="clip",
-        class_names=("dog", "siren"),
-        scores=np.array([0.7, 0.6]),
-        duration_s=DURATION_S,
-        frame_size_px=(WIDTH_PX, HEIGHT_PX),
-        frame_times_s=np.arange(6) + 0.5,
-        boxes=np.where(first, moving, whole).astype(np.float32),
+    return make_clip(
+        boxes=np.where(first[:, None], moving, whole),
         region_times_s=frames + 0.5,
         region_scores=np.stack([dog, siren], axis=1),
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
+        segment_times_s=overlapping(12),
         segment_scores=np.stack([ramp, ramp[::-1]], axis=1),
+        duration_s=DURATION_S,
+        class_names=("dog", "siren"),
+        scores=np.array([0.7, 0.6]),
+        frame_size_px=(WIDTH_PX, HEIGHT_PX),
     )
 
 

@@ -32,9 +32,8 @@ def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
         segment_scores=[[0, 0.5], [0, 2], [0, 7]],
         duration_s=3.0,
         class_names=("bus", LOUD),
-    )
-    clip = dataclasses.replace(
-        clip, scores=np.float32(scores), frame_size_px=(64, 48)
+        scores=np.float32(scores),
+        frame_size_px=(64, 48),
     )
     facts = {
         "name": "a",

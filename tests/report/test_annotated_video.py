@@ -7,10 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import (
-    ClassLocalization,
-    ClipLocalization,
-)
+from avmil.evaluation.clip_localization import ClassLocalization
 from avmil.report.annotated_video import (
     COLORS_RGB,
     FramePainter,
@@ -18,6 +15,7 @@ from avmil.report.annotated_video import (
     draw_strips,
     empty_canvas,
 )
+from tests.localized_clips import make_clip, overlapping
 
 YELLOW, CYAN, _ = COLORS_RGB
 SIZE_PX = (480, 320)
@@ -25,24 +23,19 @@ SIZE_PX = (480, 320)
 
 def localized(names=("bus", "train"), num_segments=4):
     """Two frames; `train` scores 1 and 0.5 in the first, 0 in the second."""
-    onsets_s = 0.48 * np.arange(num_segments)
     region_scores = np.zeros((3, len(names)))
     region_scores[:, 1] = [1, 0.5, 0]
     region_scores[:, 0] = [0, 0, 1]
-    return ClipLocalization(
-        clip_id="clip",
+    return make_clip(
+        boxes=[[100, 100, 199, 179], [300, 200, 399, 299], [20, 200, 119, 299]],
+        region_times_s=[0.5, 0.5, 1.5],
+        region_scores=region_scores,
+        segment_times_s=overlapping(num_segments),
+        segment_scores=np.outer(np.arange(num_segments), np.ones(len(names))),
+        duration_s=2.0,
         class_names=tuple(names),
         scores=np.arange(len(names), dtype=float),
-        duration_s=2.0,
         frame_size_px=SIZE_PX,
-        frame_times_s=np.array([0.5, 1.5]),
-        boxes=np.array(
-            [[100, 100, 199, 179], [300, 200, 399, 299], [20, 200, 119, 299]]
-        ),
-        region_times_s=np.array([0.5, 0.5, 1.5]),
-        region_scores=region_scores,
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
-        segment_scores=np.outer(np.arange(num_segments), np.ones(len(names))),
     )
 
 
@@ -163,14 +156,7 @@ def test_two_and_three_classes_fit_below_any_width(size_px, num_segments):
 
 
 def test_without_regions_or_segments_frames_are_painted():
-    clip = localized(num_segments=0)
-    empty = dataclasses.replace(
-        clip,
-        boxes=np.zeros((0, 4)),
-        region_times_s=np.zeros(0),
-        region_scores=np.zeros((0, 2)),
-    )
-    painter = FramePainter(empty, ["train"], SIZE_PX)
+    painter = FramePainter(make_clip(frame_size_px=SIZE_PX), ["dog"], SIZE_PX)
     painted = painter(np.zeros((320, 480, 3), np.uint8), 0.5)
     assert not painted[:320].any()
 

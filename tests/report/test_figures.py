@@ -10,8 +10,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.report import figures, images
+from tests.localized_clips import make_clip, overlapping
 
 NAMES = ("bus", "train")
 
@@ -20,24 +20,16 @@ def localized(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
     """Region r of frame f scores 2 f + r for `train`, segment t scores -t."""
     count = num_frames * num_regions
     x1 = np.arange(count) % 5
-    boxes = np.stack([x1, x1 + 1, x1 + 20, x1 + 11], axis=1)
-    onsets_s = 0.48 * np.arange(num_segments)
-    scores = np.zeros((count, 2))
-    scores[:, 1] = np.arange(count)
-    segment_scores = np.zeros((num_segments, 2))
-    segment_scores[:, 1] = -np.arange(num_segments)
-    return ClipLocalization(
-        clip_id="clip",
+    return make_clip(
+        boxes=np.stack([x1, x1 + 1, x1 + 20, x1 + 11], axis=1),
+        region_times_s=np.repeat(np.arange(num_frames) + 0.5, num_regions),
+        region_scores=np.outer(np.arange(count), [0.0, 1.0]),
+        segment_times_s=overlapping(num_segments),
+        segment_scores=np.outer(-np.arange(num_segments), [0, 1]),
+        duration_s=float(num_frames),
         class_names=NAMES,
         scores=np.array([-0.5, 0.25]),
-        duration_s=float(num_frames),
         frame_size_px=size_px,
-        frame_times_s=np.arange(num_frames) + 0.5,
-        boxes=boxes.astype(np.float32),
-        region_times_s=np.repeat(np.arange(num_frames) + 0.5, num_regions),
-        region_scores=scores,
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
-        segment_scores=segment_scores,
     )
 
 

@@ -11,8 +11,9 @@ import re
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import ClipLocalization, scaled
+from avmil.evaluation.clip_localization import scaled
 from avmil.report import video_page
+from tests.localized_clips import make_clip, overlapping
 
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
 HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
@@ -25,24 +26,18 @@ def localized(
     num_segments=6,
 ):
     rng = np.random.default_rng(0)
-    frames_s = np.arange(num_frames) + 0.5
     corners = rng.integers(0, 100, (num_frames * per_frame, 2))
-    onsets_s = 0.48 * np.arange(num_segments)
     num_classes = len(class_names)
-    return ClipLocalization(
-        clip_id="clip",
+    return make_clip(
+        boxes=np.hstack([corners, corners + 9]),
+        region_times_s=np.repeat(np.arange(num_frames) + 0.5, per_frame),
+        region_scores=rng.normal(0, 1e-3, (len(corners), num_classes)),
+        segment_times_s=overlapping(num_segments),
+        segment_scores=rng.normal(0, 1e-3, (num_segments, num_classes)),
+        duration_s=float(num_frames),
         class_names=tuple(class_names),
         scores=np.linspace(0.1, 0.9, num_classes),
-        duration_s=float(num_frames),
         frame_size_px=(160, 120),
-        frame_times_s=frames_s.astype(np.float32),
-        boxes=np.hstack([corners, corners + 9]).astype(np.float32),
-        region_times_s=np.repeat(frames_s, per_frame).astype(np.float32),
-        region_scores=rng.normal(
-            0, 1e-3, (num_frames * per_frame, num_classes)
-        ),
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
-        segment_scores=rng.normal(0, 1e-3, (num_segments, num_classes)),
     )
 
 

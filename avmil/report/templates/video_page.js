@@ -40,9 +40,8 @@ function partAt(edgesS, timeS) {
 const endsBefore = (edgesS, timeS) =>
   edgesS.length < 2 || timeS > edgesS.at(-1);
 
-function scaledScore(proposals, index) {
-  return proposals.steps[state.classIndex][index] / STEPS;
-}
+const scaledScore = (proposals, index) =>
+  proposals.steps[state.classIndex][index] / STEPS;
 
 function scoreText(proposals, index) {
   const [lowest, highest] = proposals.range[state.classIndex];
@@ -114,8 +113,8 @@ function boxElement(region, labeled) {
 
 function drawBoxes() {
   const shown = shownRegions();
-  const last = shown.length - 1;
-  const elements = shown.map((region, i) => boxElement(region, i === last));
+  const best = shown.at(-1);
+  const elements = shown.map((region) => boxElement(region, region === best));
   byId("boxes").replaceChildren(...elements);
 }
 
@@ -141,33 +140,22 @@ function fitOverlay() {
 
 // -------------------------------------------------- heat maps and their track
 
-function fitCanvas(canvas) {
-  const density = window.devicePixelRatio || 1;
-  canvas.width = Math.round(canvas.clientWidth * density);
-  canvas.height = Math.round(canvas.clientHeight * density);
-  return canvas.getContext("2d");
-}
-
-function fillCell(context, edgesS, part, row, numRows, score) {
-  const { width, height } = context.canvas;
-  const left = Math.round(edgesS[part] / data.duration_s * width);
-  const right = Math.round(edgesS[part + 1] / data.duration_s * width);
-  const top = Math.round(row / numRows * height);
-  const bottom = Math.round((row + 1) / numRows * height);
-  const cell = [left, top, right - left, bottom - top];
-  context.fillStyle = hot(score);
-  context.fillRect(...cell);
-  return cell;
-}
-
-function drawRegionTrack() {
-  const context = fitCanvas(regionTrack.querySelector("canvas"));
+// Draws the cells of each part of the clip, which lie below each other.
+function drawTrack(track, proposals, edgesS, parts, numRows, chosen = -1) {
+  const canvas = track.querySelector("canvas");
+  canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
+  canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
+  const context = canvas.getContext("2d");
+  const x = (timeS) => Math.round(timeS / data.duration_s * canvas.width);
+  const y = (row) => Math.round(row / numRows * canvas.height);
   let chosenCell = null;
-  regionsOfFrame.forEach((list, frame) => list.forEach((region, row) => {
-    const score = scaledScore(regions, region);
+  parts.forEach((list, part) => list.forEach((proposal, row) => {
+    const left = x(edgesS[part]);
     const cell =
-      fillCell(context, frames.edges_s, frame, row, maxRegions, score);
-    if (region === state.chosenRegion) chosenCell = cell;
+      [left, y(row), x(edgesS[part + 1]) - left, y(row + 1) - y(row)];
+    context.fillStyle = hot(scaledScore(proposals, proposal));
+    context.fillRect(...cell);
+    if (proposal === chosen) chosenCell = cell;
   }));
   if (!chosenCell) return;
   context.strokeStyle = "#2ee6ff";
@@ -175,12 +163,14 @@ function drawRegionTrack() {
   context.strokeRect(...chosenCell);
 }
 
+function drawRegionTrack() {
+  drawTrack(regionTrack, regions, frames.edges_s, regionsOfFrame, maxRegions,
+    state.chosenRegion);
+}
+
 function drawSegmentTrack() {
-  const context = fitCanvas(segmentTrack.querySelector("canvas"));
-  segments.times_s.forEach((_, segment) => {
-    const score = scaledScore(segments, segment);
-    fillCell(context, segments.edges_s, segment, 0, 1, score);
-  });
+  const parts = segments.times_s.map((_, segment) => [segment]);
+  drawTrack(segmentTrack, segments, segments.edges_s, parts, 1);
 }
 
 function drawRuler() {
@@ -249,9 +239,8 @@ function describe() {
 }
 
 function seek(timeS) {
-  const target = clamp(timeS, 0, data.duration_s);
-  if (state.videoPlays) video.currentTime = target;
-  showTime(target);
+  showTime(timeS);
+  if (state.videoPlays) video.currentTime = state.timeS;
 }
 
 function chooseRegion(region) {
@@ -306,20 +295,6 @@ function onVideoKnown() {
   if (video.videoWidth || !data.frame_size_px[0]) return;
   notify("This browser plays the sound of the video, not its pictures: their " +
     "codec is unknown.");
-}
-
-function startPlayer() {
-  byId("stage").addEventListener("click", togglePlay);
-  byId("play").addEventListener("click", togglePlay);
-  byId("mute").addEventListener("click", () => { video.muted = !video.muted; });
-  video.addEventListener("volumechange", () =>
-    byId("mute").setAttribute("aria-pressed", video.muted));
-  video.addEventListener("loadedmetadata", onVideoKnown);
-  video.addEventListener("seeked", () => showTime(video.currentTime));
-  video.addEventListener("play", followVideo);
-  video.addEventListener("pause", followVideo);
-  video.addEventListener("error", refuseVideo);
-  refuseVideo(); // The error may have come before this script.
 }
 
 // ------------------------------------------------------- pointer and keyboard
@@ -412,7 +387,17 @@ function onNumBoxes() {
 regionTrack.style.height = `${clamp(11 * maxRegions, 44, 154)}px`;
 byId("num-boxes").max = maxRegions;
 fitOverlay();
-startPlayer();
+byId("stage").addEventListener("click", togglePlay);
+byId("play").addEventListener("click", togglePlay);
+byId("mute").addEventListener("click", () => { video.muted = !video.muted; });
+video.addEventListener("volumechange", () =>
+  byId("mute").setAttribute("aria-pressed", video.muted));
+video.addEventListener("loadedmetadata", onVideoKnown);
+video.addEventListener("seeked", () => showTime(video.currentTime));
+video.addEventListener("play", followVideo);
+video.addEventListener("pause", followVideo);
+video.addEventListener("error", refuseVideo);
+refuseVideo(); // The error may have come before this script.
 listenToTrack(regionTrack, pointAtRegion, regionTip);
 listenToTrack(segmentTrack, ({ timeS }) => seek(timeS), segmentTip);
 listenToTrack(byId("ruler"), ({ timeS }) => seek(timeS));

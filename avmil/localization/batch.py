@@ -27,11 +27,7 @@ _THUMBNAIL_PX = 320
 
 
 def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
-    """Localizes in all videos and writes their files.
-
-    Args:
-        config: The run, the section and what is written where.
-        paths: Videos and folders of videos.
+    """Localizes in all videos and folders of videos and writes their files.
 
     Returns:
         1 if one of them failed, else 0.

@@ -35,13 +35,8 @@ def with_weights(
 ) -> RecipeConfig:
     """Puts paths in the place of the SHA-256 of a run's weights.
 
-    What the run's system takes in is left of the recipe: one of audio alone
-    needs no network for pictures, nor its weights.
-
-    Args:
-        recipe: The run's recipe.
-        inputs: Names of the inputs of the run's system.
-        given: Where the files are.
+    What the run's system takes in, by the names of its inputs, is left of the
+    recipe: one of audio alone needs no network for pictures, nor its weights.
 
     Raises:
         ConfigError: if a file is missing, or not the one that the run was
@@ -66,8 +61,7 @@ def with_weights(
     }
     open_names = [name for name in paths if not paths[name]]
     found = _paths_by_digest(given.weights_dir) if open_names else {}
-    missing = [name for name in open_names if wanted[name] not in found]
-    if missing:
+    if missing := [name for name in open_names if wanted[name] not in found]:
         listed = "\n  ".join(f"--{name} ({wanted[name]})" for name in missing)
         raise ConfigError(
             "Expected the files of the run's base networks, received neither "

@@ -97,15 +97,7 @@ class FramePainter:
         ]
 
     def __call__(self, image_rgb: np.ndarray, time_s: float) -> np.ndarray:
-        """Paints a frame.
-
-        Args:
-            image_rgb: uint8 [H, W, 3], upright.
-            time_s: When it is shown, from the start of the clip.
-
-        Returns:
-            uint8 [height, width, 3] of `size_px`.
-        """
+        """Paints an upright frame, uint8 [H, W, 3] to one of `size_px`."""
         shrinks = image_rgb.shape[1] > self.picture_px[0]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         picture = cv2.resize(image_rgb, self.picture_px, interpolation=method)

@@ -117,12 +117,7 @@ def _data(clip: ClipLocalization, order: list[int]) -> dict[str, object]:
 
 
 def _steps(scores: np.ndarray) -> dict[str, list]:
-    """Scores [P, C] as whole steps of each class, with its range.
-
-    Returns:
-        Lists of `steps`, [C, P], 0 for the lowest and 1000 for the highest
-        score of the class, and of these two, `range`, [C, 2].
-    """
+    """Scores [P, C] as whole steps, [C, P], of a class's range, [C, 2]."""
     steps = [np.rint(_STEPS * scaled(column)) for column in scores.T]
     ends = [(column.min(), column.max()) for column in scores.T if column.size]
     return {

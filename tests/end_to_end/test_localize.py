@@ -95,7 +95,7 @@ def localized(videos, run_dir, tmp_path_factory):
     return output_dir, output
 
 
-def localize(run_dir, tmp_path, *paths, **changes):
+def localize(run_dir, tmp_path, /, *paths, **changes):
     """Localizes with the command's function; gives status and folder."""
     found = tmp_path / "found"
     config = LocalizeConfig(run_dir=str(run_dir), output_dir=str(found))

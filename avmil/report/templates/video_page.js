@@ -17,7 +17,6 @@ const state = {
   classIndex: 0,
   numBoxes: 3,
   chosenRegion: -1,
-  videoPlays: true,
 };
 
 // The regions of each frame, in the order of their objectness.
@@ -240,7 +239,7 @@ function describe() {
 
 function seek(timeS) {
   showTime(timeS);
-  if (state.videoPlays) video.currentTime = state.timeS;
+  if (!video.error) video.currentTime = state.timeS;
 }
 
 function chooseRegion(region) {
@@ -275,14 +274,13 @@ function followVideo() {
 }
 
 function togglePlay() {
-  if (!state.videoPlays) return;
+  if (video.error) return;
   if (video.paused) video.play().catch(refuseVideo);
   else video.pause();
 }
 
 function refuseVideo() {
   if (!video.error) return; // Playing was interrupted, no more.
-  state.videoPlays = false;
   byId("play").disabled = true;
   byId("mute").disabled = true;
   notify("This browser cannot play the video: the file is missing, or its " +

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from avmil.evaluation.clip_localization import ClipLocalization
@@ -19,13 +21,14 @@ def make_clip(
     region_scores=(),
     duration_s=4.0,
     class_names=CLASS_NAMES,
+    **changes,
 ):
     """A clip with frames at 0.5 s, 1.5 s, ... and segments of a second."""
     segment_scores = np.reshape(segment_scores, (-1, len(class_names)))
     if segment_times_s is None:
         onsets_s = np.arange(len(segment_scores), dtype=np.float32)
         segment_times_s = np.stack([onsets_s, onsets_s + 1], axis=1)
-    return ClipLocalization(
+    clip = ClipLocalization(
         clip_id=clip_id,
         class_names=class_names,
         scores=np.zeros(len(class_names)),
@@ -38,6 +41,13 @@ def make_clip(
         segment_times_s=np.asarray(segment_times_s, np.float32),
         segment_scores=segment_scores.astype(float),
     )
+    return dataclasses.replace(clip, **changes)
+
+
+def overlapping(num_segments):
+    """Onsets and offsets of segments as VGGish has them, [T, 2]."""
+    onsets_s = 0.48 * np.arange(num_segments)
+    return np.stack([onsets_s, onsets_s + 0.96], axis=1)
 
 
 def heard(class_name, start_s, end_s):

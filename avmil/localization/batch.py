@@ -27,11 +27,7 @@ _THUMBNAIL_PX = 320
 
 
 def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
-    """Localizes in all videos and writes their files.
-
-    Args:
-        config: The run, the section and what is written where.
-        paths: Videos and folders of videos.
+    """Localizes in all videos and folders of videos and writes their files.
 
     Returns:
         1 if one of them failed, else 0.
@@ -72,7 +68,14 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
                 listed.append(IndexEntry(name, failure=str(error)))
                 progress.write(f"{entry.path}: {error}")
             progress.update(failed=len(failures))
-    _write_failed(config.output_dir, failures)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["clip_id", "path", "stage", "reason"])
+    for entry, error in failures:
+        writer.writerow([entry.clip_id, entry.path, error.stage, error.reason])
+    files.write_text(
+        files.join(config.output_dir, "failed.csv"), text.getvalue()
+    )
     if len(entries) > 1:
         path = files.join(config.output_dir, "index.html")
         files.write_text(path, index_page.render(listed))
@@ -114,17 +117,18 @@ def _labels_text(
 ) -> str:
     """The predicted classes and the best others, with their scores."""
     clip, thresholds = result.clip, result.run.thresholds
-    others = [n for n in clip.ranked_classes if n not in result.predicted]
-    num_others = max(_MOST_LISTED - len(result.predicted), 0)
+    predicted = result.predicted
+    others = [name for name in clip.ranked_classes if name not in predicted]
+    num_listed = max(_MOST_LISTED, len(predicted))
     lines = [f"{entry.path} ({clip.duration_s:.1f} s) -> {entry.clip_id}"]
-    for name in [*result.predicted, *others[:num_others]]:
+    for name in [*predicted, *others][:num_listed]:
         score = clip.scores[clip.class_names.index(name)]
-        mark = "*" if name in result.predicted else " "
+        mark = "*" if name in predicted else " "
         line = f"  {mark} {name:24}{score:8.3f}"
         if thresholds is not None:
             line += f"   threshold {thresholds[name]:.3f}"
         lines.append(line)
-    if thresholds is not None and not result.predicted:
+    if thresholds is not None and not predicted:
         lines.append(f"    no class passes; drawn: {', '.join(shown)}")
     scored_s = clip.segment_edges_s[-1]
     if 0 < scored_s < clip.duration_s - _LEAST_UNSCORED_S:
@@ -132,14 +136,3 @@ def _labels_text(
             f"    note: only the first {scored_s:.1f} s of the sound are scored"
         )
     return "\n".join(lines)
-
-
-def _write_failed(
-    output_dir: str, failures: Sequence[tuple[ManifestEntry, ClipError]]
-) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["clip_id", "path", "stage", "reason"])
-    for entry, error in failures:
-        writer.writerow([entry.clip_id, entry.path, error.stage, error.reason])
-    files.write_text(files.join(output_dir, "failed.csv"), text.getvalue())

@@ -22,15 +22,7 @@ _INDEX = ".index"  # A V2 checkpoint is named by its prefix.
 
 @dataclasses.dataclass(frozen=True)
 class WeightsFiles:
-    """Where the files of a run's base networks are.
-
-    Attributes:
-        weights_dir: Local folder in which those that are not named are looked
-            for, by their SHA-256.
-        edge_forest: The structured edge forest.
-        region_weights: Of the base visual network.
-        audio_weights: Of the base audio network.
-    """
+    """Where the files of a run's base networks are, as for `load_run`."""
 
     weights_dir: str = "weights"
     edge_forest: str = ""
@@ -43,25 +35,25 @@ def with_weights(
 ) -> RecipeConfig:
     """Puts paths in the place of the SHA-256 of a run's weights.
 
-    What the run's system takes in is left of the recipe: one of audio alone
-    needs no network for pictures, nor its weights.
-
-    Args:
-        recipe: The run's recipe.
-        inputs: Names of the inputs of the run's system.
-        given: Where the files are.
+    What the run's system takes in, by the names of its inputs, is left of the
+    recipe: one of audio alone needs no network for pictures, nor its weights.
 
     Raises:
         ConfigError: if a file is missing, or not the one that the run was
             trained with.
     """
     try:
-        config = _narrowed(RecipeConfig(**recipe), inputs)
+        config = RecipeConfig(**recipe)
     except TypeError as error:
         raise ConfigError(
             f"Expected a run of this version of avmil, received a recipe with "
             f"other parameters: {error}."
         ) from error
+    visual = "regions" in inputs
+    audio = "segments" in inputs or "cvssp_log_mel" in inputs
+    if config.modalities == "audio_visual" and visual != audio:
+        modalities = "visual" if visual else "audio"
+        config = dataclasses.replace(config, modalities=modalities)
     wanted = {name: recipe[name] for name in extractor.file_flags(config)}
     paths = {
         name: getattr(given, name) if digest.startswith(_PREFIX) else digest
@@ -69,8 +61,7 @@ def with_weights(
     }
     open_names = [name for name in paths if not paths[name]]
     found = _paths_by_digest(given.weights_dir) if open_names else {}
-    missing = [name for name in open_names if wanted[name] not in found]
-    if missing:
+    if missing := [name for name in open_names if wanted[name] not in found]:
         listed = "\n  ".join(f"--{name} ({wanted[name]})" for name in missing)
         raise ConfigError(
             "Expected the files of the run's base networks, received neither "
@@ -92,18 +83,8 @@ def with_weights(
     return config
 
 
-def _narrowed(config: RecipeConfig, inputs: Collection[str]) -> RecipeConfig:
-    """Leaves of a recipe for both modalities the one that a system takes."""
-    visual = "regions" in inputs
-    audio = "segments" in inputs or "cvssp_log_mel" in inputs
-    if config.modalities != "audio_visual" or visual == audio:
-        return config
-    return dataclasses.replace(
-        config, modalities="visual" if visual else "audio"
-    )
-
-
 def _paths_by_digest(directory: str) -> dict[str, str]:
+    """The files of a folder by SHA-256."""
     if not os.path.isdir(directory):
         return {}
     with os.scandir(directory) as entries:

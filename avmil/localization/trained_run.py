@@ -16,14 +16,12 @@ from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, ConfigError, MediaError
-from avmil.evaluation import thresholds as thresholds_lib
 from avmil.evaluation.clip_localization import ClipLocalization, scaled
 from avmil.evaluation.events import detect_events, normalized, score_cells
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.features.extractor import ClipExtractor, stage
-from avmil.localization import recipe as recipe_lib
 from avmil.localization import videos
-from avmil.localization.recipe import WeightsFiles
+from avmil.localization.recipe import WeightsFiles, with_weights
 from avmil.localization.video_localization import (
     Event,
     VideoLocalization,
@@ -123,14 +121,8 @@ class TrainedRun:
 
     @functools.cached_property
     def extraction(self) -> RecipeConfig:
-        """How features are extracted, with the files of the base networks.
-
-        Raises:
-            ConfigError: if a file is missing, or another one.
-        """
-        return recipe_lib.with_weights(
-            self.recipe, self.model.input, self.weights_files
-        )
+        """How features are extracted; errors as of `with_weights`."""
+        return with_weights(self.recipe, self.model.input, self.weights_files)
 
     @functools.cached_property
     def extractor(self) -> ClipExtractor:
@@ -145,9 +137,7 @@ class TrainedRun:
         """Classes above their threshold, the best score first."""
         if self.thresholds is None:
             return ()
-        passed = thresholds_lib.apply(
-            clip.scores[np.newaxis], self._in_order(self.thresholds)
-        )[0]
+        passed = clip.scores > self._in_order(self.thresholds)
         by_name = dict(zip(self.class_names, passed, strict=True))
         return tuple(name for name in clip.ranked_classes if by_name[name])
 
@@ -157,25 +147,20 @@ class TrainedRun:
         The score of an event is the highest in it, overlapping segments being
         averaged, of the scores that thresholds are compared with.
         """
-        if self.event_thresholds is None:
-            limits = np.full(len(self.class_names), _SCALED_THRESHOLD)
-            limits = np.nextafter(limits, 0)  # Met by the threshold itself.
-        else:
+        limits = np.nextafter(_SCALED_THRESHOLD, 0)  # Itself, it is enough.
+        if self.event_thresholds is not None:
             limits = self._in_order(self.event_thresholds)
         compared = self.compared(clip)
         predicted = self.predicted(clip)
         wanted = [name in predicted for name in self.class_names]
         cells_s, scores = score_cells(compared)  # [K, 2], [K, C]
         found: dict[str, list[Event]] = {name: [] for name in self.class_names}
-        for event in detect_events(compared, np.where(wanted, limits, np.inf)):
-            inside = (cells_s[:, 0] < event.offset_s) & (
-                cells_s[:, 1] > event.onset_s
-            )
-            column = self.class_names.index(event.class_name)
-            best = float(scores[inside, column].max())
-            found[event.class_name].append(
-                Event(event.onset_s, event.offset_s, best)
-            )
+        for _, name, onset_s, offset_s in detect_events(
+            compared, np.where(wanted, limits, np.inf)
+        ):
+            inside = (cells_s[:, 0] < offset_s) & (cells_s[:, 1] > onset_s)
+            best = scores[inside, self.class_names.index(name)].max()
+            found[name].append(Event(onset_s, offset_s, float(best)))
         return found
 
     def compared(self, clip: ClipLocalization) -> ClipLocalization:
@@ -187,9 +172,7 @@ class TrainedRun:
         if self.event_thresholds is not None:
             return normalized(clip) if normalizes_segments(self.model) else clip
         columns = [scaled(column) for column in clip.segment_scores.T]
-        return dataclasses.replace(
-            clip, segment_scores=np.stack(columns, axis=1)
-        )
+        return dataclasses.replace(clip, segment_scores=np.transpose(columns))
 
     def _decode(self, video: ManifestEntry) -> media.Clip:
         """Decodes what the recipe needs, and frames for the drawings."""
@@ -256,15 +239,14 @@ def _thresholds(run: Run) -> dict[str, float] | None:
     path, scored = run.file("thresholds.json"), run.file(SCORES_FILE)
     if not files.exists(path):
         return None
-    tuned_on = run.weights
     if files.exists(scored):
         tuned_on = WeightsIdentity(**files.read_json(scored))
-    if tuned_on != run.weights:
-        raise ConfigError(
-            f"Expected thresholds of the {run.weights} in {path}, received "
-            f"those of the {tuned_on}. Run evaluate.py "
-            f"--checkpoint={run.weights.checkpoint} once more."
-        )
+        if tuned_on != run.weights:
+            raise ConfigError(
+                f"Expected thresholds of the {run.weights} in {path}, received "
+                f"those of the {tuned_on}. Run evaluate.py "
+                f"--checkpoint={run.weights.checkpoint} once more."
+            )
     return _by_class(path, files.read_json(path), run.class_names)
 
 

@@ -97,19 +97,14 @@ class VideoLocalization:
         corners = self.clip.boxes.tolist()
         for name in self.predicted:
             scores = ClassLocalization(self.clip, name).regions.tolist()
-            found[name] = [
-                Box(time_s, *box, score)
-                for time_s, box, score in zip(
-                    times_s, corners, scores, strict=True
-                )
-            ]
+            rows = zip(times_s, corners, scores, strict=True)
+            found[name] = [Box(time_s, *xyxy, s) for time_s, xyxy, s in rows]
         return found
 
     def shown(self, class_names: Collection[str] = ()) -> tuple[str, ...]:
         """The classes to draw, the best one first.
 
-        Args:
-            class_names: By default those predicted, or else the best one.
+        By default those predicted, or else the best one.
         """
         ranked = self.clip.ranked_classes
         wanted = class_names or self.predicted or ranked[:1]
@@ -130,8 +125,7 @@ class VideoLocalization:
         if number not in (3, 4):
             raise ValueError(f"Expected number 3 or 4, received {number}.")
         draw = figures.figure_3 if number == 3 else figures.figure_4
-        thresholds = self.run.thresholds or {}
-        threshold = thresholds.get(class_name)
+        threshold = (self.run.thresholds or {}).get(class_name)
         return draw(self.clip, class_name, self.frames_rgb, threshold)
 
     def picture_jpeg(

@@ -1,8 +1,8 @@
-"""The files about a video, each kind by its own writer."""
+"""The files about a video."""
 
 from __future__ import annotations
 
-import abc
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,7 +21,8 @@ import numpy as np
 from avmil.clips import media_writer
 from avmil.clips.media_container import Section
 from avmil.common import files
-from avmil.common.errors import ClipError, MediaError
+from avmil.common.errors import MediaError
+from avmil.features.extractor import stage
 from avmil.localization.videos import file_stem, local_entry
 from avmil.report import images, offline_page, video_page
 from avmil.report.annotated_video import (
@@ -37,45 +38,6 @@ SCHEMA_VERSION = 1
 # A video up to this size lies within its page, which is then a single file.
 _MOST_EMBEDDED_BYTES = 16 << 20
 _OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
-
-
-class ResultWriter(abc.ABC):
-    """Writes one kind of file about a video into the video's folder."""
-
-    @abc.abstractmethod
-    def write(
-        self, result: VideoLocalization, shown: Sequence[str], directory: str
-    ) -> None:
-        """Writes what was found.
-
-        Args:
-            result: What was found.
-            shown: Classes to draw, the best one first.
-            directory: An existing folder, local or remote.
-
-        Raises:
-            ClipError: if the video cannot be encoded.
-        """
-
-
-@dataclasses.dataclass(frozen=True)
-class TextWriter(ResultWriter):
-    """Writes a text file.
-
-    Attributes:
-        file_name: Its name.
-        text: Gives its content.
-    """
-
-    file_name: str
-    text: Callable[[VideoLocalization], str]
-
-    def write(
-        self, result: VideoLocalization, shown: Sequence[str], directory: str
-    ) -> None:
-        """Writes the text as UTF-8."""
-        path = files.join(directory, self.file_name)
-        files.write_text(path, self.text(result))
 
 
 def to_json(result: VideoLocalization) -> str:
@@ -152,94 +114,80 @@ def to_audacity(result: VideoLocalization) -> str:
     )
 
 
-class FiguresWriter(ResultWriter):
-    """Writes Fig. 3 and Fig. 4 of each class to draw as PNG and SVG."""
-
-    def write(
-        self, result: VideoLocalization, shown: Sequence[str], directory: str
-    ) -> None:
-        """Writes the figures; those of an earlier start go."""
-        for name in filter(_OWN_FIGURES.fullmatch, files.names(directory)):
-            files.path(files.join(directory, name)).unlink()
-        for name, stem in zip(shown, _stems(shown), strict=True):
-            for number in (3, 4):
-                figure = result.figure(name, number)
-                path = files.join(directory, f"fig{number}-{stem}")
-                files.write_bytes(f"{path}.png", images.to_png(figure))
-                files.write_text(f"{path}.svg", images.to_svg(figure))
-
-
-class AnnotatedVideoWriter(ResultWriter):
-    """Encodes the video with boxes, above heat maps with a cursor."""
-
-    def write(
-        self, result: VideoLocalization, shown: Sequence[str], directory: str
-    ) -> None:
-        """Writes `annotated.mp4`; nothing for a sound file."""
-        if not result.frames_rgb:
-            return
-        size_px = result.clip.frame_size_px
-        painter = FramePainter(result.clip, shown[:MAX_CLASSES], size_px)
-        with tempfile.TemporaryDirectory() as folder:
-            encoded = os.path.join(folder, "annotated.mp4")
-            _encode(result, encoded, painter, painter.size_px)
-            files.copy(encoded, files.join(directory, "annotated.mp4"))
-
-
-class PageWriter(ResultWriter):
-    """Writes the interactive page with the video, or beside a long one."""
-
-    def write(
-        self, result: VideoLocalization, shown: Sequence[str], directory: str
-    ) -> None:
-        """Writes `page.html`; nothing for a sound file."""
-        if not result.frames_rgb:
-            return
-        size_px = even_size_px(result.clip.frame_size_px)
-        with tempfile.TemporaryDirectory() as folder:
-            encoded = os.path.join(folder, "video.mp4")
-            _encode(
-                result,
-                encoded,
-                lambda image_rgb, _: cv2.resize(image_rgb, size_px),
-                size_px,
-            )
-            if os.path.getsize(encoded) <= _MOST_EMBEDDED_BYTES:
-                content = files.read_bytes(encoded)
-                source = offline_page.data_uri(content, "video/mp4")
-            else:
-                source = "video.mp4"
-                files.copy(encoded, files.join(directory, source))
-        page = video_page.render(
-            result.clip,
-            result.run.thresholds,
-            result.events,
-            os.path.basename(result.video.path),
-            source,
-            result.picture_jpeg(shown[0]),
-        )
-        files.write_text(files.join(directory, "page.html"), page)
-
-
-WRITERS: tuple[ResultWriter, ...] = (
-    FiguresWriter(),
-    TextWriter("localization.json", to_json),
-    TextWriter("segments.csv", to_csv),
-    TextWriter("events.vtt", to_webvtt),
-    TextWriter("labels.txt", to_audacity),
-    AnnotatedVideoWriter(),
-    PageWriter(),
-)
+# File name -> its content.
+TEXTS: Mapping[str, Callable[[VideoLocalization], str]] = {
+    "localization.json": to_json,
+    "segments.csv": to_csv,
+    "events.vtt": to_webvtt,
+    "labels.txt": to_audacity,
+}
 
 
 def write_all(
     result: VideoLocalization, shown: Sequence[str], directory: str
 ) -> str:
-    """Writes all kinds of files; see `VideoLocalization.save`."""
+    """Writes all files about a video, for `VideoLocalization.save`."""
     files.make_directory(directory)
-    for writer in WRITERS:
-        writer.write(result, shown, directory)
-    return "page.html" if result.frames_rgb else f"fig4-{_stems(shown)[0]}.png"
+    write_figures(result, shown, directory)
+    for name, text in TEXTS.items():
+        files.write_text(files.join(directory, name), text(result))
+    if not result.frames_rgb:
+        return f"fig4-{_stems(shown)[0]}.png"
+    write_annotated_video(result, shown, directory)
+    write_page(result, shown, directory)
+    return "page.html"
+
+
+def write_figures(
+    result: VideoLocalization, shown: Sequence[str], directory: str
+) -> None:
+    """Writes Fig. 3 and 4 of each class to draw; those of earlier ones go."""
+    for name in filter(_OWN_FIGURES.fullmatch, files.names(directory)):
+        files.path(files.join(directory, name)).unlink()
+    for name, stem in zip(shown, _stems(shown), strict=True):
+        for number in (3, 4):
+            figure = result.figure(name, number)
+            path = files.join(directory, f"fig{number}-{stem}")
+            files.write_bytes(f"{path}.png", images.to_png(figure))
+            files.write_text(f"{path}.svg", images.to_svg(figure))
+
+
+def write_annotated_video(
+    result: VideoLocalization, shown: Sequence[str], directory: str
+) -> None:
+    """Writes the video with boxes, above heat maps with a cursor."""
+    size_px = result.clip.frame_size_px
+    painter = FramePainter(result.clip, shown[:MAX_CLASSES], size_px)
+    with _encoded(result, painter, painter.size_px) as encoded:
+        files.copy(encoded, files.join(directory, "annotated.mp4"))
+
+
+def write_page(
+    result: VideoLocalization, shown: Sequence[str], directory: str
+) -> None:
+    """Writes the interactive page with the video inside, a long one beside."""
+    size_px = even_size_px(result.clip.frame_size_px)
+
+    def fit(image_rgb: np.ndarray, _: float) -> np.ndarray:
+        return cv2.resize(image_rgb, size_px)
+
+    with _encoded(result, fit, size_px) as encoded:
+        if os.path.getsize(encoded) <= _MOST_EMBEDDED_BYTES:
+            content = files.read_bytes(encoded)
+            source = offline_page.data_uri(content, "video/mp4")
+        else:
+            source = "video.mp4"
+            files.copy(encoded, files.join(directory, source))
+    page = video_page.render(
+        result.clip,
+        result.predicted,
+        result.run.thresholds,
+        result.events,
+        os.path.basename(result.video.path),
+        source,
+        result.picture_jpeg(shown[0]),
+    )
+    files.write_text(files.join(directory, "page.html"), page)
 
 
 def _stems(shown: Sequence[str]) -> list[str]:
@@ -271,25 +219,28 @@ def _clock(time_s: float) -> str:
     return f"{hours:02}:{minutes:02}:{milliseconds / 1000:06.3f}"
 
 
-def _encode(
+@contextlib.contextmanager
+def _encoded(
     result: VideoLocalization,
-    path: str,
     paint: media_writer.Paint,
     size_px: tuple[int, int],
-) -> None:
-    """Encodes the section; sound that cannot be decoded is left out."""
+) -> Iterator[str]:
+    """Yields the section as a local MP4 file, its frames painted."""
     start_s = result.video.start_s or 0.0
     section = Section(start_s, start_s + result.clip.duration_s)
-    with local_entry(result.video) as local:
+    with (
+        local_entry(result.video) as local,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        path = os.path.join(folder, "video.mp4")
         write = functools.partial(
             media_writer.write_painted,
             *(local.path, path, section, paint, size_px),
         )
-        try:
+        with stage("encode"):
             try:
                 write()
             except MediaError:
                 # Features of pictures alone say nothing about the sound.
                 write(sound=False)
-        except MediaError as error:
-            raise ClipError("encode", str(error)) from error
+        yield path

@@ -97,15 +97,7 @@ class FramePainter:
         ]
 
     def __call__(self, image_rgb: np.ndarray, time_s: float) -> np.ndarray:
-        """Paints a frame.
-
-        Args:
-            image_rgb: uint8 [H, W, 3], upright.
-            time_s: When it is shown, from the start of the clip.
-
-        Returns:
-            uint8 [height, width, 3] of `size_px`.
-        """
+        """Paints an upright frame, uint8 [H, W, 3] to one of `size_px`."""
         shrinks = image_rgb.shape[1] > self.picture_px[0]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         picture = cv2.resize(image_rgb, self.picture_px, interpolation=method)
@@ -125,41 +117,28 @@ class FramePainter:
         regions = scores.ascending_regions(frame)
         for region in regions[-1:] if layer else regions:
             if (opacity := scores.regions[region]) >= _FAINTEST:
-                self._paint_box(picture, self._boxes[region], color, opacity)
-        for region in regions[-1:]:
+                x1, y1, x2, y2 = self._boxes[region]
+                box, line_px = picture[y1:y2, x1:x2], self._line_px
+                border = np.ones(box.shape[:2], bool)
+                border[line_px:-line_px, line_px:-line_px] = False
+                box[border] = _blended(box[border], color, opacity)
+        for region in regions[-1:]:  # The name above it, or else inside it.
             if (opacity := scores.regions[region]) >= _LABELED:
-                _paint_label(picture, self._boxes[region], label, opacity)
-
-    def _paint_box(
-        self,
-        picture: np.ndarray,
-        corners: np.ndarray,
-        color: np.ndarray,
-        opacity: float,
-    ) -> None:
-        x1, y1, x2, y2 = corners
-        box, line_px = picture[y1:y2, x1:x2], self._line_px
-        sides = (
-            box[:line_px],
-            box[max(line_px, len(box) - line_px) :],
-            box[line_px:-line_px, :line_px],
-            box[line_px:-line_px, max(line_px, x2 - x1 - line_px) :],
-        )
-        for side in sides:
-            _blend(side, color, opacity)
+                x1, y1, _, _ = self._boxes[region]
+                height_px, width_px = label.shape[:2]
+                top = y1 - height_px if y1 >= height_px else y1
+                left = max(0, min(x1, picture.shape[1] - width_px))
+                place = picture[top : top + height_px, left : left + width_px]
+                cut = label[: place.shape[0], : place.shape[1]]
+                place[:] = _blended(place, cut, opacity)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Strips:
     """Heat maps of some classes, to be shown with a moving cursor.
 
-    Attributes:
-        image_rgb: uint8 [H, W, 3] without the cursor; H is even.
-        left_px: Where the time axis begins.
-        right_px: Where it ends.
-        top_px: Upper end of the cursor.
-        bottom_px: Lower end of the cursor.
-        duration_s: Time at the right end.
+    The picture, uint8 [H, W, 3], is without the cursor, which moves from
+    `left_px` to `right_px` in `duration_s` and spans `top_px` to `bottom_px`.
     """
 
     image_rgb: np.ndarray
@@ -189,13 +168,7 @@ def draw_strips(
     colors: Sequence[ColorRgb],
     width_px: int,
 ) -> Strips:
-    """Draws the heat maps of classes below each other.
-
-    Args:
-        classes: The classes of one clip.
-        colors: Their colors.
-        width_px: Width of the video.
-    """
+    """Draws the heat maps of a clip's classes, of the video's width."""
     draws = []
     if len(classes[0].regions):
         draws.append(heat_maps.draw_frames)
@@ -247,13 +220,7 @@ def draw_strips(
 def empty_canvas(
     width_px: int, num_classes: int, num_maps: int
 ) -> FigureCanvasAgg:
-    """A canvas of a video's width; the strips give it an even height.
-
-    Args:
-        width_px: Width of the video.
-        num_classes: Classes to show.
-        num_maps: Heat maps of each class.
-    """
+    """A canvas of a video's width; its height is even."""
     dpi = _resolution_dpi(width_px)
     block = _NAME + num_maps * (_MAP + _GAP)
     height = _TOP + num_classes * block + _BOTTOM
@@ -284,28 +251,18 @@ def _resolution_dpi(width_px: int) -> float:
 def _label(text: str, color: ColorRgb, dpi: float) -> np.ndarray:
     """Draws black text on a color, uint8 [H, W, 3] of its size."""
     figure = Figure(dpi=dpi, facecolor=np.divide(color, 255))
-    label = figure.text(0.5, 0.5, text, size=9, ha="center", va="center")
-    label.set_parse_math(False)
+    style = {"size": 9, "ha": "center", "va": "center", "parse_math": False}
+    label = figure.text(0.5, 0.5, text, **style)
     canvas = FigureCanvasAgg(figure)
     extent = label.get_window_extent(canvas.get_renderer())
     figure.set_size_inches((extent.width + 8) / dpi, (extent.height + 6) / dpi)
     return _pixels(canvas)
 
 
-def _paint_label(
-    picture: np.ndarray, corners: np.ndarray, label: np.ndarray, opacity: float
-) -> None:
-    """Writes the class above a box, or inside it at the upper border."""
-    x1, y1, _, _ = corners
-    height_px, width_px = label.shape[:2]
-    top = y1 - height_px if y1 >= height_px else y1
-    left = max(0, min(x1, picture.shape[1] - width_px))
-    place = picture[top : top + height_px, left : left + width_px]
-    _blend(place, label[: place.shape[0], : place.shape[1]], opacity)
-
-
-def _blend(place: np.ndarray, color: np.ndarray, opacity: float) -> None:
-    place[:] = np.rint(place * (1 - opacity) + color * opacity)
+def _blended(
+    pixels: np.ndarray, color: np.ndarray, opacity: float
+) -> np.ndarray:
+    return np.rint(pixels * (1 - opacity) + color * opacity)
 
 
 def _pixels(canvas: FigureCanvasAgg) -> np.ndarray:

@@ -40,15 +40,6 @@ _LETTERS_A_LINE = 78
 _Draw = Callable[[Axes, ClassLocalization], QuadMesh]
 
 
-def heat_maps(
-    localization: ClipLocalization,
-    class_name: str,
-    threshold: float | None = None,
-) -> Figure:
-    """Draws Fig. 3 without frames: the heat maps alone."""
-    return figure_3(localization, class_name, (), threshold)
-
-
 def figure_3(
     localization: ClipLocalization,
     class_name: str,
@@ -75,20 +66,17 @@ def figure_3(
             frames is not F.
     """
     scores = ClassLocalization(localization, class_name)
-    aspect = _aspect(frames_rgb, localization)
-    shown = []
-    if len(frames_rgb):
-        shown = _best_frames(scores, min(max_frames, _most_frames(aspect)))
+    most = min(max_frames, _most_frames(frames_rgb, localization))
+    shown = _best_frames(scores, most)
     draws = []
     if len(scores.regions):
         draws.append(maps.draw_regions)
     if len(scores.segments):
         draws.append(maps.draw_segments)
     figure, pictures, heat = _lay_out(
-        scores, threshold, len(shown), aspect, draws
+        scores, threshold, [frames_rgb[index] for index in shown], draws
     )
     for axes, index in zip(pictures, shown, strict=True):
-        _show_frame(axes, frames_rgb[index], localization)
         caption = f"{localization.frame_times_s[index]:g} s"
         for region in scores.ascending_regions(index)[-1:]:
             axes.add_patch(_box(localization.boxes[region], _BEST_COLOR))
@@ -111,42 +99,47 @@ def figure_4(
     Each part of the clip shows its best frame, with boxes whose opacity is
     their scaled score; a line leads from a frame to its instant. A system
     without segments shows the best region of each frame instead of them.
-
-    Args:
-        localization: Scores of the clip, F sampled frames.
-        class_name: The class to show.
-        frames_rgb: uint8 [H, W, 3] each, one for each sampled frame, or none.
-        threshold: Its threshold, for the title.
-
-    Raises:
-        ValueError: if the system does not know the class, or the number of
-            frames is not F.
+    Arguments and errors are those of `figure_3`.
     """
     scores = ClassLocalization(localization, class_name)
-    aspect = _aspect(frames_rgb, localization)
-    shown = _frames_over_time(scores, aspect) if len(frames_rgb) else []
+    most = min(_MOST_FRAMES, _most_frames(frames_rgb, localization))
+    shown = _frames_over_time(scores, most)
     draws = []
     if len(scores.segments):
         draws.append(maps.draw_segments)
     elif len(scores.regions):
         draws.append(maps.draw_frames)
     figure, pictures, heat = _lay_out(
-        scores, threshold, len(shown), aspect, draws
+        scores, threshold, [frames_rgb[index] for index in shown], draws
     )
     for axes, index in zip(pictures, shown, strict=True):
-        _show_frame(axes, frames_rgb[index], localization)
         for region in scores.ascending_regions(index):
             box, opacity = localization.boxes[region], scores.regions[region]
             axes.add_patch(_box(box, _OPACITY_COLOR, opacity))
         for map_axes in heat:  # A line from the frame to its instant.
             instant = localization.frame_times_s[index], 1
             systems = axes.transAxes, map_axes.transData
-            figure.add_artist(
-                ConnectionPatch(
-                    (0.5, 0), instant, *systems, color="0.55", linewidth=1
-                )
-            )
+            style = {"color": "0.55", "linewidth": 1}
+            line = ConnectionPatch((0.5, 0), instant, *systems, **style)
+            figure.add_artist(line)
     return figure
+
+
+def _most_frames(
+    frames_rgb: Sequence[np.ndarray], localization: ClipLocalization
+) -> int:
+    """How many of the frames fit beside each other."""
+    expected = len(localization.frame_times_s)
+    if len(frames_rgb) not in (0, expected):
+        raise ValueError(
+            f"Clip {localization.clip_id}: Expected all {expected} sampled "
+            f"frames or none, received {len(frames_rgb)}."
+        )
+    if not len(frames_rgb):
+        return 0
+    height_px, width_px = frames_rgb[0].shape[:2]
+    least_width = _LOWEST_FRAME * (width_px / height_px) + _FRAME_GAP
+    return max(1, int(_ROW / least_width))
 
 
 def _best_frames(scores: ClassLocalization, limit: int) -> list[int]:
@@ -160,10 +153,10 @@ def _best_frames(scores: ClassLocalization, limit: int) -> list[int]:
     return sorted(best.tolist())
 
 
-def _frames_over_time(scores: ClassLocalization, aspect: float) -> list[int]:
+def _frames_over_time(scores: ClassLocalization, limit: int) -> list[int]:
     """Of equal parts of the clip the best frame each, or the middle one."""
     times_s = scores.clip.frame_times_s
-    num_parts = min(len(times_s), _most_frames(aspect), _MOST_FRAMES)
+    num_parts = min(len(times_s), limit)
     edges_s = np.linspace(0, scores.clip.duration_s, num_parts + 1)
     parts = part_at(edges_s, times_s)
     shown = []
@@ -180,14 +173,16 @@ def _frames_over_time(scores: ClassLocalization, aspect: float) -> list[int]:
 def _lay_out(
     scores: ClassLocalization,
     threshold: float | None,
-    num_frames: int,
-    aspect: float,
+    frames_rgb: Sequence[np.ndarray],
     draws: Sequence[_Draw],
 ) -> tuple[Figure, list[Axes], list[Axes]]:
-    """Draws title and heat maps; gives axes for the frames and of the maps."""
-    frame_height = row_height = 0.0
-    slot = _ROW / max(num_frames, 1)
-    if num_frames:
+    """Draws title, frames and heat maps; gives axes of frames and of maps."""
+    clip = scores.clip
+    slot = _ROW / max(len(frames_rgb), 1)
+    row_height = 0.0
+    if frames_rgb:
+        height_px, width_px = frames_rgb[0].shape[:2]
+        aspect = width_px / height_px
         frame_height = min(_HIGHEST_FRAME, (slot - _FRAME_GAP) / aspect)
         row_height = frame_height + _BELOW_FRAMES
     lines = textwrap.wrap(scores.class_name, _LETTERS_A_LINE)
@@ -204,7 +199,7 @@ def _lay_out(
             (left / _WIDTH, bottom, wide / _WIDTH, high / height)
         )
 
-    detail = f"clip {scores.clip.clip_id}, score {scores.score:.3f}"
+    detail = f"clip {clip.clip_id}, score {scores.score:.3f}"
     if threshold is not None:
         relation = "above" if scores.score > threshold else "not above"
         detail += f", {relation} the threshold {threshold:.3f}"
@@ -214,21 +209,24 @@ def _lay_out(
     title = "\n".join(lines)
     figure.text(left, top / height, title, size=13, weight="bold", **style)
     figure.text(left, (top - title_height) / height, detail, size=10, **style)
-    width = frame_height * aspect
-    middles = [_LEFT + (number + 0.5) * slot for number in range(num_frames)]
-    pictures = [
-        add_axes(middle - width / 2, below_title, width, frame_height)
-        for middle in middles
-    ]
-    for axes in pictures:
+    pictures, heat = [], []
+    for number, frame_rgb in enumerate(frames_rgb):
+        width = frame_height * aspect
+        left = _LEFT + (number + 0.5) * slot - width / 2
+        axes = add_axes(left, below_title, width, frame_height)
         axes.set(xticks=[], yticks=[])
-    tops = [
-        maps_height - number * (_MAP + _BELOW_MAP)
-        for number in range(len(draws))
-    ]
-    heat = [add_axes(_LEFT, top, _ROW, _MAP) for top in tops]
-    for draw, axes in zip(draws, heat, strict=True):
-        mesh = draw(axes, scores)
+        # Shown in the video's pixels, whose centers are whole numbers. Their
+        # number is not known where only sound was extracted.
+        width_px, height_px = clip.frame_size_px
+        if not width_px:
+            height_px, width_px = frame_rgb.shape[:2]
+        extent = (-0.5, width_px - 0.5, height_px - 0.5, -0.5)
+        axes.imshow(frame_rgb, extent=extent, aspect="auto")
+        pictures.append(axes)
+    for number, draw in enumerate(draws):
+        top = maps_height - number * (_MAP + _BELOW_MAP)
+        heat.append(add_axes(_LEFT, top, _ROW, _MAP))
+        mesh = draw(heat[-1], scores)
     if draws:
         bar_height = maps_height - _BELOW_MAP
         bar = add_axes(_BAR_LEFT, maps_height, _BAR_WIDTH, bar_height)
@@ -236,46 +234,9 @@ def _lay_out(
     return figure, pictures, heat
 
 
-def _most_frames(aspect: float) -> int:
-    """How many frames of an aspect fit beside each other."""
-    return max(1, int(_ROW / (_LOWEST_FRAME * aspect + _FRAME_GAP)))
-
-
-def _aspect(
-    frames_rgb: Sequence[np.ndarray], localization: ClipLocalization
-) -> float:
-    """Width of a frame divided by its height."""
-    expected = len(localization.frame_times_s)
-    if len(frames_rgb) not in (0, expected):
-        raise ValueError(
-            f"Clip {localization.clip_id}: Expected all {expected} sampled "
-            f"frames or none, received {len(frames_rgb)}."
-        )
-    if not len(frames_rgb):
-        return 1.0
-    height_px, width_px = frames_rgb[0].shape[:2]
-    return width_px / height_px
-
-
-def _show_frame(
-    axes: Axes, frame_rgb: np.ndarray, clip: ClipLocalization
-) -> None:
-    """Shows a frame in the video's pixels, whose centers are whole numbers."""
-    width_px, height_px = clip.frame_size_px
-    if not width_px:  # Not known where only sound was extracted.
-        height_px, width_px = frame_rgb.shape[:2]
-    extent = (-0.5, width_px - 0.5, height_px - 0.5, -0.5)
-    axes.imshow(frame_rgb, extent=extent, aspect="auto")
-
-
 def _box(box: np.ndarray, color: str, opacity: float = 1.0) -> Rectangle:
+    """The outline of a box, around its inclusive pixels."""
     x1, y1, x2, y2 = box
-    return Rectangle(
-        (x1 - 0.5, y1 - 0.5),
-        x2 - x1 + 1,
-        y2 - y1 + 1,
-        fill=False,
-        edgecolor=color,
-        linewidth=1.6,
-        alpha=opacity,
-    )
+    corner, size = (x1 - 0.5, y1 - 0.5), (x2 - x1 + 1, y2 - y1 + 1)
+    style = {"fill": False, "edgecolor": color, "linewidth": 1.6}
+    return Rectangle(corner, *size, **style, alpha=opacity)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import urllib.parse
 from collections.abc import Sequence
 
 from avmil.report import offline_page
@@ -28,27 +27,9 @@ class IndexEntry:
     thumbnail_jpeg: bytes | None = None
     failure: str | None = None
 
-    @property
-    def href(self) -> str:
-        """Address of the page."""
-        return urllib.parse.quote(self.page)
-
-    @property
-    def thumbnail(self) -> str | None:
-        """Address that holds the picture."""
-        picture = self.thumbnail_jpeg
-        return picture and offline_page.data_uri(picture, "image/jpeg")
-
 
 def render(entries: Sequence[IndexEntry]) -> str:
-    """Renders the list, one HTML file with the thumbnails inside.
-
-    Args:
-        entries: In the order of the page; those that failed come last.
-
-    Returns:
-        The HTML text, to be written as UTF-8.
-    """
+    """Renders the list as HTML, thumbnails inside and failures last."""
     return offline_page.render(
         "index",
         videos=[entry for entry in entries if entry.failure is None],

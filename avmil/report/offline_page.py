@@ -10,6 +10,13 @@ import jinja2
 import markupsafe
 
 _TEMPLATES = pathlib.Path(__file__).with_name("templates")
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Encodes a file as an address that holds all of it."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
@@ -18,6 +25,7 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+_ENVIRONMENT.filters["data_uri"] = data_uri
 
 
 def render(name: str, media_source: str = "'none'", **values: object) -> str:
@@ -45,16 +53,10 @@ def render(name: str, media_source: str = "'none'", **values: object) -> str:
     return page + "\n"
 
 
-def data_uri(content: bytes, media_type: str) -> str:
-    """Encodes a file as an address that holds all of it."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-
-
 def _source(file_name: str) -> markupsafe.Markup:
     """Reads a file that is part of the page's source, hence not escaped."""
     path = _TEMPLATES / file_name
-    text = path.read_text("utf-8") if path.exists() else ""
-    return markupsafe.Markup(text)
+    return markupsafe.Markup(path.read_text("utf-8") if path.exists() else "")
 
 
 def _permit(code: str) -> str:

@@ -61,7 +61,7 @@ class TensorBoardLog:
         self, step: int, localization: ClipLocalization, class_name: str
     ) -> None:
         """Writes the heat maps of a clip for one class."""
-        figure = figures.heat_maps(localization, class_name)
+        figure = figures.figure_3(localization, class_name)
         png = images.to_png(figure, _FIGURE_DPI)
         width_px, height_px = struct.unpack(">II", png[16:24])  # Its header.
         # An image summary holds width, height and the encoded pictures.

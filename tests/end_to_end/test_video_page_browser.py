@@ -10,42 +10,53 @@ import cv2
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.report import video_page
 from tests.browser import chromium
+from tests.localized_clips import make_clip, overlapping
 from tests.media_files import noise, numbered_image, write_clip
 
 pytestmark = pytest.mark.slow
 
 WIDTH_PX, HEIGHT_PX, DURATION_S = 64, 48, 6.0
 EVENTS = {"dog": [(1.0, 2.0)], "siren": [(3.0, 5.0)]}
-THRESHOLDS = {"dog": 0.5, "siren": 0.9}
+BLACK, WHITE = [0, 0, 0, 255], [255, 255, 255, 255]
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
 HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
 
 
 def planted():
     """Two regions a frame; that of "siren" is box 5 k for frame k."""
-    onsets_s = 0.48 * np.arange(12)
     frames = np.repeat(np.arange(6), 2)  # [M]
     moving = np.stack([5 * frames, frames, 5 * frames + 19, frames + 29], 1)
     whole = np.array([0, 0, WIDTH_PX - 1, HEIGHT_PX - 1])
-    first = (np.arange(12) % 2 == 0)[:, None]
-    siren = np.where(first[:, 0], 0.4 + 0.1 * frames, 0.0)
-    dog = np.where(first[:, 0], 0.0, 1.0 - 0.1 * frames)
+    first = np.arange(12) % 2 == 0
+    siren = np.where(first, 0.4 + 0.1 * frames, 0.0)
+    dog = np.where(first, 0.0, 1.0 - 0.1 * frames)
     ramp = np.linspace(0, 1, 12)
-    return ClipLocalization(
-        clip_id="clip",
-        class_names=("dog", "siren"),
-        scores=np.array([0.7, 0.6]),
-        duration_s=DURATION_S,
-        frame_size_px=(WIDTH_PX, HEIGHT_PX),
-        frame_times_s=np.arange(6) + 0.5,
-        boxes=np.where(first, moving, whole).astype(np.float32),
+    return make_clip(
+        boxes=np.where(first[:, None], moving, whole),
         region_times_s=frames + 0.5,
         region_scores=np.stack([dog, siren], axis=1),
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
+        segment_times_s=overlapping(12),
         segment_scores=np.stack([ramp, ramp[::-1]], axis=1),
+        duration_s=DURATION_S,
+        class_names=("dog", "siren"),
+        scores=np.array([0.7, 0.6]),
+        frame_size_px=(WIDTH_PX, HEIGHT_PX),
+    )
+
+
+def cut(clip, frames=6, regions=12, segments=12, **changes):
+    """The clip with the first of its frames, regions and segments only."""
+    return dataclasses.replace(
+        clip,
+        frame_times_s=clip.frame_times_s[:frames],
+        boxes=clip.boxes[:regions],
+        region_times_s=clip.region_times_s[:regions],
+        region_scores=clip.region_scores[:regions],
+        segment_times_s=clip.segment_times_s[:segments],
+        segment_scores=clip.segment_scores[:segments],
+        **changes,
     )
 
 
@@ -72,17 +83,19 @@ def browser(tmp_path_factory):
 def show(browser, tmp_path):
     """Opens a page; afterwards, nothing may be in the browser's console."""
 
-    def open_page(
-        localization,
-        source,
-        events=EVENTS,
-        thresholds=THRESHOLDS,
-        name="clip.mp4",
-    ):
-        path = tmp_path / "page.html"
-        page = video_page.render(localization, thresholds, events, name, source)
-        path.write_text(page, "utf-8")
-        browser.get(path.as_uri())
+    def open_page(clip, source, ready="video.readyState >= 2", **changes):
+        values = {
+            "predicted": clip.class_names[:1],
+            "thresholds": dict.fromkeys(clip.class_names, 0.65),
+            "events": EVENTS,
+            "video_name": "clip.mp4",
+        }
+        page = video_page.render(
+            clip, **(values | changes), video_source=source
+        )
+        (tmp_path / "page.html").write_text(page, "utf-8")
+        browser.get((tmp_path / "page.html").as_uri())
+        wait(browser, ready)
         return browser
 
     browser.get_log("browser")
@@ -95,9 +108,7 @@ def show(browser, tmp_path):
 @pytest.fixture
 def page(show, embedded):
     """The planted page with its video ready to play."""
-    driver = show(planted(), embedded)
-    wait(driver, "video.readyState >= 2")
-    return driver
+    return show(planted(), embedded)
 
 
 def wait(driver, condition):
@@ -182,7 +193,9 @@ def choose(driver, index):
     driver.find_elements("css selector", ".class")[index].click()
 
 
-def test_click_on_the_segments_goes_there(page):
+def test_click_and_drag_on_the_segments_go_there(page):
+    from selenium.webdriver import ActionChains
+
     for x_fraction in (0.25, 0.8, 0.03):
         x_fraction = click_at(page, "segment-track", x_fraction)
         expected_s = x_fraction * DURATION_S
@@ -195,13 +208,7 @@ def test_click_on_the_segments_goes_there(page):
             element(page, "segment-track").get_attribute("aria-valuenow")
         )
         assert now_s == pytest.approx(expected_s, abs=0.01)
-
-
-def test_drag_over_the_segments_follows(page):
-    from selenium.webdriver import ActionChains
-
     track = element(page, "segment-track")
-    page.execute_script("arguments[0].scrollIntoView()", track)
     step = track.size["width"] // 4
     ActionChains(page).move_to_element(track).click_and_hold().move_by_offset(
         step, 0
@@ -209,25 +216,20 @@ def test_drag_over_the_segments_follows(page):
     assert ask(page, "state.timeS") == pytest.approx(4.5, abs=0.05)
 
 
-def test_heat_maps_are_hot_and_follow_the_class(page):
-    # "dog" rises over the segments, "siren" falls.
-    black, white = [0, 0, 0, 255], [255, 255, 255, 255]
-    assert color(page, "segment-track", 0.01) == black
-    assert color(page, "segment-track", 0.99) == white
-    # Of "dog", the whole frame (the lower row) scores 1 in the first frame.
-    assert color(page, "region-track", 0.08, 0.25) == black
-    assert color(page, "region-track", 0.08, 0.75) == white
-    choose(page, 1)
-    assert color(page, "segment-track", 0.01) == white
-    assert color(page, "segment-track", 0.99) == black
-    assert color(page, "region-track", 0.92, 0.25) == white
-    assert color(page, "region-track", 0.92, 0.75) == black
-
-
-def test_boxes_follow_the_class(page):
+def test_heat_maps_and_boxes_follow_the_class(page):
     page.execute_script("seek(2.6)")
+    # "dog" rises over the segments, "siren" falls.
+    assert color(page, "segment-track", 0.01) == BLACK
+    assert color(page, "segment-track", 0.99) == WHITE
+    # Of "dog", the whole frame (the lower row) scores 1 in the first frame.
+    assert color(page, "region-track", 0.08, 0.25) == BLACK
+    assert color(page, "region-track", 0.08, 0.75) == WHITE
     assert boxes_shown(page) == [4, 5]
     choose(page, 1)
+    assert color(page, "segment-track", 0.01) == WHITE
+    assert color(page, "segment-track", 0.99) == BLACK
+    assert color(page, "region-track", 0.92, 0.25) == WHITE
+    assert color(page, "region-track", 0.92, 0.75) == BLACK
     assert boxes_shown(page) == [5, 4]
     # 0.6 of "siren" with 0.9 as the highest.
     best = page.find_elements("css selector", "#boxes g")[-1]
@@ -235,46 +237,50 @@ def test_boxes_follow_the_class(page):
     assert best.text == "0.67"
 
 
-@pytest.mark.parametrize(
-    ("width_px", "height_px"), [(1300, 900), (420, 900), (900, 420)]
-)
-@pytest.mark.parametrize("frame", [0, 3, 5])
-def test_box_lies_over_the_video(page, width_px, height_px, frame):
-    resize(page, width_px, height_px)
+def test_box_lies_over_the_video(page):
     choose(page, 1)
-    page.execute_script(f"seek({frame} + 0.3)")
-    left, top, width, height = rect_of(page, "#stage")
-    scale = min(width / WIDTH_PX, height / HEIGHT_PX)
-    left += (width - WIDTH_PX * scale) / 2  # The black bars at its sides.
-    top += (height - HEIGHT_PX * scale) / 2
-    box_px = np.array([5 * frame, frame, 20, 30])
-    expected = box_px * scale + [left, top, 0, 0]
-    rect = rect_of(page, f"#boxes g[data-region='{2 * frame}'] rect")
-    np.testing.assert_allclose(rect, expected, atol=1.0)
+    for size_px in [(1300, 900), (420, 900), (900, 420)]:
+        resize(page, *size_px)
+        for frame in (0, 3, 5):
+            page.execute_script(f"seek({frame} + 0.3)")
+            left, top, width, height = rect_of(page, "#stage")
+            scale = min(width / WIDTH_PX, height / HEIGHT_PX)
+            left += (width - WIDTH_PX * scale) / 2  # Black bars at its sides.
+            top += (height - HEIGHT_PX * scale) / 2
+            box_px = np.array([5 * frame, frame, 20, 30])
+            expected = box_px * scale + [left, top, 0, 0]
+            rect = rect_of(page, f"#boxes g[data-region='{2 * frame}'] rect")
+            np.testing.assert_allclose(rect, expected, atol=1.0)
+
+
+def test_picture_is_seen_behind_its_boxes(page, tmp_path):
+    page.execute_script("seek(3.5)")
+    wait(page, "!video.seeking")
+    path = tmp_path / "page.png"
+    assert page.save_screenshot(str(path))
+    image = cv2.imread(str(path)).astype(int)  # [H, W, 3], BGR
+    left, top, width, height = rect_of(page, "#stage").astype(int)
+    stage = image[top : top + height, left : left + width]
+    assert np.ptp(stage.mean(axis=(0, 2))) > 50  # Bars of the drawn number.
+    yellow = (stage[..., 0] < 90) & (stage[..., 1:].min(axis=2) > 150)
+    assert yellow.sum() > 300
 
 
 def test_wide_pixels_stretch_the_boxes(show, embedded):
-    narrow = dataclasses.replace(
-        planted(),
-        frame_size_px=(32, 48),
-        boxes=np.tile(np.float32([0, 0, 31, 47]), (12, 1)),
-    )
-    page = show(narrow, embedded)
-    wait(page, "video.readyState >= 2")
+    boxes = np.tile(np.float32([0, 0, 31, 47]), (12, 1))
+    narrow = cut(planted(), frame_size_px=(32, 48))
+    page = show(dataclasses.replace(narrow, boxes=boxes), embedded)
     box = rect_of(page, "#boxes rect")
     assert box[2] / box[3] == pytest.approx(WIDTH_PX / HEIGHT_PX, rel=0.01)
 
 
 def test_turned_video_has_no_boxes_but_says_so(show, embedded):
-    turned = dataclasses.replace(planted(), frame_size_px=(48, 64))
-    page = show(turned, embedded)
-    wait(page, "video.readyState >= 2")
-    wait(page, "!byId('notice').hidden")
+    page = show(cut(planted(), frame_size_px=(48, 64)), embedded)
     assert "The player turns this video" in element(page, "notice").text
     assert ask(page, "getComputedStyle(byId('overlay')).display") == "none"
 
 
-def test_number_of_boxes_can_be_chosen(page):
+def test_regions_are_chosen_by_number_and_by_cell(page):
     page.execute_script("seek(2.5)")
     page.execute_script(
         "byId('num-boxes').value = 1;"
@@ -282,9 +288,6 @@ def test_number_of_boxes_can_be_chosen(page):
     )
     assert boxes_shown(page) == [5]
     assert ask(page, "byId('num-boxes').max") == "2"
-
-
-def test_click_on_a_cell_shows_its_region(page):
     # Frame 4, lower row: region 9, whose opacity for "siren" would be 0.
     choose(page, 1)
     click_at(page, "region-track", 4.1 / 6, 0.8)
@@ -310,22 +313,9 @@ def test_tooltip_tells_time_and_score(page):
 
 def test_nothing_stands_for_what_was_not_scored(show, embedded):
     # The segments end at 3.36 s; frames were due, but there are two only.
-    whole = planted()
-    page = show(
-        dataclasses.replace(
-            whole,
-            frame_times_s=whole.frame_times_s[:2],
-            boxes=whole.boxes[:4],
-            region_times_s=whole.region_times_s[:4],
-            region_scores=whole.region_scores[:4],
-            segment_times_s=whole.segment_times_s[:6],
-            segment_scores=whole.segment_scores[:6],
-        ),
-        embedded,
-    )
-    wait(page, "video.readyState >= 2")
+    page = show(cut(planted(), frames=2, regions=4, segments=6), embedded)
     choose(page, 1)  # Its first segment scores highest.
-    assert color(page, "segment-track", 3.3 / 6) == [0, 0, 0, 255]
+    assert color(page, "segment-track", 3.3 / 6) == BLACK
     assert color(page, "segment-track", 3.4 / 6)[3] == 0
     assert color(page, "region-track", 1.9 / 6)[3] == 255
     assert color(page, "region-track", 2.1 / 6)[3] == 0
@@ -339,19 +329,20 @@ def test_nothing_stands_for_what_was_not_scored(show, embedded):
 
 
 def test_events_are_drawn_and_lead_there(page):
-    lane_left, _, lane_width, _ = rect_of(page, "#event-lane")
-    left, _, width, _ = rect_of(page, "#event-lane span")
-    assert (left - lane_left) / lane_width == pytest.approx(1 / 6, abs=0.005)
-    assert width / lane_width == pytest.approx(1 / 6, abs=0.005)
+    def assert_lane_shows(start, length):
+        lane_left, _, lane_width, _ = rect_of(page, "#event-lane")
+        left, _, width, _ = rect_of(page, "#event-lane span")
+        share = np.array([left - lane_left, width]) / lane_width
+        np.testing.assert_allclose(share, [start, length], atol=0.005)
+
+    assert_lane_shows(1 / 6, 1 / 6)
     page.find_elements("css selector", "#events button")[1].click()
     assert ask(page, "state.classIndex") == 1
     assert ask(page, "video.currentTime") == pytest.approx(3.0)
-    left, _, width, _ = rect_of(page, "#event-lane span")
-    assert (left - lane_left) / lane_width == pytest.approx(3 / 6, abs=0.005)
-    assert width / lane_width == pytest.approx(2 / 6, abs=0.005)
+    assert_lane_shows(3 / 6, 2 / 6)
 
 
-def test_keys_move_time_and_class(page):
+def test_keys_move_time_and_class_but_not_those_of_a_control(page):
     from selenium.webdriver import Keys
 
     press(page, Keys.RIGHT, Keys.RIGHT, Keys.RIGHT, Keys.LEFT)
@@ -364,10 +355,16 @@ def test_keys_move_time_and_class(page):
     assert ask(page, "state.classIndex") == 1
     press(page, "]")  # From the last class to the first.
     assert ask(page, "state.classIndex") == 0
-    press(page, Keys.UP)
-    press(page, "[")
+    press(page, Keys.UP, "[")
     assert ask(page, "state.classIndex") == 0
     assert ask(page, "classInputs[0].checked")
+    element(page, "mute").send_keys(" ")
+    wait(page, "video.muted && video.paused")
+    element(page, "num-boxes").send_keys(Keys.LEFT)
+    assert ask(page, "state.timeS") == 0
+    page.find_element("css selector", "#classes input").send_keys(Keys.DOWN)
+    assert ask(page, "state.classIndex") == 1
+    assert ask(page, "document.activeElement.value") == "1"
 
 
 def test_space_plays_and_the_cursor_follows(page):
@@ -381,24 +378,12 @@ def test_space_plays_and_the_cursor_follows(page):
     assert sorted(boxes_shown(page)) == [2 * frame, 2 * frame + 1]
 
 
-def test_keys_of_a_control_stay_its_own(page):
-    from selenium.webdriver import Keys
-
-    element(page, "mute").send_keys(" ")
-    wait(page, "video.muted && video.paused")
-    element(page, "num-boxes").send_keys(Keys.LEFT)
-    assert ask(page, "state.timeS") == 0
-    page.find_element("css selector", "#classes input").send_keys(Keys.DOWN)
-    assert ask(page, "state.classIndex") == 1
-    assert ask(page, "document.activeElement.value") == "1"
-
-
 def test_page_fits_a_narrow_window(page):
     resize(page, 420)
     wait(page, "document.documentElement.scrollWidth <= 420")
     wait(page, "byId('ruler').children.length < 8")
     choose(page, 1)
-    assert color(page, "segment-track", 0.01) == [255, 255, 255, 255]
+    assert color(page, "segment-track", 0.01) == WHITE
 
 
 def test_nothing_is_requested_and_nothing_may_be(page, browser):
@@ -431,16 +416,14 @@ def test_video_beside_the_page_plays(show, clip_path, tmp_path):
     name = "a b#1?.mp4"
     (tmp_path / name).write_bytes(clip_path.read_bytes())
     page = show(planted(), name)
-    wait(page, "video.readyState >= 2")
     page.execute_script("seek(2.5)")
     wait(page, "!video.seeking && video.currentTime === 2.5")
     assert ask(page, "byId('notice').hidden")
 
 
-def test_page_works_where_the_video_does_not(show, browser, tmp_path):
+def test_page_works_where_the_video_does_not(show, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
-    page = show(planted(), "broken.mp4")
-    wait(page, "!byId('notice').hidden")
+    page = show(planted(), "broken.mp4", ready="!byId('notice').hidden")
     assert "cannot play the video" in element(page, "notice").text
     assert not element(page, "play").is_enabled()
     x_fraction = click_at(page, "segment-track", 0.6)
@@ -452,32 +435,19 @@ def test_pictures_of_unknown_codec_are_told(show, tmp_path):
     images = [numbered_image(number) for number in range(20)]
     path = tmp_path / "old.mp4"
     write_clip(path, images, noise(2.0), video_codec="mpeg4")
-    page = show(planted(), "old.mp4")
-    wait(page, "!byId('notice').hidden")
+    page = show(planted(), "old.mp4", ready="!byId('notice').hidden")
     assert "codec is unknown" in element(page, "notice").text
     page.execute_script("seek(1.6)")
     assert boxes_shown(page) == [2, 3]
 
 
 def test_one_modality_shows_its_track_only(show, embedded):
-    both = planted()
-    sound = dataclasses.replace(
-        both,
-        boxes=both.boxes[:0],
-        region_times_s=both.region_times_s[:0],
-        region_scores=both.region_scores[:0],
-    )
-    page = show(sound, embedded)
+    page = show(cut(planted(), regions=0), embedded)
     assert not element(page, "region-track").is_displayed()
     assert not element(page, "best").is_displayed()
     click_at(page, "segment-track", 0.5)
     assert ask(page, "state.timeS") == pytest.approx(3, abs=0.02)
-    sight = dataclasses.replace(
-        both,
-        segment_times_s=both.segment_times_s[:0],
-        segment_scores=both.segment_scores[:0],
-    )
-    page = show(sight, embedded, {})
+    page = show(cut(planted(), segments=0), embedded, events={})
     assert not element(page, "segment-track").is_displayed()
     click_at(page, "region-track", 0.6, 0.2)
     assert boxes_shown(page)[-1] == 6
@@ -485,51 +455,26 @@ def test_one_modality_shows_its_track_only(show, embedded):
 
 def test_sound_without_any_picture(show, tmp_path):
     write_clip(tmp_path / "sound.wav", (), noise(2.0), audio_codec="pcm_s16le")
-    empty = dataclasses.replace(
-        planted(),
-        frame_size_px=(0, 0),
-        frame_times_s=np.zeros(0),
-        boxes=np.zeros((0, 4)),
-        region_times_s=np.zeros(0),
-        region_scores=np.zeros((0, 2)),
-    )
-    page = show(empty, "sound.wav")
-    wait(page, "video.readyState >= 2")
+    blind = cut(planted(), frames=0, regions=0, frame_size_px=(0, 0))
+    page = show(blind, "sound.wav")
     assert not element(page, "stage").is_displayed()
     press(page, " ")
     wait(page, "state.timeS > 0.2")
-
-
-def test_nothing_at_all_is_still_a_page(show, tmp_path):
-    nothing = ClipLocalization(
-        clip_id="clip",
-        class_names=("dog", "siren"),
-        scores=np.zeros(2),
-        duration_s=0.0,
-        frame_size_px=(0, 0),
-        frame_times_s=np.zeros(0),
-        boxes=np.zeros((0, 4)),
-        region_times_s=np.zeros(0),
-        region_scores=np.zeros((0, 2)),
-        segment_times_s=np.zeros((0, 2)),
-        segment_scores=np.zeros((0, 2)),
-    )
-    write_clip(tmp_path / "sound.wav", (), noise(0.1), audio_codec="pcm_s16le")
-    page = show(nothing, "sound.wav", {})
-    choose(page, 1)
-    assert ask(page, "state.classIndex") == 1
+    for duration_s, last in [(0.0, "0.0 s"), (300.0, "5:00")]:
+        nothing = cut(blind, segments=0, duration_s=duration_s)
+        page = show(nothing, "sound.wav", events={})
+        choose(page, 1)
+        assert ask(page, "state.classIndex") == 1
+        assert ask(page, "byId('ruler').lastChild?.textContent") == last
 
 
 def test_hostile_text_stays_text(show, embedded):
-    hostile = dataclasses.replace(
-        planted(), class_names=(HOSTILE_CLASS, "siren")
-    )
+    names = HOSTILE_CLASS, "siren"
     page = show(
-        hostile,
+        cut(planted(), class_names=names),
         embedded,
-        {HOSTILE_CLASS: [(0.0, 1.0)]},
-        {HOSTILE_CLASS: 0.0, "siren": 0.0},
-        HOSTILE_NAME,
+        events={HOSTILE_CLASS: [(0.0, 1.0)]},
+        video_name=HOSTILE_NAME,
     )
     assert page.title == HOSTILE_NAME
     assert page.find_element("css selector", "h1").text == HOSTILE_NAME
@@ -537,45 +482,3 @@ def test_hostile_text_stays_text(show, embedded):
         HOSTILE_CLASS
     )
     assert ask(page, "document.images.length") == 0
-
-
-def test_long_video_with_many_classes_stays_quick(show, embedded):
-    rng = np.random.default_rng(1)
-    onsets_s = 0.48 * np.arange(625)
-    frames_s = np.arange(300) + 0.5
-    names = tuple(f"class {index}" for index in range(17))
-    long = ClipLocalization(
-        clip_id="clip",
-        class_names=names,
-        scores=rng.normal(size=17),
-        duration_s=300.0,
-        frame_size_px=(WIDTH_PX, HEIGHT_PX),
-        frame_times_s=frames_s,
-        boxes=np.tile([2, 2, 40, 40], (3000, 1)),
-        region_times_s=np.repeat(frames_s, 10),
-        region_scores=rng.normal(size=(3000, 17)),
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
-        segment_scores=rng.normal(size=(625, 17)),
-    )
-    page = show(long, embedded, {}, None)
-    took_ms = ask(
-        page,
-        "(() => { const start = performance.now();"
-        "for (let i = 0; i < 5; i++) chooseClass(i);"
-        "return (performance.now() - start) / 5; })()",
-    )
-    assert took_ms < 250
-    assert ask(page, "byId('ruler').lastChild.textContent") == "5:00"
-
-
-def test_screenshot_shows_video_and_boxes(page, tmp_path):
-    page.execute_script("seek(3.5)")
-    wait(page, "!video.seeking")
-    path = tmp_path / "page.png"
-    assert page.save_screenshot(str(path))
-    image = cv2.imread(str(path)).astype(int)  # [H, W, 3], BGR
-    left, top, width, height = rect_of(page, "#stage").astype(int)
-    stage = image[top : top + height, left : left + width]
-    assert np.ptp(stage.mean(axis=(0, 2))) > 50  # Bars of the drawn number.
-    yellow = (stage[..., 0] < 90) & (stage[..., 1:].min(axis=2) > 150)
-    assert yellow.sum() > 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import pathlib
 
 import pytest
 
@@ -41,21 +42,17 @@ def weights_dir(tmp_path):
     return tmp_path
 
 
-def test_weights_are_found_by_their_content(weights_dir):
+def test_weights_are_found_by_their_content_or_named(weights_dir):
     config = found(make_recipe(max_boxes=3), weights_dir)
     assert config.region_weights == str(weights_dir / "alexnet.npz")
     # A V2 checkpoint is named by its prefix.
     assert config.audio_weights == str(weights_dir / "vggish.ckpt")
     assert config.edge_forest == ""
     assert config.max_boxes == 3
-
-
-def test_named_weights_are_taken(weights_dir, tmp_path):
-    elsewhere = tmp_path / "elsewhere.npz"
-    elsewhere.write_bytes(b"regions")
-    given = {"region_weights": str(elsewhere)}
-    config = found(make_recipe(), weights_dir, **given)
-    assert config.region_weights == str(elsewhere)
+    named = str(weights_dir / "folder" / "elsewhere.npz")
+    pathlib.Path(named).write_bytes(b"regions")
+    config = found(make_recipe(), weights_dir, region_weights=named)
+    assert config.region_weights == named
 
 
 def test_other_weights_are_refused_by_name(weights_dir):
@@ -111,14 +108,7 @@ def test_what_the_system_does_not_take_is_not_needed(
     assert bool(config.edge_forest) == (modalities == "visual")
 
 
-@pytest.mark.parametrize(
-    ("modalities", "unused"),
-    [
-        ("audio_visual", {}),
-        ("audio", {"region_weights": ""}),
-        ("visual", {"audio_weights": ""}),
-    ],
-)
-def test_modalities_of_the_recipe_stay(weights_dir, modalities, unused):
-    recipe = make_recipe(modalities=modalities, **unused)
+@pytest.mark.parametrize("modalities", ["audio_visual", "audio", "visual"])
+def test_modalities_of_the_recipe_stay(weights_dir, modalities):
+    recipe = make_recipe(modalities=modalities)
     assert found(recipe, weights_dir).modalities == modalities

@@ -12,14 +12,12 @@ from avmil.localization import videos
 CLIP_ID = re.compile(r"(?!\.)[\w.+=-]{1,200}", re.ASCII)
 
 
-def ids(*arguments):
-    return [entry.clip_id for entry in videos.entries(arguments)]
-
-
 def test_files_are_taken_as_they_come():
     (entry,) = videos.entries(["a/b.mp4"])
     assert (entry.clip_id, entry.path) == ("b", "a/b.mp4")
     assert (entry.start_s, entry.end_s) == (0, None)
+    with videos.local_entry(entry) as local:
+        assert local == entry  # Not copied.
 
 
 def test_folders_stand_for_their_videos_by_name(tmp_path):
@@ -33,37 +31,32 @@ def test_folders_stand_for_their_videos_by_name(tmp_path):
     ]
 
 
-def test_same_stems_get_names_of_their_own():
-    assert ids("a/x.mp4", "b/x.mp4", "c/X.mkv", "x-2.mp4") == [
-        "x",
-        "x-2",
-        "X-3",
-        "x-2-2",
-    ]
-    assert ids("a/X.mp4", "b/x.mp4") == ["X", "x-2"]
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (
+            ["a/x.mp4", "b/x.mp4", "c/X.mkv", "x-2.mp4"],
+            ["x", "x-2", "X-3", "x-2-2"],
+        ),
+        (["a/X.mp4", "b/x.mp4"], ["X", "x-2"]),
+        # No folder hides a file of localize.py's own.
+        (
+            ["failed.csv.mp4", "index.html.mp4"],
+            ["failed.csv-2", "index.html-2"],
+        ),
+    ],
+)
+def test_same_stems_get_names_of_their_own(paths, expected):
+    assert [entry.clip_id for entry in videos.entries(paths)] == expected
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "a/..mp4",
-        ".mp4",
-        "a b/ü $(x).mp4",
-        "日本.mp4",
-        "x" * 300 + ".mp4",
-        "-.mp4",
-    ],
+    ["a/..mp4", ".mp4", "a b/ü $(x).mp4", "日本.mp4", "x" * 300, "-.mp4"],
 )
 def test_any_name_becomes_a_clip_id(name):
-    (clip_id,) = ids(name)
-    assert CLIP_ID.fullmatch(clip_id)
-
-
-def test_folders_never_hide_the_files_beside_them():
-    assert ids("failed.csv.mp4", "index.html.mp4") == [
-        "failed.csv-2",
-        "index.html-2",
-    ]
+    (entry,) = videos.entries([name])
+    assert CLIP_ID.fullmatch(entry.clip_id)
 
 
 def test_names_that_are_no_text_are_refused():
@@ -89,12 +82,6 @@ def test_no_videos_are_refused(tmp_path):
         videos.entries([])
     with pytest.raises(ConfigError, match="folder without"):
         videos.entries([str(tmp_path)])
-
-
-def test_local_files_are_not_copied():
-    (entry,) = videos.entries(["a.mp4"])
-    with videos.local_entry(entry) as local:
-        assert local == entry
 
 
 def test_remote_file_that_cannot_be_copied_fails_in_decoding(monkeypatch):

@@ -7,18 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import (
-    ClassLocalization,
-    ClipLocalization,
-)
+from avmil.evaluation.clip_localization import ClassLocalization
 from avmil.report.annotated_video import (
     COLORS_RGB,
     FramePainter,
     Strips,
     draw_strips,
     empty_canvas,
-    even_size_px,
 )
+from tests.localized_clips import make_clip, overlapping
 
 YELLOW, CYAN, _ = COLORS_RGB
 SIZE_PX = (480, 320)
@@ -26,24 +23,19 @@ SIZE_PX = (480, 320)
 
 def localized(names=("bus", "train"), num_segments=4):
     """Two frames; `train` scores 1 and 0.5 in the first, 0 in the second."""
-    onsets_s = 0.48 * np.arange(num_segments)
     region_scores = np.zeros((3, len(names)))
     region_scores[:, 1] = [1, 0.5, 0]
     region_scores[:, 0] = [0, 0, 1]
-    return ClipLocalization(
-        clip_id="clip",
+    return make_clip(
+        boxes=[[100, 100, 199, 179], [300, 200, 399, 299], [20, 200, 119, 299]],
+        region_times_s=[0.5, 0.5, 1.5],
+        region_scores=region_scores,
+        segment_times_s=overlapping(num_segments),
+        segment_scores=np.outer(np.arange(num_segments), np.ones(len(names))),
+        duration_s=2.0,
         class_names=tuple(names),
         scores=np.arange(len(names), dtype=float),
-        duration_s=2.0,
         frame_size_px=SIZE_PX,
-        frame_times_s=np.array([0.5, 1.5]),
-        boxes=np.array(
-            [[100, 100, 199, 179], [300, 200, 399, 299], [20, 200, 119, 299]]
-        ),
-        region_times_s=np.array([0.5, 0.5, 1.5]),
-        region_scores=region_scores,
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
-        segment_scores=np.outer(np.arange(num_segments), np.ones(len(names))),
     )
 
 
@@ -74,15 +66,12 @@ def test_opacity_is_the_scaled_score():
     assert painted[299, 399].tolist() == [178, 178, 50]
 
 
-def test_boxes_are_shown_in_their_second_only():
-    _, painted = paint(1.2)
-    assert not painted[100:180, 100:200].any()
-    assert not painted[200:300, 20:120].any()  # Scores 0: not visible.
-
-
-def test_second_class_has_a_color_of_its_own():
+def test_boxes_are_shown_in_their_second_and_the_color_of_their_class():
     _, painted = paint(1.2, shown=("train", "bus"))
     assert painted[250, 20].tolist() == list(CYAN)
+    assert not painted[100:180, 100:200].any()
+    _, painted = paint(1.2)
+    assert not painted[200:300, 20:120].any()  # Scores 0: not visible.
 
 
 def test_of_a_second_class_only_the_best_box_is_shown():
@@ -112,27 +101,11 @@ def test_cursor_follows_the_time(time_s, share):
     assert len(changed) <= 5
 
 
-def test_time_axis_spans_the_heat_map():
-    painter, _ = paint()
-    strips = painter.strips
-    row = strips.image_rgb[strips.bottom_px - 8]  # In the segments' map.
-    left, right = round(strips.left_px) + 3, round(strips.right_px) - 3
-    # The first segment scores lowest, black; the last highest, white.
-    assert (row[left] < 40).all()
-    assert (row[right] > 250).all()
-
-
-def test_small_videos_are_enlarged_with_their_boxes():
-    painter, painted = paint(size_px=(240, 160))
-    assert painter.picture_px == (480, 320)
-    assert painted[250, 200].tolist() == list(YELLOW)  # 2 * column 100.
-    assert painted[250, 199].tolist() == [0, 0, 0]
-
-
 @pytest.mark.parametrize(
     ("size_px", "expected"),
     [
         ((479, 321), (480, 322)),  # 480 / 479 * 321 = 321.7
+        ((240, 160), (480, 320)),
         ((641, 359), (640, 360)),
         ((3840, 2160), (1920, 1080)),
         ((144, 256), (480, 854)),
@@ -140,10 +113,16 @@ def test_small_videos_are_enlarged_with_their_boxes():
     ],
 )
 def test_pictures_have_an_even_size(size_px, expected):
-    painter, _ = paint(size_px=size_px)
+    painter, painted = paint(size_px=size_px)
     assert painter.picture_px == expected
     assert painter.size_px[1] % 2 == 0
     assert painter.size_px[1] > expected[1]
+    if size_px == (240, 160):
+        assert painted[250, 200].tolist() == list(YELLOW)  # 2 * column 100.
+        assert painted[250, 199].tolist() == [0, 0, 0]
+    # Frames may change their size within a video.
+    painted = painter(np.zeros((90, 70, 3), np.uint8), 0.5)
+    assert painted.shape[1::-1] == painter.size_px
 
 
 @pytest.mark.parametrize("size_px", [(64, 1600), (1, 1080), (100, 1600)])
@@ -164,7 +143,7 @@ def test_black_lies_beside_narrow_pictures(size_px):
 )
 @pytest.mark.parametrize("num_segments", [0, 4])
 def test_two_and_three_classes_fit_below_any_width(size_px, num_segments):
-    names = ("bus", "train", "dog")
+    names = ("bus", "$x_1^{" + "W" * 200, "dog")
     for count in (2, 3):
         painter, painted = paint(
             shown=names[:count],
@@ -176,32 +155,10 @@ def test_two_and_three_classes_fit_below_any_width(size_px, num_segments):
         assert painted.shape[0] % 2 == 0
 
 
-def test_even_size_is_the_nearest():
-    assert even_size_px((3.2, 1)) == (4, 2)
-
-
-def test_frames_that_change_their_size_are_fitted():
-    painter, _ = paint()
-    painted = painter(np.zeros((90, 70, 3), np.uint8), 0.5)
-    assert painted.shape[1::-1] == painter.size_px
-
-
 def test_without_regions_or_segments_frames_are_painted():
-    clip = localized(num_segments=0)
-    empty = dataclasses.replace(
-        clip,
-        boxes=np.zeros((0, 4)),
-        region_times_s=np.zeros(0),
-        region_scores=np.zeros((0, 2)),
-    )
-    painter = FramePainter(empty, ["train"], SIZE_PX)
+    painter = FramePainter(make_clip(frame_size_px=SIZE_PX), ["dog"], SIZE_PX)
     painted = painter(np.zeros((320, 480, 3), np.uint8), 0.5)
     assert not painted[:320].any()
-
-
-def test_names_of_any_kind_are_drawn():
-    name = "$x_1^{" + "W" * 200
-    paint(names=("bus", name), shown=(name,))
 
 
 @pytest.mark.parametrize("shown", [(), ("bus",) * 4])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.report import figures, images
+from tests.localized_clips import make_clip, overlapping
 
 NAMES = ("bus", "train")
 
@@ -21,24 +20,16 @@ def localized(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
     """Region r of frame f scores 2 f + r for `train`, segment t scores -t."""
     count = num_frames * num_regions
     x1 = np.arange(count) % 5
-    boxes = np.stack([x1, x1 + 1, x1 + 20, x1 + 11], axis=1)
-    onsets_s = 0.48 * np.arange(num_segments)
-    scores = np.zeros((count, 2))
-    scores[:, 1] = np.arange(count)
-    segment_scores = np.zeros((num_segments, 2))
-    segment_scores[:, 1] = -np.arange(num_segments)
-    return ClipLocalization(
-        clip_id="clip",
+    return make_clip(
+        boxes=np.stack([x1, x1 + 1, x1 + 20, x1 + 11], axis=1),
+        region_times_s=np.repeat(np.arange(num_frames) + 0.5, num_regions),
+        region_scores=np.outer(np.arange(count), [0.0, 1.0]),
+        segment_times_s=overlapping(num_segments),
+        segment_scores=np.outer(-np.arange(num_segments), [0, 1]),
+        duration_s=float(num_frames),
         class_names=NAMES,
         scores=np.array([-0.5, 0.25]),
-        duration_s=float(num_frames),
         frame_size_px=size_px,
-        frame_times_s=np.arange(num_frames) + 0.5,
-        boxes=boxes.astype(np.float32),
-        region_times_s=np.repeat(np.arange(num_frames) + 0.5, num_regions),
-        region_scores=scores,
-        segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
-        segment_scores=segment_scores,
     )
 
 
@@ -94,10 +85,7 @@ def test_figure_3_shows_scaled_regions_and_segments():
     colors = mesh(regions).get_cmap()([0.0, 1.0])
     assert colors[1].tolist() == [1, 1, 1, 1]
     assert (colors[0, :3] < 0.05).all()
-
-
-def test_figure_3_marks_time_below_both_maps():
-    regions, segments = map_axes(figures.figure_3(localized(), "train"))
+    assert not picture_axes(figure)  # Without frames, the maps alone.
     assert regions.get_xlim() == (0, 6)
     labels = [label.get_text() for label in regions.get_xticklabels()]
     assert labels == ["0.5", "1.5", "2.5"]
@@ -197,17 +185,6 @@ def test_without_segments_figure_4_shows_the_regions_over_time():
     assert len(map_axes(figures.figure_3(clip, "train"))) == 1
 
 
-def test_without_anything_the_title_remains():
-    clip = localized(num_regions=0, num_segments=0)
-    assert texts(figures.heat_maps(clip, "bus"))[0] == "bus"
-
-
-def test_heat_maps_need_no_frames():
-    figure = figures.heat_maps(localized(), "train", 0.5)
-    assert len(map_axes(figure)) == 2
-    assert not picture_axes(figure)
-
-
 @pytest.mark.parametrize(
     ("threshold", "expected"),
     [
@@ -217,12 +194,20 @@ def test_heat_maps_need_no_frames():
     ],
 )
 def test_title_has_class_and_score(threshold, expected):
-    figure = figures.heat_maps(localized(), "train", threshold)
-    assert texts(figure) == ["train", expected]
+    empty = localized(num_regions=0, num_segments=0)
+    for clip in (localized(), empty):
+        figure = figures.figure_3(clip, "train", threshold=threshold)
+        assert texts(figure) == ["train", expected]
 
 
 @pytest.mark.parametrize(
-    "name", [r"a$b_c^{$\frac", "$x$", "Air horn, truck horn " * 12, "n" * 300]
+    "name",
+    [
+        r"a$b_c^{$\frac",
+        "Air horn, truck horn " * 12,
+        "n" * 300,
+        "\x07\x00\x1b[0m",
+    ],
 )
 def test_any_class_name_is_drawn_as_it_is(name):
     clip = localized()
@@ -232,6 +217,7 @@ def test_any_class_name_is_drawn_as_it_is(name):
     assert title.get_text().replace("\n", " ").replace(" ", "") == name.replace(
         " ", ""
     )
+    assert images.to_svg(figure)
     images.to_png(figure, 50)
     extent = title.get_window_extent()
     assert extent.x1 <= figure.bbox.width
@@ -267,20 +253,3 @@ def test_too_few_frames_are_refused():
         figures.figure_3(clip, "train", frames(clip)[:2])
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
         figures.figure_4(clip, "train", frames(clip)[:1])
-
-
-def test_control_characters_are_drawn():
-    clip = localized()
-    name = "bell \x07\x00\x1b[0m"
-    object.__setattr__(clip, "class_names", ("bus", name))
-    figure = draw_4(clip, name)
-    assert "bell" in images.to_svg(figure)
-    assert images.to_png(figure, 50)
-
-
-def test_pyplot_is_not_touched():
-    with matplotlib.rc_context():
-        images.to_png(draw_4(localized()), 50)
-    from matplotlib import _pylab_helpers
-
-    assert not _pylab_helpers.Gcf.figs

@@ -7,7 +7,7 @@ const STEPS = 1000; // Of a scaled score, as the page's data gives it.
 
 const video = byId("video");
 const classInputs = [...document.querySelectorAll("#classes input")];
-const eventButtons = [...document.querySelectorAll("#events button")];
+const eventButtons = document.querySelectorAll("#events button");
 const regionTrack = byId("region-track");
 const segmentTrack = byId("segment-track");
 
@@ -17,7 +17,6 @@ const state = {
   classIndex: 0,
   numBoxes: 3,
   chosenRegion: -1,
-  videoPlays: true,
 };
 
 // The regions of each frame, in the order of their objectness.
@@ -36,15 +35,12 @@ function partAt(edgesS, timeS) {
   return part;
 }
 
-const frameAt = (timeS) => partAt(frames.edges_s, timeS);
-const segmentAt = (timeS) => partAt(segments.edges_s, timeS);
 // Behind the last part nothing was scored.
 const endsBefore = (edgesS, timeS) =>
   edgesS.length < 2 || timeS > edgesS.at(-1);
 
-function scaledScore(proposals, index) {
-  return proposals.steps[state.classIndex][index] / STEPS;
-}
+const scaledScore = (proposals, index) =>
+  proposals.steps[state.classIndex][index] / STEPS;
 
 function scoreText(proposals, index) {
   const [lowest, highest] = proposals.range[state.classIndex];
@@ -116,8 +112,8 @@ function boxElement(region, labeled) {
 
 function drawBoxes() {
   const shown = shownRegions();
-  const last = shown.length - 1;
-  const elements = shown.map((region, i) => boxElement(region, i === last));
+  const best = shown.at(-1);
+  const elements = shown.map((region) => boxElement(region, region === best));
   byId("boxes").replaceChildren(...elements);
 }
 
@@ -143,32 +139,22 @@ function fitOverlay() {
 
 // -------------------------------------------------- heat maps and their track
 
-function fitCanvas(canvas) {
-  const density = window.devicePixelRatio || 1;
-  canvas.width = Math.round(canvas.clientWidth * density);
-  canvas.height = Math.round(canvas.clientHeight * density);
-  return canvas.getContext("2d");
-}
-
-function fillCell(context, startS, endS, row, numRows, score) {
-  const { width, height } = context.canvas;
-  const left = Math.round(startS / data.duration_s * width);
-  const right = Math.round(endS / data.duration_s * width);
-  const top = Math.round(row / numRows * height);
-  const bottom = Math.round((row + 1) / numRows * height);
-  context.fillStyle = hot(score);
-  context.fillRect(left, top, right - left, bottom - top);
-  return [left, top, right - left, bottom - top];
-}
-
-function drawRegionTrack() {
-  const context = fitCanvas(regionTrack.querySelector("canvas"));
+// Draws the cells of each part of the clip, which lie below each other.
+function drawTrack(track, proposals, edgesS, parts, numRows, chosen = -1) {
+  const canvas = track.querySelector("canvas");
+  canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
+  canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
+  const context = canvas.getContext("2d");
+  const x = (timeS) => Math.round(timeS / data.duration_s * canvas.width);
+  const y = (row) => Math.round(row / numRows * canvas.height);
   let chosenCell = null;
-  regionsOfFrame.forEach((list, frame) => list.forEach((region, row) => {
-    const [startS, endS] = frames.edges_s.slice(frame, frame + 2);
-    const score = scaledScore(regions, region);
-    const cell = fillCell(context, startS, endS, row, maxRegions, score);
-    if (region === state.chosenRegion) chosenCell = cell;
+  parts.forEach((list, part) => list.forEach((proposal, row) => {
+    const left = x(edgesS[part]);
+    const cell =
+      [left, y(row), x(edgesS[part + 1]) - left, y(row + 1) - y(row)];
+    context.fillStyle = hot(scaledScore(proposals, proposal));
+    context.fillRect(...cell);
+    if (proposal === chosen) chosenCell = cell;
   }));
   if (!chosenCell) return;
   context.strokeStyle = "#2ee6ff";
@@ -176,20 +162,14 @@ function drawRegionTrack() {
   context.strokeRect(...chosenCell);
 }
 
-function drawSegmentTrack() {
-  const context = fitCanvas(segmentTrack.querySelector("canvas"));
-  segments.times_s.forEach((_, segment) => {
-    const [startS, endS] = segments.edges_s.slice(segment, segment + 2);
-    fillCell(context, startS, endS, 0, 1, scaledScore(segments, segment));
-  });
+function drawRegionTrack() {
+  drawTrack(regionTrack, regions, frames.edges_s, regionsOfFrame, maxRegions,
+    state.chosenRegion);
 }
 
-function drawLegend() {
-  const context = byId("legend").getContext("2d");
-  for (let x = 0; x <= 100; x++) {
-    context.fillStyle = hot(x / 100);
-    context.fillRect(x, 0, 1, 1);
-  }
+function drawSegmentTrack() {
+  const parts = segments.times_s.map((_, segment) => [segment]);
+  drawTrack(segmentTrack, segments, segments.edges_s, parts, 1);
 }
 
 function drawRuler() {
@@ -228,7 +208,7 @@ function drawEvents() {
 
 function showTime(timeS) {
   state.timeS = clamp(timeS, 0, data.duration_s);
-  const frame = frameAt(state.timeS);
+  const frame = partAt(frames.edges_s, state.timeS);
   if (frame !== state.frame) {
     state.frame = frame;
     if (state.chosenRegion >= 0) chooseRegion(-1);
@@ -242,30 +222,24 @@ function showTime(timeS) {
 
 // Says the scores at the playing instant.
 function describe() {
-  const time = timeText(state.timeS);
   const inFrame = regionsOfFrame[state.frame] ?? [];
   const best = Math.max(...inFrame.map((r) => scaledScore(regions, r)));
   const regionText = inFrame.length
     ? `best in the frame ${best.toFixed(2)}` : "no region in the frame";
-  byId("region-score").textContent = regionText;
+  const segment = partAt(segments.edges_s, state.timeS);
   const segmentText = endsBefore(segments.edges_s, state.timeS)
-    ? "nothing heard"
-    : scaledScore(segments, segmentAt(state.timeS)).toFixed(2);
+    ? "nothing heard" : scaledScore(segments, segment).toFixed(2);
+  byId("region-score").textContent = regionText;
   byId("segment-score").textContent = `at the cursor ${segmentText}`;
-  for (const [track, text] of [
-    [regionTrack, regionText], [segmentTrack, segmentText],
-  ]) {
-    track.setAttribute("aria-valuemin", 0);
-    track.setAttribute("aria-valuemax", data.duration_s);
-    track.setAttribute("aria-valuenow", state.timeS.toFixed(2));
-    track.setAttribute("aria-valuetext", `${time}, ${text}`);
-  }
+  regionTrack.ariaValueText = `${timeText(state.timeS)}, ${regionText}`;
+  segmentTrack.ariaValueText = `${timeText(state.timeS)}, ${segmentText}`;
+  regionTrack.ariaValueNow = segmentTrack.ariaValueNow =
+    state.timeS.toFixed(2);
 }
 
 function seek(timeS) {
-  const target = clamp(timeS, 0, data.duration_s);
-  if (state.videoPlays) video.currentTime = target;
-  showTime(target);
+  showTime(timeS);
+  if (!video.error) video.currentTime = state.timeS;
 }
 
 function chooseRegion(region) {
@@ -295,18 +269,18 @@ function notify(text) {
 
 function followVideo() {
   showTime(video.currentTime);
+  byId("play").textContent = video.paused ? "Play" : "Pause";
   if (!video.paused) requestAnimationFrame(followVideo);
 }
 
 function togglePlay() {
-  if (!state.videoPlays) return;
+  if (video.error) return;
   if (video.paused) video.play().catch(refuseVideo);
   else video.pause();
 }
 
 function refuseVideo() {
   if (!video.error) return; // Playing was interrupted, no more.
-  state.videoPlays = false;
   byId("play").disabled = true;
   byId("mute").disabled = true;
   notify("This browser cannot play the video: the file is missing, or its " +
@@ -321,24 +295,6 @@ function onVideoKnown() {
     "codec is unknown.");
 }
 
-function startPlayer() {
-  byId("stage").addEventListener("click", togglePlay);
-  byId("play").addEventListener("click", togglePlay);
-  byId("mute").addEventListener("click", () => { video.muted = !video.muted; });
-  video.addEventListener("volumechange", () =>
-    byId("mute").setAttribute("aria-pressed", video.muted));
-  video.addEventListener("loadedmetadata", onVideoKnown);
-  video.addEventListener("seeked", () => showTime(video.currentTime));
-  video.addEventListener("play", followVideo);
-  for (const type of ["play", "pause"]) {
-    video.addEventListener(type, () => {
-      byId("play").textContent = video.paused ? "Play" : "Pause";
-    });
-  }
-  video.addEventListener("error", refuseVideo);
-  refuseVideo(); // The error may have come before this script.
-}
-
 // ------------------------------------------------------- pointer and keyboard
 
 function pointed(track, event) {
@@ -349,29 +305,25 @@ function pointed(track, event) {
 }
 
 function pointAtRegion({ timeS, row }) {
-  if (endsBefore(frames.edges_s, timeS)) {
-    seek(timeS);
-    return;
-  }
-  const frame = frameAt(timeS);
+  if (endsBefore(frames.edges_s, timeS)) return seek(timeS);
+  const frame = partAt(frames.edges_s, timeS);
   seek(frames.times_s[frame]);
   chooseRegion(regionsOfFrame[frame][row] ?? -1);
 }
 
 function regionTip({ timeS, row }) {
   if (endsBefore(frames.edges_s, timeS)) return "no frame: not seen";
-  const frame = frameAt(timeS);
-  const region = regionsOfFrame[frame][row];
+  const frame = partAt(frames.edges_s, timeS);
+  const inFrame = regionsOfFrame[frame];
   const time = `frame at ${timeText(frames.times_s[frame])}`;
-  if (region === undefined) return `${time}, no proposal`;
-  const count = regionsOfFrame[frame].length;
-  return `${time}, proposal ${row + 1} of ${count}\n` +
-    scoreText(regions, region);
+  if (row >= inFrame.length) return `${time}, no proposal`;
+  return `${time}, proposal ${row + 1} of ${inFrame.length}\n` +
+    scoreText(regions, inFrame[row]);
 }
 
 function segmentTip({ timeS }) {
   if (endsBefore(segments.edges_s, timeS)) return "no segment: not heard";
-  const segment = segmentAt(timeS);
+  const segment = partAt(segments.edges_s, timeS);
   const [onset, offset] = segments.times_s[segment].map((t) => timeText(t));
   return `segment from ${onset} to ${offset}\n${scoreText(segments, segment)}`;
 }
@@ -408,9 +360,9 @@ const keyActions = {
   End: () => seek(data.duration_s),
   ArrowUp: () => chooseClass(state.classIndex - 1),
   ArrowDown: () => chooseClass(state.classIndex + 1),
-  "[": () => chooseClass(state.classIndex - 1),
-  "]": () => chooseClass(state.classIndex + 1),
 };
+keyActions["["] = keyActions.ArrowUp;
+keyActions["]"] = keyActions.ArrowDown;
 
 function onKey(event) {
   const action = keyActions[event.key];
@@ -424,39 +376,31 @@ function onKey(event) {
 
 // ---------------------------------------------------------------- the start
 
-function showModalities() {
-  const hide = (selector) => {
-    for (const element of document.querySelectorAll(selector)) {
-      element.hidden = true;
-    }
-  };
-  if (!maxRegions) hide(".regions-only");
-  if (!segments.times_s.length) hide(".segments-only");
-  regionTrack.style.height = `${clamp(11 * maxRegions, 44, 154)}px`;
-  byId("num-boxes").max = maxRegions;
-}
-
 function onNumBoxes() {
   state.numBoxes = Number(byId("num-boxes").value);
   byId("num-boxes-shown").value = state.numBoxes;
   drawBoxes();
 }
 
-function drawAll() {
-  drawRuler();
-  chooseClass(state.classIndex);
-}
-
-showModalities();
+regionTrack.style.height = `${clamp(11 * maxRegions, 44, 154)}px`;
+byId("num-boxes").max = maxRegions;
 fitOverlay();
-startPlayer();
-drawLegend();
+byId("stage").addEventListener("click", togglePlay);
+byId("play").addEventListener("click", togglePlay);
+byId("mute").addEventListener("click", () => { video.muted = !video.muted; });
+video.addEventListener("volumechange", () =>
+  byId("mute").setAttribute("aria-pressed", video.muted));
+video.addEventListener("loadedmetadata", onVideoKnown);
+video.addEventListener("seeked", () => showTime(video.currentTime));
+video.addEventListener("play", followVideo);
+video.addEventListener("pause", followVideo);
+video.addEventListener("error", refuseVideo);
+refuseVideo(); // The error may have come before this script.
 listenToTrack(regionTrack, pointAtRegion, regionTip);
 listenToTrack(segmentTrack, ({ timeS }) => seek(timeS), segmentTip);
-listenToTrack(byId("ruler"), ({ timeS }) => seek(timeS), null);
-for (const [index, input] of classInputs.entries()) {
-  input.addEventListener("change", () => chooseClass(index));
-}
+listenToTrack(byId("ruler"), ({ timeS }) => seek(timeS));
+byId("classes").addEventListener("change", (event) =>
+  chooseClass(Number(event.target.value)));
 for (const button of eventButtons) {
   button.addEventListener("click", () => {
     chooseClass(Number(button.dataset.class));
@@ -465,6 +409,9 @@ for (const button of eventButtons) {
 }
 byId("num-boxes").addEventListener("input", onNumBoxes);
 document.addEventListener("keydown", onKey);
-new ResizeObserver(drawAll).observe(byId("timeline"));
 onNumBoxes();
-drawAll();
+// Called once at the start, too.
+new ResizeObserver(() => {
+  drawRuler();
+  chooseClass(state.classIndex);
+}).observe(byId("timeline"));

@@ -160,18 +160,3 @@ def test_clips_of_other_data_are_refused(clip_id):
 def test_class_names_that_break_rows_are_refused(name):
     with pytest.raises(ValueError, match="class names without tabs"):
         dcase_submission.tagging_submission(CLIP_IDS[:1], [name], [[1]])
-
-
-@pytest.mark.parametrize(
-    ("onset_s", "offset_s"),
-    [(-1, 1), (2, 2), (3, 2), (np.nan, 1), (0, np.nan), (0, np.inf)],
-)
-def test_events_begin_in_the_clip_and_end_after_that(onset_s, offset_s):
-    event = Event(CLIP_IDS[0], "Car", onset_s, offset_s)
-    with pytest.raises(ValueError, match="onset and offset"):
-        dcase_submission.detection_submission([event])
-
-
-def test_shape_of_predictions_is_checked():
-    with pytest.raises(ValueError, match=r"2 clips and 2 classes.*\(2, 1\)"):
-        dcase_submission.tagging_submission(CLIP_IDS, CLASSES, [[1], [0]])

@@ -59,23 +59,13 @@ _DASHES = ("-", (0, (4, 1)), (0, (1.5, 0.8)), (0, (6, 1, 1.5, 1)))
 
 
 class Style(NamedTuple):
-    """The looks of a row, the same in every figure.
+    """The names and the looks of a row, the same in every figure."""
 
-    Attributes:
-        label: A few characters: the row's letter in the paper's Table 1, or a
-            number.
-        name: The label and the system's name.
-        color: Of its bars and lines.
-        marker: Matplotlib's name of its marker.
-        symbol: The marker as a character.
-        dashes: Matplotlib's dash pattern of its lines.
-    """
-
-    label: str
-    name: str
+    label: str  # The letter in the paper's Table 1, or a number.
+    name: str  # The label and the system's name.
     color: str
-    marker: str
-    symbol: str
+    marker: str  # Its name in Matplotlib,
+    symbol: str  # and as a character.
     dashes: str | tuple[float, Sequence[float]]
 
 

@@ -70,32 +70,29 @@ class EvaluationReport:
             directory: It exists, or is remote.
         """
         rows, localized = self._rows, self._localized
-        runs = [numbers.run_dict(run) for row in rows for run in row.results]
-        contents = {"metrics": runs[0] if len(runs) == 1 else runs}
-        frames = {
-            "table1": numbers.table_1(rows),
-            "table2": numbers.table_2(rows),
-        }
-        if len(runs) > 1:
-            contents["comparison"] = numbers.comparison_dict(rows)
-        elif localized:
-            contents["table3"] = numbers.localization_dict(localized[0])
-        if len(rows) > 1:
-            frames["leads"] = numbers.leads(rows)
-        if localized:
-            frames["table3"] = numbers.table_3(localized)
         latex = map(writers.to_latex, self.tables)
         texts = {
             "tables.md": "\n".join(map(writers.to_markdown, self.tables)),
             "tables.tex": "\n".join([_LATEX_PREAMBLE, *latex]),
             "report.html": self.to_html(),
+            "table1.csv": numbers.to_csv(numbers.table_1(rows)),
+            "table2.csv": numbers.to_csv(numbers.table_2(rows)),
         }
-        texts |= {f"{n}.csv": numbers.to_csv(f) for n, f in frames.items()}
-        for name, content in contents.items():
-            path = files.join(directory, f"{name}.json")
-            files.write_json(path, numbers.jsonable(content))
+        if len(rows) > 1:
+            texts["leads.csv"] = numbers.to_csv(numbers.leads(rows))
+        if localized:
+            texts["table3.csv"] = numbers.to_csv(numbers.table_3(localized))
+        runs = [numbers.run_dict(run) for row in rows for run in row.results]
+        contents = {"metrics.json": runs[0] if len(runs) == 1 else runs}
+        if len(runs) > 1:
+            contents["comparison.json"] = numbers.comparison_dict(rows)
+        elif localized:
+            contents["table3.json"] = numbers.localization_dict(localized[0])
         for name, text in texts.items():
             files.write_text(files.join(directory, name), text)
+        for name, content in contents.items():
+            path = files.join(directory, name)
+            files.write_json(path, numbers.jsonable(content))
 
     def to_html(self) -> str:
         """The page: one HTML file that works without a network."""

@@ -1,7 +1,7 @@
 """The numbers behind the tables: a frame for each, CSV, and JSON of all.
 
-Frames and JSON hold fractions in full. What text and CSV show of Tables 1 and
-2 and of the leads is read from the frames.
+Frames and JSON hold fractions in full; the text of Tables 1 and 2 and all CSV
+are made of the frames. Rows are those of `aggregation.rows`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,7 @@ def percent(fraction: float) -> str:
 
 
 def table_1(rows: Sequence[Row]) -> pd.DataFrame:
-    """Table 1: a row for each of its rows, and for chance; NaN for no figure.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
-    """
+    """Table 1, with chance below; NaN where there is no figure."""
     entries: list[dict[str, Any]] = []
     for row in rows:
         published = paper.SYSTEMS.get(row.system)
@@ -64,9 +60,6 @@ def table_2(rows: Sequence[Row]) -> pd.DataFrame:
     """Table 2 in long form: a row for each of its R rows and C classes.
 
     Means over several runs have no threshold.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
     """
     frames = []
     for row in rows:
@@ -165,11 +158,7 @@ def run_dict(result: Result) -> dict[str, Any]:
 
 
 def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
-    """The tables' rows and each pair of them.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
-    """
+    """The tables' rows and each pair of them."""
     return {
         "bootstrap": {
             "num_resamples": len(rows[0].resampled.f1),
@@ -209,7 +198,7 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
 def localization_dict(result: LocalizationResult) -> dict[str, Any]:
     """All of a result but its events; NaN for a class that has no truth."""
     audio, visual = result.audio, result.visual
-    by_class: dict[str, Any] = {"name": result.class_names}
+    by_class = {"name": result.class_names}
     if audio:
         by_class |= audio.by_class._asdict()
         by_class["event_threshold"] = result.event_thresholds
@@ -250,8 +239,7 @@ def jsonable(value: Any) -> Any:
 
 def _named(template: str, scores: Iterable[Any]) -> dict[str, Any]:
     """F1, precision and recall by their names in a template."""
-    names = map(template.format, _SCORES)
-    return dict(zip(names, scores, strict=True))
+    return dict(zip(map(template.format, _SCORES), scores, strict=True))
 
 
 def _records(**columns: Any) -> list[dict[str, Any]]:

@@ -170,12 +170,11 @@ def _table(
         numbers = "/".join(map(str, shown))
         heads[f"{group.capitalize()} ({numbers})"] = part.heads
     table = Table(title, heads, cells, notes)
-    if len(rows) > 1:
-        # The least error rate is the best one.
-        signs = [-1 if write is ratio else 1 for write in writes]
-        table.bold[: len(rows), 2:] = best_places(
-            [joined(row.means) * signs for row in rows], writes=writes
-        )
+    # The least error rate is the best one.
+    signs = [-1 if write is ratio else 1 for write in writes]
+    table.bold[: len(rows), 2:] = best_places(
+        [joined(row.means) * signs for row in rows], writes=writes
+    )
     return table
 
 

@@ -3,7 +3,7 @@
 All figures are percentages with one decimal, as the paper prints them; those
 of several seeds are means with their sample standard deviation. The best
 figure of a column is bold: of ours where there are several rows, of the
-paper's among all that it publishes.
+paper's among all that it publishes. Rows are those of `aggregation.rows`.
 """
 
 from __future__ import annotations
@@ -66,11 +66,7 @@ class Table:
 
 
 def table_1(rows: Sequence[Row]) -> Table:
-    """Micro-averaged scores, a row for each system and for chance.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
-    """
+    """Micro-averaged scores, a row for each system and for chance."""
     figures = numbers.table_1(rows)
     scores = ["f1", "precision", "recall"]
     published = [f"paper_dcase2017_{name}" for name in scores]
@@ -97,8 +93,7 @@ def table_1(rows: Sequence[Row]) -> Table:
         _table_1_notes(rows),
     )
     figures = figures[: len(rows)]  # Without chance.
-    if len(rows) > 1:  # A single row is not the best of anything.
-        table.bold[: len(rows), [2, 4, 5]] = best_places(figures[scores])
+    table.bold[: len(rows), [2, 4, 5]] = best_places(figures[scores])
     table.bold[: len(rows), 6:] = best_places(
         figures[published], [s.scores for s in paper.SYSTEMS.values()]
     )
@@ -109,9 +104,6 @@ def table_2(rows: Sequence[Row]) -> Table:
     """Class-wise F1; for the paper's classes in its order, with its figures.
 
     Other class lists keep their own names and order.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
     """
     class_names = rows[0].class_names
     groups = {"Classes": {name: name for name in class_names}}
@@ -124,41 +116,30 @@ def table_2(rows: Sequence[Row]) -> Table:
         figures[name].to_numpy().reshape(len(rows), -1)[:, order]
         for name in ("f1", "f1_std", "paper_dcase2017_f1")
     )  # [R, C]
-    is_published = ~np.isnan(published).all(axis=1)
-    cells: list[list[str]] = []
-    is_ours: list[bool] = []
+    competitors = [
+        [system.class_f1.get(name, -np.inf) for name in shown_names]
+        for system in paper.SYSTEMS.values()
+    ]
+    is_best = best_places(f1), best_places(published, competitors)
+    cells, bold = [], []
     for index, name in enumerate(row_names(rows, short=True)):
         cells.append([name, *map(figure, f1[index], std[index])])
-        is_ours.append(True)
-        if is_published[index]:
+        bold.append(is_best[0][index])
+        if not np.isnan(published[index]).all():
             cells.append(["    paper", *map(percent, published[index])])
-            is_ours.append(False)
+            bold.append(is_best[1][index])
+    heads = {group: [*heads.values()] for group, heads in groups.items()}
     table = Table(
         "Table 2. Class-wise F1 on the test set, in percent",
-        {"": ["System"]}
-        | {group: heads.values() for group, heads in groups.items()},
+        {"": ["System"], **heads},
         cells,
     )
-    if len(rows) > 1:
-        table.bold[is_ours, 1:] = best_places(f1)
-    if is_published.any():
-        table.bold[np.logical_not(is_ours), 1:] = best_places(
-            published[is_published],
-            [
-                [system.class_f1[name] for name in shown_names]
-                for system in paper.SYSTEMS.values()
-                if system.class_f1
-            ],
-        )
+    table.bold[:, 1:] = bold
     return table
 
 
 def leads(rows: Sequence[Row]) -> Table:
-    """The best row's lead in F1 over each other row, and what chance makes.
-
-    Args:
-        rows: Two or more, as `aggregation.rows` returns them.
-    """
+    """The best row's lead in F1 over each other row, and what chance makes."""
     best = aggregation.best(rows)
     names = row_names(rows)
     cells = []
@@ -227,14 +208,19 @@ def best_places(
 
     Args:
         values: Of R rows, [R, F].
-        competitors: Among which the best is sought, [Q, F]; else the values.
+        competitors: Among which the best is sought, [Q, F]. Without them it
+            is sought among the values; a single row is not the best of them.
         writes: How each column is printed; else as percent.
 
     Returns:
         Bool [R, F].
     """
     values = np.asarray(values, float)
-    best = np.max(values if competitors is None else competitors, axis=0)
+    if competitors is None:
+        if len(values) == 1:
+            return np.zeros(values.shape, bool)
+        competitors = values
+    best = np.max(competitors, axis=0)
     writes = writes or [percent] * len(best)
     return np.array(
         [

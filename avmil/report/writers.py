@@ -179,11 +179,8 @@ def _aligned_columns(table: Table, ansi: bool = False) -> list[list[str]]:
         cells = table.cells.iloc[:, place]
         # Figures end below each other, whatever stands behind " ± ".
         tails = [len(cell) - len(cell.partition(" ± ")[0]) for cell in cells]
-        longest = max(tails, default=0)
-        cells = [
-            cell + " " * (longest - tail)
-            for cell, tail in zip(cells, tails, strict=True)
-        ]
+        pairs = zip(cells, tails, strict=True)
+        cells = [cell + " " * (max(tails) - tail) for cell, tail in pairs]
         width = max(map(len, [head, *cells]))
         align = str.rjust if group else str.ljust
         head, *cells = (align(text, width) for text in [head, *cells])

@@ -99,13 +99,6 @@ def test_text_is_aligned_and_cut_between_groups():
     assert max(map(len, narrow)) <= 32
 
 
-def test_figures_stand_below_each_other_whatever_follows_them():
-    figures = ["64.2 ± 0.8", "7.3", "100.0 ± 12.4", "-"]
-    table = Table("T", {"": ("k",), "g": ("F1",)}, [("a", f) for f in figures])
-    lines = writers.to_text(table).splitlines()[-4:]
-    assert [len(line.partition(" ±")[0]) for line in lines] == [9, 9, 9, 9]
-
-
 def test_a_wide_group_is_cut_between_columns_and_loses_none():
     names = [f"class {index}" for index in range(40)]
     cells = [str(index) for index in range(40)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-
 import numpy as np
 import pytest
 
@@ -39,20 +37,15 @@ def official_labels(text):
 def official_scores(truth_text, submission):
     """Micro F1, P and R: files of the submission that the truth knows."""
     truth, predicted = map(official_labels, (truth_text, submission))
-    hits = false_alarms = misses = 0
-    for file_name, names in predicted.items():
-        if file_name not in truth:
-            continue
-        counted = collections.Counter(truth[file_name])
-        right = sum(min(1, counted[name]) for name in names)
-        hits += right
-        false_alarms += len(names) - right
-        misses += len(truth[file_name]) - right
-    precision = hits / max(hits + false_alarms, 1)
-    recall = hits / max(hits + misses, 1)
-    total = precision + recall
-    f1 = 2 * precision * recall / total if total else 0.0
-    return f1, precision, recall
+    known = [name for name in predicted if name in truth]
+    hits = sum(len({*truth[n]} & {*predicted[n]}) for n in known)
+    num_predicted = sum(len(predicted[n]) for n in known)
+    num_true = sum(len(truth[n]) for n in known)
+    return (
+        2 * hits / max(num_predicted + num_true, 1),
+        hits / max(num_predicted, 1),
+        hits / max(num_true, 1),
+    )
 
 
 @pytest.fixture

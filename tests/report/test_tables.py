@@ -75,35 +75,14 @@ def test_notes_name_the_run_only_where_runs_differ():
 def test_all_rows_come_in_the_paper_s_order_and_others_last():
     systems = ["mine", *reversed(paper.SYSTEMS)]
     results = list(map(result_of, systems))
-    names = [row[0] for row in cells_of(table_1(*results))]
-    assert names == [
-        "(a) Proposed AV Two Stream",
-        "(b) TS Audio-Only",
-        "(c) TS Video-Only",
-        "(d) TS Video-Only WSDDN-Type",
-        "(e) AV One Stream",
-        "(f) CVSSP - Fusion system",
-        "(g) CVSSP - Gated-CRNN-logMel",
-        "mine",
-        "Chance: random scores",
-        "Chance: every class",
-    ]
+    starts = [row[0][:4] for row in cells_of(table_1(*results))]
+    assert starts == [*(f"({x}) " for x in "abcdefg"), "mine", "Chan", "Chan"]
     names = [row[0].strip() for row in cells_of(table_2(*results))]
-    assert names == [
-        "(a) Proposed AV TS",
-        "paper",
-        "(b) TS Audio-Only",
-        "paper",
-        "(c) TS Video-Only",
-        "paper",
-        "(d) TS Video-Only WSDDN-Type",
-        "(e) AV OS",
-        "paper",
-        "(f) CVSSP - FS",
-        "paper",
-        "(g) CVSSP - Gated-CRNN-logMel",
-        "mine",
-    ]
+    # Table 2 leaves two systems out.
+    assert " ".join(name.split()[0] for name in names) == (
+        "(a) paper (b) paper (c) paper (d) (e) paper (f) paper (g) mine"
+    )
+    assert names[0] == "(a) Proposed AV TS"
 
 
 def test_table_2_has_the_paper_s_order_abbreviations_and_figures():

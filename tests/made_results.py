@@ -1,4 +1,4 @@
-"""Made-up results for tests of tables."""
+"""Made-up results for tests of the report."""
 
 from __future__ import annotations
 
@@ -6,14 +6,40 @@ import numpy as np
 
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import evaluation, metrics
+from avmil.evaluation.audio_localization import Audio, AudioScores
 from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.localization import LocalizationResult
 from avmil.evaluation.scores import ScoreSet
+from avmil.evaluation.visual_localization import Bounds, Visual, VisualScores
 
 CHANCE = evaluation.Chance(
     random_mean=metrics.Scores(0.125, 0.0704, 0.5),
     random_std=metrics.Scores(0.0042, 0.01, 0.02),
     num_draws=200,
     every_class=metrics.Scores(0.1311, 0.0702, 1.0),
+)
+
+AUDIO_CHANCE = AudioScores(0.1, 9.0, 0.03)
+VISUAL_CHANCE = VisualScores(0.3, 0.1, 0.6, 0.01)
+AUDIO = Audio(
+    scores={
+        "all": AudioScores(0.5, 0.75, 0.4),
+        "only heard": AudioScores(0.6, 0.5, 0.7),
+    },
+    num_pairs={"all": 5, "only heard": 3},
+    by_class=AudioScores(
+        np.array([0.5, 0]), np.array([0.75, np.nan]), np.array([1, np.nan])
+    ),
+    thresholds=np.array([0.5, 2]),
+    chance={"all": AUDIO_CHANCE, "only heard": AUDIO_CHANCE},
+)
+VISUAL = Visual(
+    scores={"all": VisualScores(0.8, 0.7, 0.9, 0.35)},
+    # Of the 4 pairs that are seen only these are, in a sampled frame.
+    num_pairs={"all": 2},
+    by_class=np.array([0.7, 0]),
+    bounds={"all": Bounds(0.95, 0.85)},
+    chance={"all": VISUAL_CHANCE},
 )
 
 
@@ -55,6 +81,24 @@ def result_of(
         "predictions": (test.scores > 0.25).astype(np.int8),
     }
     return evaluation.Result(**(fields | changes))
+
+
+def localized(system="av_two_stream", run_name="a", settings="", **changes):
+    """A localization result, with some fields replaced."""
+    pairs = {"in sync": 2, "partly in sync": 0, "apart": 0}
+    fields = {
+        "identity": RunIdentity(system, run_name, settings=settings),
+        "class_names": ("bus", "dog"),
+        "num_pairs": {"all": 6, **pairs, "only heard": 3, "only seen": 1},
+        "num_val_clips": 5,
+        "num_test_clips": 7,
+        "num_test_missing": 1,
+        "num_test_without_truth": 0,
+        "audio": AUDIO,
+        "visual": VISUAL,
+        "event_thresholds": np.array([0.5, 2]),
+    }
+    return LocalizationResult(**(fields | changes))
 
 
 def cells_of(table):

@@ -6,7 +6,6 @@ rows have a letter, a marker and dashes too.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -60,47 +59,32 @@ _DASHES = ("-", (0, (4, 1)), (0, (1.5, 0.8)), (0, (6, 1, 1.5, 1)))
 
 
 class Style(NamedTuple):
-    """The looks of a row, the same in every figure.
+    """The names and the looks of a row, the same in every figure."""
 
-    Attributes:
-        label: A few characters: the row's letter in the paper's Table 1, or a
-            number.
-        color: Of its bars and lines.
-        marker: Matplotlib's name of its marker.
-        symbol: The marker as a character.
-        dashes: Matplotlib's dash pattern of its lines.
-    """
-
-    label: str
+    label: str  # The letter in the paper's Table 1, or a number.
+    name: str  # The label and the system's name.
     color: str
-    marker: str
-    symbol: str
+    marker: str  # Its name in Matplotlib,
+    symbol: str  # and as a character.
     dashes: str | tuple[float, Sequence[float]]
 
 
 def styles(rows: Sequence[Row]) -> list[Style]:
-    """Gives each row a style of its own.
-
-    Args:
-        rows: In the order of the tables.
-    """
-    counts = collections.Counter(row.system for row in rows)
-    places: collections.Counter[str] = collections.Counter()
-    unpublished = list(
-        dict.fromkeys(r.system for r in rows if r.system not in paper.SYSTEMS)
-    )
+    """Gives each row, in the order of the tables, a style of its own."""
+    systems = [row.system for row in rows]
+    unpublished = [s for s in dict.fromkeys(systems) if s not in paper.SYSTEMS]
     found = []
-    for index, row in enumerate(rows):
-        if row.system in paper.SYSTEMS:
-            name = paper.SYSTEMS[row.system].letter
+    for index, system in enumerate(systems):
+        if published := paper.SYSTEMS.get(system):
+            label, name = published.letter, published.name
         else:
-            name = str(unpublished.index(row.system) + 1)
-        places[row.system] += 1
-        if counts[row.system] > 1:
-            name += f".{places[row.system]}"
+            label, name = unpublished.index(system) + 1, system
+        if systems.count(system) > 1:
+            label = f"{label}.{systems[:index].count(system) + 1}"
         found.append(
             Style(
-                f"({name})",
+                f"({label})",
+                f"({label}) {name}",
                 _COLORS[index % len(_COLORS)],
                 *_MARKERS[index % len(_MARKERS)],
                 _DASHES[index % len(_DASHES)],
@@ -116,11 +100,6 @@ def class_f1_bars(
 
     A bar is as long as the mean; several runs have a dot each. A line across
     it marks the paper's figure, where it has one.
-
-    Args:
-        rows: Of a table.
-        styles: Theirs.
-        class_index: Which class.
     """
     figure, axes = _panel(3.1, 0.17 * len(rows) + 0.4)
     name = rows[0].class_names[class_index]
@@ -154,11 +133,6 @@ def precision_recall_curves(
     A marker shows each run's tuned threshold, a dashed line what random
     scores get: the share of the clips that hold the class. A class that no
     clip holds gets a note instead.
-
-    Args:
-        rows: Of a table.
-        styles: Theirs.
-        class_index: Which class.
     """
     figure, axes = _panel(3.1, 2.75)
     labels = rows[0].results[0].test.labels[:, class_index]
@@ -198,10 +172,6 @@ def threshold_strips(result: Result, style: Style) -> Figure:
 
     A dot is a test clip: in the upper, colored band if it holds the class, in
     the lower, gray one if not. Clips without features have no dot.
-
-    Args:
-        result: Of the run.
-        style: The looks of its row.
     """
     scores, held = result.test.scores, result.test.labels.astype(bool)
     num_classes = len(result.class_names)

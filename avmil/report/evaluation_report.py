@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import jinja2
@@ -11,18 +10,21 @@ from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
-from avmil.evaluation import metrics, paper
+from avmil.evaluation import metrics
 from avmil.evaluation.aggregation import Row
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
     evaluation_figures,
-    exports,
     images,
+    numbers,
+    offline_page,
     table_3,
     tables,
     writers,
 )
-from avmil.report.tables import Table, percent
+from avmil.report.evaluation_figures import Style
+from avmil.report.numbers import percent
+from avmil.report.tables import Table
 
 _LATEX_PREAMBLE = (
     r"% Include with \input; the preamble needs \usepackage{booktabs}." "\n"
@@ -68,39 +70,32 @@ class EvaluationReport:
             directory: It exists, or is remote.
         """
         rows, localized = self._rows, self._localized
-        runs = [exports.to_dict(run) for row in rows for run in row.results]
-        contents = {"metrics": runs[0] if len(runs) == 1 else runs}
-        frames = {
-            "table1": exports.table_1(rows),
-            "table2": exports.table_2(rows),
-        }
-        if len(runs) > 1:
-            contents["comparison"] = exports.comparison_dict(rows)
-        elif localized:
-            contents["table3"] = exports.localization_dict(localized[0])
-        if len(rows) > 1:
-            frames["leads"] = exports.leads(rows)
-        if localized:
-            frames["table3"] = exports.table_3(localized)
         latex = map(writers.to_latex, self.tables)
         texts = {
             "tables.md": "\n".join(map(writers.to_markdown, self.tables)),
             "tables.tex": "\n".join([_LATEX_PREAMBLE, *latex]),
             "report.html": self.to_html(),
+            "table1.csv": numbers.to_csv(numbers.table_1(rows)),
+            "table2.csv": numbers.to_csv(numbers.table_2(rows)),
         }
-        texts |= {f"{n}.csv": f.to_csv(index=False) for n, f in frames.items()}
-        for name, content in contents.items():
-            files.write_json(files.join(directory, f"{name}.json"), content)
+        if len(rows) > 1:
+            texts["leads.csv"] = numbers.to_csv(numbers.leads(rows))
+        if localized:
+            texts["table3.csv"] = numbers.to_csv(numbers.table_3(localized))
+        runs = [numbers.run_dict(run) for row in rows for run in row.results]
+        contents = {"metrics.json": runs[0] if len(runs) == 1 else runs}
+        if len(runs) > 1:
+            contents["comparison.json"] = numbers.comparison_dict(rows)
+        elif localized:
+            contents["table3.json"] = numbers.localization_dict(localized[0])
         for name, text in texts.items():
             files.write_text(files.join(directory, name), text)
+        for name, content in contents.items():
+            path = files.join(directory, name)
+            files.write_json(path, numbers.jsonable(content))
 
     def to_html(self) -> str:
         """The page: one HTML file that works without a network."""
-        rows, styles = self._rows, evaluation_figures.styles(self._rows)
-        names = [
-            f"{style.label} {_name(row)}"
-            for row, style in zip(rows, styles, strict=True)
-        ]
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("avmil.report"),
             autoescape=True,
@@ -110,18 +105,20 @@ class EvaluationReport:
         )
         environment.filters["table"] = _table_element
         environment.filters["image"] = _image_uri
+        rows, styles = self._rows, evaluation_figures.styles(self._rows)
+        styled = list(zip(rows, styles, strict=True))
         first = rows[0].results[0]
         return environment.get_template("report.html.j2").render(
             num_runs=sum(len(row.results) for row in rows),
             first=first,
             num_held=first.test.labels.sum(axis=0).tolist(),
             is_dcase=is_dcase(first.class_names),
-            styled=list(zip(rows, styles, names, strict=True)),
+            styled=styled,
             rows=rows,
             styles=styles,
             figures=evaluation_figures,
-            tables=[*self.tables, _runs_table(rows, names)],
-            class_tables=list(map(_class_table, rows, names)),
+            tables=[*self.tables, _runs_table(styled)],
+            class_tables=[_class_table(row, style) for row, style in styled],
         )
 
 
@@ -130,16 +127,10 @@ def _table_element(table: Table) -> markupsafe.Markup:
 
 
 def _image_uri(figure: Figure) -> str:
-    png = base64.b64encode(images.to_png(figure, _DPI)).decode()
-    return f"data:image/png;base64,{png}"
+    return offline_page.data_uri(images.to_png(figure, _DPI), "image/png")
 
 
-def _name(row: Row) -> str:
-    published = paper.SYSTEMS.get(row.system)
-    return published.name if published else row.system
-
-
-def _class_table(row: Row, name: str) -> Table:
+def _class_table(row: Row, style: Style) -> Table:
     """All numbers of each class, a row for each run."""
     cells = []
     for index, class_name in enumerate(row.class_names):
@@ -152,7 +143,7 @@ def _class_table(row: Row, name: str) -> Table:
                 (
                     class_name,
                     result.identity.run_name,
-                    str(labels.sum()),
+                    labels.sum(),
                     f"{result.thresholds[index]:.4g}",
                     *(percent(scores[index]) for scores in result.by_class),
                     percent(curve.average_precision) if curve else "-",
@@ -163,32 +154,31 @@ def _class_table(row: Row, name: str) -> Table:
         "Test clips": ("with it",),
         "Figures": ("Threshold", "F1", "Precision", "Recall", "AP"),
     }
-    return Table.of(f"Classes of {name}", groups, cells)
+    return Table(f"Classes of {style.name}", groups, cells)
 
 
-def _runs_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
+def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
     """What was evaluated, and how thresholds came about."""
     cells = [
         (
-            name,
+            style.name,
             result.identity.run_name,
-            "-" if result.identity.seed is None else str(result.identity.seed),
-            str(result.num_val_clips),
-            str(result.num_val_missing),
-            str(result.num_test_clips),
-            str(result.num_test_missing),
+            "-" if result.identity.seed is None else result.identity.seed,
+            result.num_val_clips,
+            result.num_val_missing,
+            result.num_test_clips,
+            result.num_test_missing,
             "with" if result.fallback_argmax else "without",
             "; ".join(result.untuned_class_names) or "-",
         )
-        for row, name in zip(rows, names, strict=True)
+        for row, style in styled
         for result in row.results
     ]
-    clips = ("clips", "without features")
     groups = {
         "": ("System", "Run"),
         "Training": ("seed",),
-        "Validation": clips,
-        "Test": clips,
+        "Validation": ("clips", "without features"),
+        "Test": ("clips", "without features"),
         "Thresholds": ("arg-max fallback", "no clip to tune"),
     }
-    return Table.of("Runs", groups, cells)
+    return Table("Runs", groups, cells)

@@ -1,4 +1,7 @@
-"""Figures as PNG and SVG files; the same figure gives the same bytes."""
+"""Figures as PNG and SVG files; the same figure gives the same bytes.
+
+Figures belong to no window.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,14 @@ _NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def to_png(figure: Figure, dpi: float = 150) -> bytes:
-    """The content of a PNG file.
-
-    Args:
-        figure: A figure that belongs to no window.
-        dpi: Pixels per inch.
-    """
+    """The content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def to_svg(figure: Figure) -> str:
-    """The content of an SVG file.
-
-    Characters that XML cannot hold are replaced.
-
-    Args:
-        figure: A figure that belongs to no window.
-    """
+    """The content of an SVG file; what XML cannot hold is replaced."""
     buffer = io.BytesIO()
     with matplotlib.rc_context(_SVG_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -7,7 +7,7 @@ seeds are means with their sample standard deviation.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,34 +19,20 @@ from avmil.evaluation.aggregation import (
     localization_rows,
 )
 from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
-from avmil.report.tables import (
-    Table,
-    best_places,
-    figure,
-    percent,
-    runs_of,
-    seeds_note,
-)
+from avmil.report.numbers import percent
+from avmil.report.tables import Table, best_places, figure, seeds_notes
 
 _Value = TypeVar("_Value", bound=Hashable)
 
 
 class _Part(NamedTuple):
-    """Half of the table: what is heard, or what is seen.
+    """Half of the table: what is heard, or what is seen."""
 
-    Attributes:
-        field: Of the results.
-        letters: Of its tables, of all pairs and by asynchrony.
-        title: What is measured.
-        heads: Of the columns, in the order of the scores' fields.
-        notes: What the heads mean.
-    """
-
-    field: str
-    letters: str
+    field: str  # Of the results.
+    letters: str  # Of its tables, of all pairs and by asynchrony.
     title: str
-    heads: tuple[str, ...]
-    notes: tuple[str, ...]
+    heads: tuple[str, ...]  # In the order of the scores' fields.
+    notes: tuple[str, ...]  # What the heads mean.
 
 
 _PARTS = (
@@ -78,6 +64,10 @@ _PARTS = (
         ),
     ),
 )
+_CHANCE_NOTE = (
+    f"Chance: mean of {NUM_DRAWS} draws of random scores for all regions and "
+    "segments."
+)
 _ASYNCHRONY_NOTE = (
     "Pairs of clip and class, their number in brackets, by the temporal IoU "
     "of sight and sound: in sync from 0.5, partly above 0, apart 0. Within a "
@@ -85,7 +75,7 @@ _ASYNCHRONY_NOTE = (
 )
 
 
-def table_3(results: Sequence[LocalizationResult]) -> tuple[Table, ...]:
+def table_3(results: Sequence[LocalizationResult]) -> list[Table]:
     """Tables of all pairs, for sound and sight, and of both by asynchrony.
 
     A part that no system has is left out.
@@ -104,7 +94,12 @@ def table_3(results: Sequence[LocalizationResult]) -> tuple[Table, ...]:
         if not rows:
             continue
         title = f"Table 3{part.letters[0]}. {part.title} on the test set"
-        notes = (*part.notes, *_notes(rows))
+        notes = [
+            *part.notes,
+            *_clip_notes(rows),
+            _CHANCE_NOTE,
+            *seeds_notes(rows),
+        ]
         tables.append(_table(title, rows, part, [ALL], notes))
         groups = [
             group
@@ -116,7 +111,7 @@ def table_3(results: Sequence[LocalizationResult]) -> tuple[Table, ...]:
             by_asynchrony.append(
                 _table(title, rows, part, groups, [_ASYNCHRONY_NOTE])
             )
-    return (*tables, *by_asynchrony)
+    return tables + by_asynchrony
 
 
 def _table(
@@ -124,77 +119,63 @@ def _table(
     rows: Sequence[LocalizationRow],
     part: _Part,
     groups: Sequence[str],
-    notes: Sequence[str],
+    notes: list[str],
 ) -> Table:
-    writes = [_ratio if head == "ER" else percent for head in part.heads]
+    ratio = "{:.2f}".format
+    writes = [ratio if head == "ER" else percent for head in part.heads]
+    writes *= len(groups)
 
-    def scores(by_group: Callable[[str], Sequence[float]]) -> tuple[str, ...]:
-        return tuple(
-            write(value)
-            for group in groups
-            for write, value in zip(writes, by_group(group), strict=True)
+    def joined(by_group: Mapping[str, Sequence[float]]) -> np.ndarray:
+        return np.concatenate([by_group[group] for group in groups])
+
+    def texts(by_group: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+        pairs = zip(writes, joined(by_group), strict=True)
+        return tuple(write(value) for write, value in pairs)
+
+    cells = []
+    for row in rows:
+        run, *others = row.run_names
+        cells.append(
+            (
+                paper.numbered_name(row.system),
+                f"{len(row.results)} seeds" if others else run,
+                *map(figure, joined(row.means), joined(row.stds), writes),
+            )
         )
-
-    def chance(result: LocalizationResult) -> tuple[str, ...]:
-        return scores(getattr(result, part.field).chance.__getitem__)
-
-    def bounds(result: LocalizationResult) -> tuple[str, ...]:
-        found = [result.visual.bounds[group] for group in groups]
-        return tuple(
-            cell
-            for corloc, recall in found
-            for cell in (percent(corloc),) * 2 + ("-", percent(recall))
-        )
-
-    cells = [
-        (
-            paper.numbered_name(row.system),
-            runs_of(row.run_names),
-            *(
-                figure(mean, std, write)
-                for group in groups
-                for mean, std, write in zip(
-                    row.means[group], row.stds[group], writes, strict=True
-                )
-            ),
-        )
-        for row in rows
-    ]
-    cells += _shared_rows("Chance: random scores", rows, chance)
+    levels = {
+        "Chance: random scores": lambda r: texts(getattr(r, part.field).chance)
+    }
     if part.field == "visual":
-        cells += _shared_rows("Proposals", rows, bounds)
+        levels["Proposals"] = lambda r: texts(
+            {
+                group: (corloc, corloc, np.nan, recall)
+                for group, (corloc, recall) in r.visual.bounds.items()
+            }
+        )
+    for name, level in levels.items():
+        for found, names in _by_value(rows, level).items():
+            cells.append((f"{name}, as {names}" if names else name, "", *found))
     num_pairs = _by_value(
         rows,
         lambda r: tuple(getattr(r, part.field).num_pairs[g] for g in groups),
     )
     if len(num_pairs) > 1:
-        notes = [
-            *notes,
+        notes.append(
             "Where a head gives several numbers of pairs, they are those of "
-            f"{' / '.join(num_pairs.values())}, whose sampled frames differ.",
-        ]
+            f"{' / '.join(num_pairs.values())}, whose sampled frames differ."
+        )
     heads = {"": ("System", "Run")}
     for group, *counts in zip(groups, *num_pairs, strict=True):
         shown = counts[:1] if len(set(counts)) == 1 else counts
-        heads[f"{group.capitalize()} ({'/'.join(map(str, shown))})"] = (
-            part.heads
-        )
-    table = Table.of(title, heads, cells, notes)
-    if len(rows) > 1:
-        # The least error rate is the best one.
-        signs = [-1 if head == "ER" else 1 for head in part.heads]
-        values = [
-            np.concatenate([row.means[group] * signs for group in groups])
-            for row in rows
-        ]
-        table.bold[: len(rows), 2:] = best_places(
-            values, values, writes * len(groups)
-        )
+        numbers = "/".join(map(str, shown))
+        heads[f"{group.capitalize()} ({numbers})"] = part.heads
+    table = Table(title, heads, cells, notes)
+    # The least error rate is the best one.
+    signs = [-1 if write is ratio else 1 for write in writes]
+    table.bold[: len(rows), 2:] = best_places(
+        [joined(row.means) * signs for row in rows], writes=writes
+    )
     return table
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.2f}"
 
 
 def _by_value(
@@ -203,71 +184,42 @@ def _by_value(
 ) -> dict[_Value, str]:
     """What depends on the features alone, which runs may share.
 
-    Args:
-        rows: The rows of a table.
-        value_of: Takes it from a result.
-
     Returns:
-        Value -> short names of the rows with it; "" if all rows have one.
+        Value -> letters of the rows with it, and their runs where several have
+        one letter; "" if all rows have one value.
     """
-    names: dict[_Value, list[str]] = {}
-    for row, name in zip(rows, _short_names(rows), strict=True):
-        for value in dict.fromkeys(map(value_of, row.results)):
-            names.setdefault(value, []).append(name)
-    if len(names) == 1:
-        return dict.fromkeys(names, "")
-    return {value: ", ".join(of) for value, of in names.items()}
-
-
-def _shared_rows(
-    title: str,
-    rows: Sequence[LocalizationRow],
-    cells_of: Callable[[LocalizationResult], tuple[str, ...]],
-) -> list[tuple[str, ...]]:
-    return [
-        (f"{title}, as {names}" if names else title, "", *cells)
-        for cells, names in _by_value(rows, cells_of).items()
-    ]
-
-
-def _short_names(rows: Sequence[LocalizationRow]) -> list[str]:
-    """Letters, with the runs of a system that has several rows."""
     num_rows = collections.Counter(row.system for row in rows)
-    names = []
+    names: dict[_Value, list[str]] = {}
     for row in rows:
         published = paper.SYSTEMS.get(row.system)
         name = f"({published.letter})" if published else row.system
         if num_rows[row.system] > 1:
             name += f" {'/'.join(row.run_names)}"
-        names.append(name)
-    return names
+        for value in dict.fromkeys(map(value_of, row.results)):
+            names.setdefault(value, []).append(name)
+    return {
+        value: ", ".join(found) if len(names) > 1 else ""
+        for value, found in names.items()
+    }
 
 
-def _notes(rows: Sequence[LocalizationRow]) -> Iterator[str]:
-    counts = _by_value(
-        rows,
-        lambda r: (
-            r.num_test_missing,
-            r.num_val_clips,
-            r.num_test_without_truth,
-        ),
-    )
-    for (num_missing, num_val, num_without_truth), names in counts.items():
-        clips = (
-            f"{rows[0].results[0].num_test_clips} test clips, of which "
-            f"{num_missing} have no features and count as missed; {num_val} "
-            "validation clips."
+def _clip_notes(rows: Sequence[LocalizationRow]) -> list[str]:
+    """How many clips are scored, for all rows or for each."""
+
+    def note(result: LocalizationResult) -> str:
+        text = (
+            f"{result.num_test_clips} test clips, of which "
+            f"{result.num_test_missing} have no features and count as missed; "
+            f"{result.num_val_clips} validation clips."
         )
-        if num_without_truth:
-            clips += (
-                f" {num_without_truth} test clips are not in the truth and "
-                "left out."
+        if result.num_test_without_truth:
+            text += (
+                f" {result.num_test_without_truth} test clips are not in the "
+                "truth and left out."
             )
-        yield f"{names}: {clips}" if names else clips
-    yield (
-        f"Chance: mean of {NUM_DRAWS} draws of random scores for all regions "
-        "and segments."
-    )
-    for row in rows:
-        if len(row.results) > 1:
-            yield seeds_note(row.system, row.run_names)
+        return text
+
+    return [
+        f"{names}: {text}" if names else text
+        for text, names in _by_value(rows, note).items()
+    ]

@@ -3,124 +3,99 @@
 All figures are percentages with one decimal, as the paper prints them; those
 of several seeds are means with their sample standard deviation. The best
 figure of a column is bold: of ours where there are several rows, of the
-paper's among all that it publishes.
+paper's among all that it publishes. Rows are those of `aggregation.rows`.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from avmil.common.dcase2017_classes import CLASS_GROUPS, is_dcase
 from avmil.evaluation import aggregation, bootstrap, paper
-from avmil.evaluation.aggregation import Row
+from avmil.evaluation.aggregation import LocalizationRow, Row
 from avmil.evaluation.evaluation import Result
+from avmil.report import numbers
+from avmil.report.numbers import percent
 
 LEVEL = f"{100 * bootstrap.LEVEL:.0f} %"
-_SCORE_NAMES = ("F1", "Precision", "Recall")
-_NO_FIGURES = ("-",) * len(_SCORE_NAMES)
+_CHANCE_NAMES = {
+    "chance_random_scores": "Chance: random scores",
+    "chance_every_class": "Chance: every class",
+}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Table:
     """A table as a reader sees it; `writers` writes it in every format.
 
     Attributes:
         title: One line.
-        cells: Texts. Columns are pairs of a group and a head; the first ones,
-            of the group "", name the rows.
-        bold: Which cells are bold, bool of the shape of `cells`.
+        cells: Texts. Columns are pairs of a group and a head; the group "" is
+            the first and names the rows.
+        bold: Which cells are bold, bool of the shape of `cells`; none at first.
         notes: Lines below the table.
     """
 
-    title: str
-    cells: pd.DataFrame
-    bold: np.ndarray
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         title: str,
-        groups: Mapping[str, Sequence[str]],
-        rows: Iterable[Sequence[str]],
+        groups: Mapping[str, Iterable[str]],
+        rows: Iterable[Sequence[object]],
         notes: Iterable[str] = (),
-    ) -> Table:
-        """A table without bold cells.
-
-        Args:
-            title: One line.
-            groups: Group -> heads of its columns; "" comes first.
-            rows: A cell for each column.
-            notes: Lines below the table.
-        """
+    ) -> None:
+        """Makes a table of groups of heads and rows of a cell for each head."""
         columns = pd.MultiIndex.from_tuples(
             [(group, head) for group, heads in groups.items() for head in heads]
         )
-        cells = pd.DataFrame(rows, columns=columns, dtype=str)
-        return cls(title, cells, np.zeros(cells.shape, bool), tuple(notes))
+        self.title = title
+        self.cells = pd.DataFrame(rows, columns=columns, dtype=str)
+        self.bold = np.zeros(self.cells.shape, bool)
+        self.notes = tuple(notes)
 
     @property
-    def groups(self) -> list[tuple[str, list[int]]]:
+    def groups(self) -> dict[str, list[int]]:
         """Each group and the places of its columns."""
-        places = itertools.groupby(
-            range(self.cells.shape[1]), lambda i: self.cells.columns[i][0]
-        )
-        return [(group, list(columns)) for group, columns in places]
+        places: dict[str, list[int]] = {}
+        for place, (group, _) in enumerate(self.cells.columns):
+            places.setdefault(group, []).append(place)
+        return places
 
 
 def table_1(rows: Sequence[Row]) -> Table:
-    """Micro-averaged scores, a row for each system and for chance.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
-    """
-    cells: list[tuple[str, ...]] = []
-    for row in rows:
-        published = paper.SYSTEMS.get(row.system)
-        f1, precision, recall = map(figure, row.micro, row.micro_std)
-        cells.append(
-            (
-                paper.numbered_name(row.system),
-                runs_of(row.run_names),
-                f1,
-                percent_interval(row.intervals.f1),
-                precision,
-                recall,
-                *(map(percent, published.scores) if published else _NO_FIGURES),
-            )
-        )
-    for chance in aggregation.chances(rows):
-        for name, scores in (
-            ("Chance: random scores", chance.random_mean),
-            ("Chance: every class", chance.every_class),
-        ):
-            f1, precision, recall = map(percent, scores)
-            cells.append((name, "", f1, "-", precision, recall, *_NO_FIGURES))
-    groups = {
-        "": ("System", "Run"),
-        "Ours": ("F1", LEVEL, "Precision", "Recall"),
-        f"Paper, {paper.DATASET}": _SCORE_NAMES,
-    }
-    table = Table.of(
+    """Micro-averaged scores, a row for each system and for chance."""
+    figures = numbers.table_1(rows)
+    scores = ["f1", "precision", "recall"]
+    published = [f"paper_dcase2017_{name}" for name in scores]
+    table = Table(
         "Table 1. Micro-averaged scores on the test set, in percent",
-        groups,
-        cells,
+        {
+            "": ("System", "Run"),
+            "Ours": ("F1", LEVEL, "Precision", "Recall"),
+            f"Paper, {paper.DATASET}": ("F1", "Precision", "Recall"),
+        },
+        [
+            (
+                _CHANCE_NAMES.get(row.system)
+                or paper.numbered_name(row.system),
+                f"{row.num_runs} seeds" if row.num_runs > 1 else row.run_name,
+                figure(row.f1, row.f1_std),
+                percent_interval(row.f1_low, row.f1_high),
+                figure(row.precision, row.precision_std),
+                figure(row.recall, row.recall_std),
+                *(percent(getattr(row, name)) for name in published),
+            )
+            for row in figures.itertuples()
+        ],
         _table_1_notes(rows),
     )
-    if len(rows) > 1:  # A single row is not the best of anything.
-        ours = np.array([row.micro for row in rows])
-        table.bold[: len(rows), [2, 4, 5]] = best_places(ours, ours)
-    all_published = {n: s.scores for n, s in paper.SYSTEMS.items()}
-    unpublished = [np.nan] * len(_SCORE_NAMES)
+    figures = figures[: len(rows)]  # Without chance.
+    table.bold[: len(rows), [2, 4, 5]] = best_places(figures[scores])
     table.bold[: len(rows), 6:] = best_places(
-        [all_published.get(row.system, unpublished) for row in rows],
-        list(all_published.values()),
+        figures[published], [s.scores for s in paper.SYSTEMS.values()]
     )
     return table
 
@@ -129,9 +104,6 @@ def table_2(rows: Sequence[Row]) -> Table:
     """Class-wise F1; for the paper's classes in its order, with its figures.
 
     Other class lists keep their own names and order.
-
-    Args:
-        rows: As `aggregation.rows` returns them.
     """
     class_names = rows[0].class_names
     groups = {"Classes": {name: name for name in class_names}}
@@ -139,43 +111,35 @@ def table_2(rows: Sequence[Row]) -> Table:
         groups = CLASS_GROUPS
     shown_names = [name for heads in groups.values() for name in heads]
     order = [class_names.index(name) for name in shown_names]
-    all_published = {
-        system: [f1[name] for name in shown_names]
-        for system in paper.SYSTEMS
-        if (f1 := paper.class_f1(system, class_names))
-    }
-    cells: list[list[str]] = []
-    ours: list[int] = []  # Rows of the table that are ours,
-    published: dict[int, Sequence[float]] = {}  # and that are the paper's.
-    for row, name in zip(rows, row_names(rows, short=True), strict=True):
-        ours.append(len(cells))
-        f1, std = row.by_class.f1[order], row.by_class_std.f1[order]
-        cells.append([name, *map(figure, f1, std)])
-        if row.system in all_published:
-            published[len(cells)] = f1 = all_published[row.system]
-            cells.append(["    paper", *map(percent, f1)])
-    table = Table.of(
+    figures = numbers.table_2(rows)
+    f1, std, published = (
+        figures[name].to_numpy().reshape(len(rows), -1)[:, order]
+        for name in ("f1", "f1_std", "paper_dcase2017_f1")
+    )  # [R, C]
+    competitors = [
+        [system.class_f1.get(name, -np.inf) for name in shown_names]
+        for system in paper.SYSTEMS.values()
+    ]
+    is_best = best_places(f1), best_places(published, competitors)
+    cells, bold = [], []
+    for index, name in enumerate(row_names(rows, short=True)):
+        cells.append([name, *map(figure, f1[index], std[index])])
+        bold.append(is_best[0][index])
+        if not np.isnan(published[index]).all():
+            cells.append(["    paper", *map(percent, published[index])])
+            bold.append(is_best[1][index])
+    heads = {group: [*heads.values()] for group, heads in groups.items()}
+    table = Table(
         "Table 2. Class-wise F1 on the test set, in percent",
-        {"": ("System",)}
-        | {t: [*heads.values()] for t, heads in groups.items()},
+        {"": ["System"], **heads},
         cells,
     )
-    if len(rows) > 1:
-        f1 = np.array([row.by_class.f1[order] for row in rows])
-        table.bold[ours, 1:] = best_places(f1, f1)
-    if published:
-        table.bold[list(published), 1:] = best_places(
-            list(published.values()), list(all_published.values())
-        )
+    table.bold[:, 1:] = bold
     return table
 
 
 def leads(rows: Sequence[Row]) -> Table:
-    """The best row's lead in F1 over each other row, and what chance makes.
-
-    Args:
-        rows: Two or more, as `aggregation.rows` returns them.
-    """
+    """The best row's lead in F1 over each other row, and what chance makes."""
     best = aggregation.best(rows)
     names = row_names(rows)
     cells = []
@@ -186,12 +150,12 @@ def leads(rows: Sequence[Row]) -> Table:
                 (
                     name,
                     percent(lead.difference),
-                    percent_interval(lead.interval),
+                    percent_interval(*lead.interval),
                     f"{lead.p_value:.3f}",
                     "yes" if lead.is_more_than_chance else "no",
                 )
             )
-    return Table.of(
+    return Table(
         f"Leads of {names[rows.index(best)]}, in percentage points",
         {"": ("Over",), "Lead": ("F1", LEVEL, "p", "More than chance")},
         cells,
@@ -204,23 +168,13 @@ def leads(rows: Sequence[Row]) -> Table:
 
 
 def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
-    """Names rows as the paper does, and by their runs where that is not enough.
-
-    Args:
-        rows: The rows of a table.
-        short: As in Table 2 instead of Table 1.
-    """
+    """As the paper's Table 1 (2 if short), with runs where others have it."""
     num_rows = collections.Counter(row.system for row in rows)
     return [
         paper.numbered_name(row.system, short)
         + f", {', '.join(row.run_names)}" * (num_rows[row.system] > 1)
         for row in rows
     ]
-
-
-def percent(fraction: float) -> str:
-    """Writes a fraction as the paper prints it: 0.642 becomes "64.2"."""
-    return f"{100 * fraction:.1f}"
 
 
 def figure(
@@ -230,59 +184,60 @@ def figure(
     return write(mean) + ("" if np.isnan(std) else f" ± {write(std)}")
 
 
-def percent_interval(interval: bootstrap.Interval) -> str:
+def percent_interval(low: float, high: float) -> str:
     """Writes an interval of fractions as "[60.1, 68.0]"."""
-    return f"[{percent(interval.low)}, {percent(interval.high)}]"
+    return "-" if np.isnan(low) else f"[{percent(low)}, {percent(high)}]"
 
 
-def runs_of(run_names: Sequence[str]) -> str:
-    """The cell that says which run a row is, or how many."""
-    return run_names[0] if len(run_names) == 1 else f"{len(run_names)} seeds"
-
-
-def seeds_note(system: str, run_names: Sequence[str]) -> str:
-    """The note below a table that has a row of several runs."""
-    return (
-        f"{paper.numbered_name(system)}: mean ± sample standard deviation of "
-        f"{', '.join(run_names)}."
-    )
+def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+    """The notes below a table on its rows of several runs."""
+    return [
+        f"{paper.numbered_name(row.system)}: mean ± sample standard deviation "
+        f"of {', '.join(row.run_names)}."
+        for row in rows
+        if len(row.run_names) > 1
+    ]
 
 
 def best_places(
-    values: Sequence[Sequence[float]],
-    competitors: Sequence[Sequence[float]],
+    values: npt.ArrayLike,
+    competitors: npt.ArrayLike | None = None,
     writes: Sequence[Callable[[float], str]] | None = None,
 ) -> np.ndarray:
     """Finds the highest values of each column; equal is what prints alike.
 
     Args:
         values: Of R rows, [R, F].
-        competitors: Those among which the best is sought, [Q, F].
-        writes: How each of the F columns is printed; by default as percent.
+        competitors: Among which the best is sought, [Q, F]. Without them it
+            is sought among the values; a single row is not the best of them.
+        writes: How each column is printed; else as percent.
 
     Returns:
         Bool [R, F].
     """
-    writes = writes or [percent] * len(values[0])
-    best = map(max, zip(*competitors, strict=True))
-    columns = zip(zip(*values, strict=True), best, writes, strict=True)
+    values = np.asarray(values, float)
+    if competitors is None:
+        if len(values) == 1:
+            return np.zeros(values.shape, bool)
+        competitors = values
+    best = np.max(competitors, axis=0)
+    writes = writes or [percent] * len(best)
     return np.array(
         [
-            [write(value) == write(highest) for value in column]
-            for column, highest, write in columns
+            [w(v) == w(b) for w, v, b in zip(writes, row, best, strict=True)]
+            for row in values
         ]
-    ).T
+    )
 
 
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     results = [result for row in rows for result in row.results]
-    notes = [seeds_note(r.system, r.run_names) for r in rows if r.has_seeds]
+    notes = seeds_notes(rows)
     notes.append(
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
         "resamples of the test clips, with thresholds and seeds as they are."
     )
-    for describe in (_missing_note, _threshold_note, _untuned_note):
-        texts = [describe(result) for result in results]
+    for texts in zip(*map(_run_notes, results), strict=True):
         if len(set(texts)) == 1:  # It holds for all runs.
             notes += filter(None, texts[:1])
         else:
@@ -302,22 +257,15 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def _missing_note(result: Result) -> str:
+def _run_notes(result: Result) -> tuple[str, str, str]:
+    """Missing clips, how thresholds were tuned and what not; "" for nothing."""
+    fallback = "with" if result.fallback_argmax else "without"
+    untuned = "; ".join(result.untuned_class_names)
     return (
         f"{result.num_test_missing} of {result.num_test_clips} test clips "
-        "have no features and count as missed."
-    )
-
-
-def _threshold_note(result: Result) -> str:
-    fallback = "with" if result.fallback_argmax else "without"
-    return (
+        "have no features and count as missed.",
         f"Thresholds tuned on {result.num_val_clips} validation clips "
         f"({result.num_val_missing} without features), {fallback} arg-max "
-        "fallback."
+        "fallback.",
+        untuned and f"No validation clip to tune on: {untuned}.",
     )
-
-
-def _untuned_note(result: Result) -> str:
-    names = "; ".join(result.untuned_class_names)
-    return f"No validation clip to tune on: {names}." if names else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from pandas.io.formats.style import Styler
@@ -51,25 +51,30 @@ def to_text(table: Table, max_width: int = 100, ansi: bool = False) -> str:
         ansi: Whether a terminal shows it that knows ANSI's bold; without it
             no cell is marked.
     """
-    _, keys = table.groups[0]
+    columns = _aligned_columns(table, ansi)
     parts = [table.title]
     for block in _blocks(table, max_width):
-        pieces = [_text_piece(table, "", keys, ansi)]
-        pieces += (_text_piece(table, *group, ansi) for group in block)
+        pieces = []
+        for title, places in [("", table.groups[""]), *block]:
+            lines = zip(*(columns[place] for place in places), strict=True)
+            lines = list(map((" " if title else "  ").join, lines))
+            # The heads' line has the width of all, also where cells are bold.
+            indent = " " * (len(title) - len(lines[0]))
+            title = title.center(len(indent + lines[0]))
+            pieces.append([title, *(indent + line for line in lines)])
         lines = map(_GAP.join, zip(*pieces, strict=True))
         parts.append("\n".join(line.rstrip() for line in lines))
-    parts.append(
-        "\n".join(
-            textwrap.fill(note, max_width, break_on_hyphens=False)
-            for note in table.notes
-        )
+    notes = (
+        textwrap.fill(note, max_width, break_on_hyphens=False)
+        for note in table.notes
     )
+    parts.append("\n".join(notes))
     return "\n\n".join(parts).rstrip() + "\n"
 
 
 def to_markdown(table: Table) -> str:
     """Markdown; the heads stand in the first row, below their groups."""
-    num_keys = len(table.groups[0][1])
+    num_keys = len(table.groups[""])
     titles, heads = zip(*table.cells.columns, strict=True)
     titles = [
         "" if index and title == titles[index - 1] else _escaped_markdown(title)
@@ -94,7 +99,7 @@ def to_latex(table: Table) -> str:
 
     Too wide a table is cut into blocks below each other, as in text.
     """
-    _, keys = table.groups[0]
+    keys = table.groups[""]
     blocks = []
     for block in _blocks(table, _LATEX_WIDTH):
         columns, rules = list(keys), []
@@ -133,14 +138,6 @@ def to_html(table: Table) -> str:
     )
 
 
-WRITERS: Mapping[str, Callable[[Table], str]] = {
-    "text": to_text,
-    "markdown": to_markdown,
-    "latex": to_latex,
-    "html": to_html,
-}
-
-
 def _blocks(table: Table, max_width: int) -> list[list[tuple[str, list[int]]]]:
     """Distributes the groups of figures over blocks below each other.
 
@@ -148,17 +145,18 @@ def _blocks(table: Table, max_width: int) -> list[list[tuple[str, list[int]]]]:
         The blocks; in each, the groups' titles and the places of their
         columns. A group that is wider than a block is cut.
     """
-    (_, keys), *groups = table.groups
-    limit = max_width - len(_text_piece(table, "", keys)[0]) - len(_GAP)
-    parts = []
-    for title, columns in groups:
-        widths = [len(_text_piece(table, "", [i])[0]) for i in columns]
-        for part in _packed(widths, 1, limit):
-            parts.append((title, [columns[i] for i in part]))
-    widths = [len(_text_piece(table, *part)[0]) for part in parts]
-    return [
-        [parts[i] for i in block] for block in _packed(widths, len(_GAP), limit)
-    ]
+    widths = [len(head) for head, *_ in _aligned_columns(table)]
+    keys = [widths[place] for place in table.groups[""]]
+    limit = max_width - sum(keys) - 2 * (len(keys) - 1) - len(_GAP)
+    parts, part_widths = [], []
+    for title, columns in list(table.groups.items())[1:]:
+        for part in _packed([widths[i] for i in columns], 1, limit):
+            places = [columns[i] for i in part]
+            parts.append((title, places))
+            width = sum(widths[i] + 1 for i in places) - 1
+            part_widths.append(max(len(title), width))
+    packed = _packed(part_widths, len(_GAP), limit)
+    return [[parts[i] for i in block] for block in packed]
 
 
 def _packed(widths: Sequence[int], gap: int, limit: int) -> Iterator[list[int]]:
@@ -174,33 +172,23 @@ def _packed(widths: Sequence[int], gap: int, limit: int) -> Iterator[list[int]]:
     yield line
 
 
-def _text_piece(
-    table: Table, title: str, columns: Sequence[int], ansi: bool = False
-) -> list[str]:
-    """Columns below their title, as lines that look equally long."""
-    padded = []
-    for place in columns:
-        group, head = table.cells.columns[place]
-        cells = list(table.cells.iloc[:, place])
+def _aligned_columns(table: Table, ansi: bool = False) -> list[list[str]]:
+    """Head and cells of each column, which look equally long."""
+    columns = []
+    for place, (group, head) in enumerate(table.cells.columns):
+        cells = table.cells.iloc[:, place]
         # Figures end below each other, whatever stands behind " ± ".
         tails = [len(cell) - len(cell.partition(" ± ")[0]) for cell in cells]
-        longest = max(tails, default=0)
-        cells = [
-            cell + " " * (longest - tail)
-            for cell, tail in zip(cells, tails, strict=True)
-        ]
+        pairs = zip(cells, tails, strict=True)
+        cells = [cell + " " * (max(tails) - tail) for cell, tail in pairs]
         width = max(map(len, [head, *cells]))
         align = str.rjust if group else str.ljust
         head, *cells = (align(text, width) for text in [head, *cells])
         if ansi:
             marked = zip(cells, table.bold[:, place], strict=True)
             cells = [_ANSI_BOLD.format(c) if bold else c for c, bold in marked]
-        padded.append([head, *cells])
-    gap = " " if group else "  "
-    lines = list(map(gap.join, zip(*padded, strict=True)))
-    width = max(len(title), len(lines[0]))
-    indent = " " * (width - len(lines[0]))
-    return [title.center(width), *(indent + line for line in lines)]
+        columns.append([head, *cells])
+    return columns
 
 
 def _styler(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import collections
-
 import numpy as np
 import pytest
 
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import metrics
 from avmil.evaluation.events import Event
-from avmil.report import dcase_submission
+from avmil.report.dcase_submission import (
+    detection_submission,
+    tagging_submission,
+)
 
 CLIP_IDS = ("-JMT0mK0Dbg_30.000_40.000", "3ACjUf9QpAQ_30.000_40.000")
 CLASSES = ("Car", "Air horn, truck horn")
@@ -36,20 +37,15 @@ def official_labels(text):
 def official_scores(truth_text, submission):
     """Micro F1, P and R: files of the submission that the truth knows."""
     truth, predicted = map(official_labels, (truth_text, submission))
-    hits = false_alarms = misses = 0
-    for file_name, names in predicted.items():
-        if file_name not in truth:
-            continue
-        counted = collections.Counter(truth[file_name])
-        right = sum(min(1, counted[name]) for name in names)
-        hits += right
-        false_alarms += len(names) - right
-        misses += len(truth[file_name]) - right
-    precision = hits / max(hits + false_alarms, 1)
-    recall = hits / max(hits + misses, 1)
-    total = precision + recall
-    f1 = 2 * precision * recall / total if total else 0.0
-    return f1, precision, recall
+    known = [name for name in predicted if name in truth]
+    hits = sum(len({*truth[n]} & {*predicted[n]}) for n in known)
+    num_predicted = sum(len(predicted[n]) for n in known)
+    num_true = sum(len(truth[n]) for n in known)
+    return (
+        2 * hits / max(num_predicted + num_true, 1),
+        hits / max(num_predicted, 1),
+        hits / max(num_true, 1),
+    )
 
 
 @pytest.fixture
@@ -59,53 +55,33 @@ def truth_text(shared_data):
     return path.read_text()
 
 
-def label_matrix(truth):
-    return np.array(
-        [[name in names for name in CLASS_NAMES] for names in truth]
-    ).astype(int)
-
-
 def test_tagging_rows():
-    text = dcase_submission.tagging_submission(
-        CLIP_IDS, CLASSES, [[1, 1], [0, 0]]
-    )
-    assert text == (
+    predictions = np.array([[1, 1], [0, 0]])
+    assert tagging_submission(CLIP_IDS, CLASSES, predictions) == (
         "-JMT0mK0Dbg_30.000_40.000.wav\t30.000\t40.000\tCar\n"
         "-JMT0mK0Dbg_30.000_40.000.wav\t30.000\t40.000\tAir horn, truck horn\n"
         "3ACjUf9QpAQ_30.000_40.000.wav\n"
     )
 
 
-def test_published_labels_written_as_predictions_are_the_published_rows(
-    truth_text,
-):
-    truth = official_labels(truth_text)
-    text = dcase_submission.tagging_submission(
-        list(truth), CLASS_NAMES, label_matrix(truth.values())
-    )
-    assert sorted(text.splitlines()) == sorted(truth_text.splitlines())
-    assert official_scores(truth_text, text) == (1, 1, 1)
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.02, 0.5])
+@pytest.mark.parametrize("rate", [None, 0.0, 0.02, 0.5])
 def test_official_scorer_agrees_with_our_metrics(truth_text, rate):
     truth = official_labels(truth_text)
-    labels = label_matrix(truth.values())
-    predictions = np.random.default_rng(0).random(labels.shape) < rate
-    assert (not predictions.any(axis=1).all()) == (rate < 0.5)
-    text = dcase_submission.tagging_submission(
-        list(truth), CLASS_NAMES, predictions
-    )
+    labels = np.array([np.isin(CLASS_NAMES, names) for names in truth.values()])
+    predictions = labels
+    if rate is not None:
+        predictions = np.random.default_rng(0).random(labels.shape) < rate
+    text = tagging_submission(list(truth), CLASS_NAMES, predictions)
     assert official_scores(truth_text, text) == pytest.approx(
         metrics.micro_scores(labels, predictions), abs=1e-12
     )
+    if rate is None:  # The published labels are the published rows.
+        assert sorted(text.splitlines()) == sorted(truth_text.splitlines())
 
 
 def test_clip_without_a_row_would_be_forgotten_by_the_scorer():
     truth = "".join(f"{clip}.wav\t30.000\t40.000\tCar\n" for clip in CLIP_IDS)
-    text = dcase_submission.tagging_submission(
-        CLIP_IDS, CLASSES, [[1, 0], [0, 0]]
-    )
+    text = tagging_submission(CLIP_IDS, CLASSES, [[1, 0], [0, 0]])
     assert official_scores(truth, text)[2] == 0.5
     first_row = text.splitlines()[0]
     assert official_scores(truth, first_row)[2] == 1
@@ -117,11 +93,11 @@ def test_detection_rows():
         Event(CLIP_IDS[0], "Car", 0, 4.8),
         Event(CLIP_IDS[1], "Air horn, truck horn", 0.1 * 3, 9.6004),
     ]
-    assert dcase_submission.detection_submission(events) == (
+    assert detection_submission(events) == (
         "-JMT0mK0Dbg_30.000_40.000.wav\t0.000\t4.800\tCar\n"
         "3ACjUf9QpAQ_30.000_40.000.wav\t0.300\t9.600\tAir horn, truck horn\n"
     )
-    assert dcase_submission.detection_submission([]) == ""
+    assert detection_submission([]) == ""
 
 
 @pytest.mark.filterwarnings("ignore:pkg_resources")
@@ -132,7 +108,7 @@ def test_sed_eval_reads_detections(tmp_path):
         Event(CLIP_IDS[0], "Car", 0.5, 4.8),
         Event(CLIP_IDS[1], "Air horn, truck horn", 0.3, 9.6),
     ]
-    path.write_text(dcase_submission.detection_submission(events))
+    path.write_text(detection_submission(events))
     found = [
         Event(
             event["filename"].removesuffix(".wav"),
@@ -151,27 +127,12 @@ def test_sed_eval_reads_detections(tmp_path):
 )
 def test_clips_of_other_data_are_refused(clip_id):
     with pytest.raises(ValueError, match="clips of DCASE 2017"):
-        dcase_submission.tagging_submission([clip_id], ["Car"], [[1]])
+        tagging_submission([clip_id], ["Car"], [[1]])
     with pytest.raises(ValueError, match="clips of DCASE 2017"):
-        dcase_submission.detection_submission([Event(clip_id, "Car", 0, 1)])
+        detection_submission([Event(clip_id, "Car", 0, 1)])
 
 
 @pytest.mark.parametrize("name", ["", " Car", "Car\n", "a\tb", "a\nb"])
 def test_class_names_that_break_rows_are_refused(name):
     with pytest.raises(ValueError, match="class names without tabs"):
-        dcase_submission.tagging_submission(CLIP_IDS[:1], [name], [[1]])
-
-
-@pytest.mark.parametrize(
-    ("onset_s", "offset_s"),
-    [(-1, 1), (2, 2), (3, 2), (np.nan, 1), (0, np.nan), (0, np.inf)],
-)
-def test_events_begin_in_the_clip_and_end_after_that(onset_s, offset_s):
-    event = Event(CLIP_IDS[0], "Car", onset_s, offset_s)
-    with pytest.raises(ValueError, match="onset and offset"):
-        dcase_submission.detection_submission([event])
-
-
-def test_shape_of_predictions_is_checked():
-    with pytest.raises(ValueError, match=r"2 clips and 2 classes.*\(2, 1\)"):
-        dcase_submission.tagging_submission(CLIP_IDS, CLASSES, [[1], [0]])
+        tagging_submission(CLIP_IDS[:1], [name], [[1]])

@@ -1,0 +1,257 @@
+"""The numbers behind the tables: a frame for each, CSV, and JSON of all.
+
+Frames and JSON hold fractions in full; the text of Tables 1 and 2 and all CSV
+are made of the frames. Rows are those of `aggregation.rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from avmil.evaluation import aggregation, bootstrap, metrics, paper
+from avmil.evaluation.aggregation import Row
+from avmil.evaluation.evaluation import Result
+from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
+
+_SCORES = metrics.Scores._fields
+_NO_SCORES = metrics.Scores(np.nan, np.nan, np.nan)
+
+
+def percent(fraction: float) -> str:
+    """Writes a fraction as the paper prints it: 0.642 becomes "64.2"."""
+    return "-" if np.isnan(fraction) else f"{100 * fraction:.1f}"
+
+
+def table_1(rows: Sequence[Row]) -> pd.DataFrame:
+    """Table 1, with chance below; NaN where there is no figure."""
+    entries: list[dict[str, Any]] = []
+    for row in rows:
+        published = paper.SYSTEMS.get(row.system)
+        entry = {
+            "system": row.system,
+            "run_name": ", ".join(row.run_names),
+            "num_test_clips": row.results[0].num_test_clips,
+            "num_test_missing": row.results[0].num_test_missing,
+            **row.micro._asdict(),
+            **_named(
+                "paper_dcase2017_{}",
+                published.scores if published else _NO_SCORES,
+            ),
+            "num_runs": len(row.results),
+            **_named("{}_std", map(float, row.micro_std)),
+        }
+        for name, interval in zip(_SCORES, row.intervals, strict=True):
+            entry[f"{name}_low"], entry[f"{name}_high"] = interval
+        entries.append(entry)
+    for chance in aggregation.chances(rows):
+        for name, scores in (
+            ("chance_random_scores", chance.random_mean),
+            ("chance_every_class", chance.every_class),
+        ):
+            entries.append({"system": name, "run_name": ""} | scores._asdict())
+    return pd.DataFrame(entries, dtype=object)
+
+
+def table_2(rows: Sequence[Row]) -> pd.DataFrame:
+    """Table 2 in long form: a row for each of its R rows and C classes.
+
+    Means over several runs have no threshold.
+    """
+    frames = []
+    for row in rows:
+        published = paper.class_f1(row.system, row.class_names)
+        thresholds = np.nan if row.has_seeds else row.results[0].thresholds
+        frames.append(
+            pd.DataFrame(
+                {
+                    "system": row.system,
+                    "run_name": ", ".join(row.run_names),
+                    "class_name": row.class_names,
+                    **row.by_class._asdict(),
+                    "threshold": thresholds,
+                    "paper_dcase2017_f1": [
+                        published.get(name, np.nan) for name in row.class_names
+                    ],
+                    "num_runs": len(row.results),
+                    **_named("{}_std", row.by_class_std),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def leads(rows: Sequence[Row]) -> pd.DataFrame:
+    """The leads in F1: a row for each pair of the tables' rows."""
+    return pd.DataFrame(
+        {
+            "first_system": first.system,
+            "first_run_name": ", ".join(first.run_names),
+            "second_system": second.system,
+            "second_run_name": ", ".join(second.run_names),
+            "f1_difference": comparison.difference,
+            "f1_low": comparison.interval.low,
+            "f1_high": comparison.interval.high,
+            "p_value": comparison.p_value,
+        }
+        for first, second, comparison in aggregation.pairs(rows)
+    )
+
+
+def table_3(results: Sequence[LocalizationResult]) -> pd.DataFrame:
+    """Table 3 in long form: a row for each run, group and figure.
+
+    Raises:
+        ValueError: if there are no results or their test splits differ.
+    """
+    entries = [
+        (result.identity.system, result.identity.run_name, field, group, *entry)
+        for result in aggregation.in_paper_order(results)
+        for field in ("audio", "visual")
+        if (measured := getattr(result, field))
+        for group, scores in measured.scores.items()
+        for entry in zip(
+            scores._fields, scores, measured.chance[group], strict=True
+        )
+    ]
+    columns = "system run_name field pairs figure value chance"
+    return pd.DataFrame(entries, columns=columns.split())
+
+
+def to_csv(numbers: pd.DataFrame) -> str:
+    """CSV: scores and their leads in percent, as the tables print them."""
+    numbers = numbers.copy()
+    if "threshold" in numbers:  # In full, which no float format is.
+        numbers["threshold"] = numbers["threshold"].astype(object)
+    names = [n for n in numbers if any(score in n for score in _SCORES)]
+    numbers[names] = numbers[names].map(percent, na_action="ignore")
+    numbers = numbers.rename(columns={n: f"{n}_percent" for n in names})
+    return numbers.to_csv(index=False, float_format="%.4f")
+
+
+def run_dict(result: Result) -> dict[str, Any]:
+    """All of a result and the paper's figures for its system."""
+    return {
+        "system": result.identity.system,
+        "run_name": result.identity.run_name,
+        "seed": result.identity.seed,
+        "micro": result.micro,
+        "micro_intervals": Row((result,)).intervals,
+        "counts": result.counts,
+        "classes": _records(
+            name=result.class_names,
+            **result.by_class._asdict(),
+            threshold=result.thresholds,
+        ),
+        "untuned_class_names": result.untuned_class_names,
+        "fallback_argmax": result.fallback_argmax,
+        "num_val_clips": result.num_val_clips,
+        "num_val_missing": result.num_val_missing,
+        "num_test_clips": result.num_test_clips,
+        "num_test_missing": result.num_test_missing,
+        "chance": result.chance,
+        "paper": _published(result.identity.system),
+    }
+
+
+def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
+    """The tables' rows and each pair of them."""
+    return {
+        "bootstrap": {
+            "num_resamples": len(rows[0].resampled.f1),
+            "level": bootstrap.LEVEL,
+        },
+        "rows": [
+            {
+                "system": row.system,
+                "run_names": row.run_names,
+                "seeds": [result.identity.seed for result in row.results],
+                "micro": row.micro,
+                "micro_std": row.micro_std,
+                "micro_intervals": row.intervals,
+                "classes": _records(
+                    name=row.class_names,
+                    **row.by_class._asdict(),
+                    **_named("{}_std", row.by_class_std),
+                ),
+                "paper": _published(row.system),
+            }
+            for row in rows
+        ],
+        "pairs": [
+            {
+                "first": first.run_names,
+                "second": second.run_names,
+                "f1_difference": comparison.difference,
+                "interval": comparison.interval,
+                "p_value": comparison.p_value,
+                "is_more_than_chance": comparison.is_more_than_chance,
+            }
+            for first, second, comparison in aggregation.pairs(rows)
+        ],
+    }
+
+
+def localization_dict(result: LocalizationResult) -> dict[str, Any]:
+    """All of a result but its events; NaN for a class that has no truth."""
+    audio, visual = result.audio, result.visual
+    by_class = {"name": result.class_names}
+    if audio:
+        by_class |= audio.by_class._asdict()
+        by_class["event_threshold"] = result.event_thresholds
+    if visual:
+        by_class["box_average_precision"] = visual.by_class
+    return {
+        "system": result.identity.system,
+        "run_name": result.identity.run_name,
+        "audio": audio.scores if audio else {},
+        "audio_chance": audio.chance if audio else {},
+        "visual": visual.scores if visual else {},
+        "visual_chance": visual.chance if visual else {},
+        "proposals": visual.bounds if visual else {},
+        "classes": _records(**by_class),
+        "num_pairs": result.num_pairs,
+        "audio_pairs": audio.num_pairs if audio else {},
+        "visual_pairs": visual.num_pairs if visual else {},
+        "num_chance_draws": NUM_DRAWS,
+        "num_val_clips": result.num_val_clips,
+        "num_test_clips": result.num_test_clips,
+        "num_test_missing": result.num_test_missing,
+        "num_test_without_truth": result.num_test_without_truth,
+    }
+
+
+def jsonable(value: Any) -> Any:
+    """Named tuples as dictionaries, and NaN, which JSON lacks, as None."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: jsonable(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.item()
+    return None if value != value else value
+
+
+def _named(template: str, scores: Iterable[Any]) -> dict[str, Any]:
+    """F1, precision and recall by their names in a template."""
+    return dict(zip(map(template.format, _SCORES), scores, strict=True))
+
+
+def _records(**columns: Any) -> list[dict[str, Any]]:
+    return pd.DataFrame(columns).to_dict("records")
+
+
+def _published(system: str) -> dict[str, Any] | None:
+    if published := paper.SYSTEMS.get(system):
+        return {
+            "dataset": paper.DATASET,
+            "name": published.name,
+            "micro": published.scores,
+            "class_f1": published.class_f1,
+        }
+    return None

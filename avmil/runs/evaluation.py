@@ -43,11 +43,11 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     localized: list[LocalizationResult] = []
     for path in paths:
         run = open_run(path, *scored)
-        write_scores(path, run.scores, run.weights)
+        write_scores(path, run.scored, run.weights)
         with config_errors(path):
             result = evaluation.evaluate(
-                run.scores["val"],
-                run.scores["test"],
+                run.scores("val"),
+                run.scores("test"),
                 identity=run.identity,
                 fallback_argmax=config.fallback_argmax,
             )

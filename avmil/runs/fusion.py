@@ -67,7 +67,7 @@ class Fusion(ScoredRun):
             ) from error
 
     @functools.cached_property
-    def scores(self) -> dict[str, ScoreSet]:
+    def scored(self) -> dict[str, ScoreSet]:
         """Mean probabilities of both splits, from the directory."""
         print(f"Scores of the fusion {self.path}.")
         return read_scores(self.path)[0]
@@ -160,7 +160,7 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
     scored: dict[str, dict[str, ScoreSet]] = {split: {} for split in SPLITS}
     described = []
     for member in members:
-        for split, score_set in member.scores.items():
+        for split, score_set in member.scored.items():
             scored[split][str(member)] = score_set
         identity, weights = member.identity, member.weights
         described.append(

@@ -104,7 +104,7 @@ def _scores_path(directory: str, split: str) -> str:
 class ScoredRun:
     """What a run and a fusion of runs have in common: a directory.
 
-    Both also have `scores`, a `ScoreSet` of `val` and of `test`; `identity`,
+    Both also have `scored`, their scores of `val` and of `test`; `identity`,
     what tells it from others; and `weights`, where the scores come from.
 
     Attributes:
@@ -122,6 +122,10 @@ class ScoredRun:
     def file(self, name: str) -> str:
         """Path of a file in the directory."""
         return files.join(self.path, name)
+
+    def scores(self, split: str) -> ScoreSet:
+        """Scores of all clips of `val` or `test`."""
+        return self.scored[split]
 
 
 class Run(ScoredRun):
@@ -277,7 +281,7 @@ class Run(ScoredRun):
         return stores
 
     @functools.cached_property
-    def scores(self) -> dict[str, ScoreSet]:
+    def scored(self) -> dict[str, ScoreSet]:
         """Scores of both splits, by the network or from the directory."""
         if self._use_saved_scores:
             print(f"Scores of the {self.weights or 'unknown weights'}.")

@@ -342,7 +342,7 @@ def test_checkpoints_of_one_run_are_fused(kept_run, tmp_path, which, steps):
     )
     (result,) = evaluation.evaluate(config)
     members = [
-        Run(kept_run, "kept", step=step).scores["test"].scores for step in steps
+        Run(kept_run, "kept", step=step).scores("test").scores for step in steps
     ]
     expected = np.mean(members, axis=0)
     np.testing.assert_allclose(result.test.scores, expected, rtol=1e-6)

@@ -34,7 +34,7 @@ def paths(features_dir, tmp_path_factory):
             folder / f"d{seed}", features_dir, SYSTEM, seed, CHECKPOINTS
         )
         run = Run(path)
-        write_scores(path, run.scores, run.weights)
+        write_scores(path, run.scored, run.weights)
     fuse(open_members(f"{folder}/d*"), str(folder / "f"))
     return {name: str(folder / name) for name in ("d0", "d1", "f")}
 
@@ -57,7 +57,7 @@ def test_runs_and_fusions_have_one_interface(
     assert run.localizes == localizes
     assert run.file("x.json") == f"{paths[name]}/x.json"
     for split in SPLITS:
-        scores = run.scores[split]
+        scores = run.scores(split)
         store = FeatureStore(features_dir, split)
         missing = [clip.clip_id for clip in store.missing]
         assert scores.clip_ids == (*store.clip_ids, *missing)
@@ -85,7 +85,7 @@ def test_saved_scores_are_those_of_their_weights(paths):
     scored = open_run(paths["d0"])
     for split in SPLITS:
         np.testing.assert_array_equal(
-            saved.scores[split].scores, scored.scores[split].scores
+            saved.scores(split).scores, scored.scores(split).scores
         )
     for ours, others in zip(
         saved.model.weights, scored.model.weights, strict=True

@@ -22,7 +22,8 @@ from avmil.runs.checkpoints import TrainState
 from avmil.runs.run import Run, TrainedOn
 from flags import LocalizeConfig, RecipeConfig, TrainConfig
 from model import systems
-from tests.command_line import flag_list, run
+from tests.command_line import ROOT, flag_list, run
+from tests.feature_files import write_features
 from tests.media_files import noise, write_clip
 
 pytestmark = pytest.mark.slow
@@ -192,6 +193,22 @@ def test_run_localizes_from_python_as_from_the_command_line(
     assert len(list((tmp_path / "found").iterdir())) == len(
         list(expected.iterdir())
     )
+
+
+def test_the_example_of_the_readme(videos, run_dir, tmp_path, monkeypatch):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (example,) = [block for block in blocks if "load_run" in block]
+    write_features(str(tmp_path / "features"), {"test": 1})
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a").symlink_to(run_dir)
+    (tmp_path / "video.mp4").symlink_to(videos / "good one.mp4")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+    assert {"page.html", "annotated.mp4", "localization.json"} <= {
+        path.name for path in (tmp_path / "found").iterdir()
+    }
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_sections_and_bad_videos_from_python(videos, run_dir):

@@ -188,6 +188,8 @@ def _extracted(
 @contextlib.contextmanager
 def _cluster(num_workers: int) -> Iterator[distributed.Client]:
     """Starts worker processes, which end with this one, however it ends."""
+    # Its notes are for administrators; absl would print them.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     with (
         dask.config.set(_DASK),
         distributed.LocalCluster(
@@ -195,6 +197,8 @@ def _cluster(num_workers: int) -> Iterator[distributed.Client]:
             threads_per_worker=1,
             memory_limit=None,
             dashboard_address=None,
+            # Without a dashboard there still is a server: at any free port.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,

@@ -161,6 +161,8 @@ def _extracted(
         return
     waiting = collections.deque(work)
     num_workers = min(num_workers, len(work))
+    # Dask's notes are for administrators; absl would print them.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     with (
         dask.config.set(_DASK),
         # Its processes end with this one, however it ends.
@@ -169,6 +171,8 @@ def _extracted(
             threads_per_worker=1,
             memory_limit=None,
             dashboard_address=None,
+            # Without a dashboard there still is a server: at any free port.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,

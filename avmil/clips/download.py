@@ -26,6 +26,7 @@ import imageio_ffmpeg
 import yt_dlp
 from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.networking import Request
+from yt_dlp.postprocessor import FFmpegPostProcessor
 
 from avmil.clips import manifest
 from avmil.clips.download_outcomes import (
@@ -40,7 +41,7 @@ from avmil.clips.download_outcomes import (
     write_lists,
 )
 from avmil.clips.manifest import ManifestEntry
-from avmil.clips.published_lists import is_youtube_id
+from avmil.clips.published_lists import YOUTUBE_ID
 from avmil.common import files
 from avmil.common.errors import ConfigError, ManifestError, MediaError
 from avmil.common.progress import Progress
@@ -60,18 +61,7 @@ _UNREADABLE = (256 - ord("I"), 256 - errno.EINVAL)
 
 @dataclasses.dataclass(frozen=True)
 class SiteOptions:
-    """How a site is asked for videos.
-
-    Attributes:
-        source_url: Address of a video, with `{id}` in place of its id.
-        max_height_px: Largest height that is taken.
-        cookies: Cookies file in Netscape's format; "" for none.
-        workers: Clips that are fetched at a time.
-        rate_limit_s: Seconds between two videos, on average over all workers,
-            and between two requests of one worker for a video's addresses.
-        retries: Further tries after a failure that may pass.
-        timeout_s: Seconds for which a server may be silent.
-    """
+    """How a site is asked for videos: the flags of download_clips.py."""
 
     source_url: str = "https://www.youtube.com/watch?v={id}"
     max_height_px: int = 480
@@ -82,8 +72,7 @@ class SiteOptions:
     timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
-        is_http = self.source_url.startswith(("http://", "https://"))
-        if not is_http or "{id}" not in self.source_url:
+        if not re.match(r"https?://.*\{id\}", self.source_url):
             raise ConfigError(
                 "Expected --source_url with http:// or https:// and {id}, "
                 f"received {self.source_url}."
@@ -115,20 +104,14 @@ def download(
 
     The folder gets a manifest.csv and a classes.txt of its own with every
     clip, and missing_clips.csv. Called again it tries what it has not tried,
-    and what may have passed.
-
-    Args:
-        manifest_path: Manifest whose paths are video ids; classes.txt beside.
-        clips_dir: Local folder for the clips.
-        options: How the site is asked.
-        retry_missing: Whether to try what is missing for good once more.
+    what may have passed and, with `retry_missing`, all that is missing.
 
     Returns:
         1 if the work stopped or no clip is there, else 0.
 
     Raises:
-        ConfigError: If the folder cannot be used.
-        ManifestError: If the manifest has problems.
+        ConfigError: If the folder is remote or holds another manifest.
+        ManifestError: If the manifest has problems or paths without video ids.
     """
     _check_folder(manifest_path, clips_dir)
     class_names, entries = manifest.read(manifest_path)
@@ -136,13 +119,12 @@ def download(
         f"clip {entry.clip_id}: Expected a path {{id}}.mp4 with a video's id "
         f"of 11 characters, received {os.path.basename(entry.path)!r}."
         for entry in entries
-        if not is_youtube_id(video_id(entry))
+        if not YOUTUBE_ID.fullmatch(video_id(entry))
     ]:
         raise ManifestError(manifest_path, problems)
     with files.exclusive(clips_dir):
-        outcomes = read_outcomes(
-            clips_dir, entries, options.name, retry_missing
-        )
+        site_name = options.name
+        outcomes = read_outcomes(clips_dir, entries, site_name, retry_missing)
         journal_path = files.join(clips_dir, JOURNAL_NAME)
         # Written anew, because a killed process may leave half a line.
         lines = [outcome.to_line() for outcome in outcomes.values()]
@@ -242,23 +224,20 @@ def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
 
 @contextlib.contextmanager
 def _fetched(
-    entries: list[ManifestEntry],
-    clips_dir: str,
-    options: SiteOptions,
+    entries: list[ManifestEntry], clips_dir: str, options: SiteOptions
 ) -> Iterator[Iterator[Outcome]]:
     """Yields what becomes of each clip, in the order in which they end."""
     folder = os.path.abspath(files.join(clips_dir, ".unfinished"))
     shutil.rmtree(folder, ignore_errors=True)  # That of a killed process.
-    programs = files.join(folder, ".programs")  # No clip's id has a dot there.
-    os.makedirs(programs)
-    # Always the FFmpeg that the copies' exactness is tested with.
-    os.symlink(imageio_ffmpeg.get_ffmpeg_exe(), files.join(programs, "ffmpeg"))
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join((programs, path))
+    os.makedirs(folder)
     stopped = threading.Event()
     worker = threading.local()
 
     def open_site() -> None:
+        # Always the FFmpeg that the copies' exactness is tested with. yt-dlp
+        # looks for one before it reads the option ffmpeg_location.
+        ffmpeg_path = imageio_ffmpeg.get_ffmpeg_exe()
+        FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path)
         worker.site = _site(options)
 
     def fetch(entry: ManifestEntry) -> Outcome:
@@ -274,7 +253,6 @@ def _fetched(
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
-        os.environ["PATH"] = path
         shutil.rmtree(folder, ignore_errors=True)
 
 

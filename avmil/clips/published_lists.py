@@ -45,13 +45,8 @@ _AUDIOSET_LISTS = {
 }
 _AUDIOSET_CLASSES = "class_labels_indices.csv"
 
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
-
-
-def is_youtube_id(text: str) -> bool:
-    """Says whether a text has the form of a YouTube video's id."""
-    return _YOUTUBE_ID.fullmatch(text) is not None
 
 
 def make_manifest(
@@ -289,7 +284,7 @@ class _Lists:
                 "Expected start and end in seconds, received "
                 f"{start!r} and {end!r}."
             )
-        if not is_youtube_id(youtube_id):
+        if not YOUTUBE_ID.fullmatch(youtube_id):
             self.report(
                 "Expected a YouTube id of 11 letters, digits, - and _, "
                 f"received {youtube_id!r}."

@@ -8,6 +8,7 @@ human-labeled dataset for audio events", ICASSP 2017.
 from __future__ import annotations
 
 import collections
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -84,14 +85,11 @@ def make_manifest(
     else:
         class_names, entries = read_dcase2017(lists_dir)
     files.make_directory(folder)
-    manifest.write(
-        output,
-        class_names,
-        (
-            dataclasses.replace(entry, path=files.join(folder, entry.path))
-            for entry in entries
-        ),
-    )
+    in_folder = [
+        dataclasses.replace(entry, path=files.join(folder, entry.path))
+        for entry in entries
+    ]
+    manifest.write(output, class_names, in_folder)
     _print_counts(class_names, entries)
     print(f"{len(entries):,} clips are listed in {output}.")
 
@@ -156,17 +154,9 @@ def read_audioset(
     unwanted = {*name_of_id.values()} - {*class_names}
     lists = _Lists(directory, class_names)
     for list_name, split in splits.items():
-        for line in lists.lines(list_name):
-            if line.startswith("#"):
-                continue
-            fields = _csv_fields(line)
-            if len(fields) != 4:
-                lists.report(
-                    "Expected YTID, start_seconds, end_seconds and "
-                    f"positive_labels in quotes, received {line!r}."
-                )
-                continue
-            youtube_id, start, end, ids = fields
+        for youtube_id, start, end, ids in lists.rows(
+            list_name, "YTID,start_seconds,end_seconds,positive_labels"
+        ):
             names = [name_of_id.get(one, one) for one in ids.split(",")]
             labels = [name for name in names if name not in unwanted]
             digest = hashlib.sha256(f"{youtube_id}.mp4".encode()).hexdigest()
@@ -183,16 +173,9 @@ def _read_audioset_classes(
     """Maps all class ids to names; gives the names of the wanted ones too."""
     lists = _Lists(directory, ())
     name_of_id: dict[str, str] = {}
-    for line in lists.lines(_AUDIOSET_CLASSES):
-        fields = _csv_fields(line)
-        if fields == ["index", "mid", "display_name"]:
-            continue
-        if len(fields) != 3:
-            lists.report(
-                f"Expected index, mid and display_name, received {line!r}."
-            )
-            continue
-        _, class_id, name = fields
+    for _, class_id, name in lists.rows(
+        _AUDIOSET_CLASSES, "index,mid,display_name"
+    ):
         if class_id in name_of_id or name in name_of_id.values():
             lists.report(f"{class_id}, {name!r} is listed twice.")
         name_of_id[class_id] = name
@@ -208,14 +191,6 @@ def _read_audioset_classes(
     if problems:
         raise ManifestError(directory, problems)
     return name_of_id, names or known
-
-
-def _csv_fields(line: str) -> list[str]:
-    """The fields of one CSV line; none where it is not CSV."""
-    try:
-        return next(csv.reader([line], skipinitialspace=True, strict=True))
-    except csv.Error:
-        return []
 
 
 class _Lists:
@@ -240,6 +215,21 @@ class _Lists:
             self._place = f"{name}, line {number}"
             if line.strip():
                 yield line.removesuffix("\r")
+
+    def rows(self, name: str, header: str) -> Iterator[list[str]]:
+        """Yields the CSV fields of lines, without header and comments."""
+        columns = header.split(",")
+        for line in self.lines(name):
+            fields: list[str] = []
+            with contextlib.suppress(csv.Error):
+                rows = csv.reader([line], skipinitialspace=True, strict=True)
+                fields = next(rows)
+            if line.startswith("#") or fields == columns:
+                continue
+            if len(fields) == len(columns):
+                yield fields
+            else:
+                self.report(f"Expected {header}, received {line!r}.")
 
     def report(self, problem: str) -> None:
         self.problems.append(f"{self._place}: {problem}")
@@ -298,9 +288,11 @@ def _print_counts(
         (label, entry.split) for entry in entries for label in entry.labels
     )
     counts = np.array([[labels[n, s] for s in SPLITS] for n in class_names])
-    rows = [*zip(class_names, *counts.T, strict=True)]
-    rows.append(("labels", *counts.sum(axis=0)))
-    rows.append(("clips", *(clips[split] for split in SPLITS)))
+    rows = [
+        *zip(class_names, *counts.T, strict=True),
+        ("labels", *counts.sum(axis=0)),
+        ("clips", *(clips[split] for split in SPLITS)),
+    ]
     print(tabulate.tabulate(rows, ("", *SPLITS), "plain", intfmt=","))
     warnings = [
         f"no clip is in the split {split!r}."
@@ -309,9 +301,8 @@ def _print_counts(
         if not clips[split]
     ]
     warnings += [
-        f"no clip has the class {name!r}."
-        for name, count in zip(class_names, counts.sum(axis=1), strict=True)
-        if not count
+        f"no clip has the class {class_names[index]!r}."
+        for index in np.flatnonzero(counts.sum(axis=1) == 0)
     ]
     if len(class_names) < 2:
         warnings.append("there is one class, and train.py needs two.")

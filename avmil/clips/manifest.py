@@ -185,13 +185,10 @@ def _parse(
             "--allow_outside_paths permits that."
         )
     names = tuple(n.strip() for n in labels.split(";") if n.strip())
-    problems += [
-        f"label {name!r} is not in the class list."
-        for name in names
-        if name not in known_classes
-    ]
-    if len(set(names)) != len(names):
-        problems.append(f"a label is repeated in {labels!r}.")
+    if not known_classes.issuperset(names) or len({*names}) != len(names):
+        problems.append(
+            f"Expected different labels of the class list, received {labels!r}."
+        )
     if split not in SPLITS:
         problems.append(
             f"Expected a split of {', '.join(SPLITS)}, received {split!r}."

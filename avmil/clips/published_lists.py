@@ -182,12 +182,10 @@ def _read_audioset_classes(
     known = tuple(name_of_id.values())
     names = tuple(name_of_id.get(name, name) for name in wanted)
     problems = lists.problems or [
-        f"wanted class {name!r} is not in {_AUDIOSET_CLASSES}."
-        for name in names
-        if name not in known
+        f"wanted class {name!r} is not in {_AUDIOSET_CLASSES}, or named twice."
+        for index, name in enumerate(names)
+        if name not in known or name in names[:index]
     ]
-    if len(set(names)) != len(names):
-        problems.append(f"a class is wanted twice: {', '.join(wanted)}.")
     if problems:
         raise ManifestError(directory, problems)
     return name_of_id, names or known

@@ -9,7 +9,6 @@ same frames and sound as the section of the whole video.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import errno
@@ -19,6 +18,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import av
 import av.stream
@@ -26,6 +26,7 @@ import imageio_ffmpeg
 import yt_dlp
 from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.networking import Request
+from yt_dlp.postprocessor import FFmpegPostProcessor
 
 from avmil.clips import manifest
 from avmil.clips.download_outcomes import (
@@ -40,7 +41,7 @@ from avmil.clips.download_outcomes import (
     write_lists,
 )
 from avmil.clips.manifest import ManifestEntry
-from avmil.clips.published_lists import is_youtube_id
+from avmil.clips.published_lists import YOUTUBE_ID
 from avmil.common import files
 from avmil.common.errors import ConfigError, ManifestError, MediaError
 from avmil.common.progress import Progress
@@ -60,18 +61,7 @@ _UNREADABLE = (256 - ord("I"), 256 - errno.EINVAL)
 
 @dataclasses.dataclass(frozen=True)
 class SiteOptions:
-    """How a site is asked for videos.
-
-    Attributes:
-        source_url: Address of a video, with `{id}` in place of its id.
-        max_height_px: Largest height that is taken.
-        cookies: Cookies file in Netscape's format; "" for none.
-        workers: Clips that are fetched at a time.
-        rate_limit_s: Seconds between two videos, on average over all workers,
-            and between two requests of one worker for a video's addresses.
-        retries: Further tries after a failure that may pass.
-        timeout_s: Seconds for which a server may be silent.
-    """
+    """How a site is asked for videos: the flags of download_clips.py."""
 
     source_url: str = "https://www.youtube.com/watch?v={id}"
     max_height_px: int = 480
@@ -82,8 +72,7 @@ class SiteOptions:
     timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
-        is_http = self.source_url.startswith(("http://", "https://"))
-        if not is_http or "{id}" not in self.source_url:
+        if not re.match(r"https?://.*\{id\}", self.source_url):
             raise ConfigError(
                 "Expected --source_url with http:// or https:// and {id}, "
                 f"received {self.source_url}."
@@ -109,26 +98,20 @@ def download(
     manifest_path: str,
     clips_dir: str,
     options: SiteOptions,
-    retry_missing: bool = False,
+    retry_missing: bool,
 ) -> int:
     """Fetches the clips of a manifest and prints what became of them.
 
     The folder gets a manifest.csv and a classes.txt of its own with every
     clip, and missing_clips.csv. Called again it tries what it has not tried,
-    and what may have passed.
-
-    Args:
-        manifest_path: Manifest whose paths are video ids; classes.txt beside.
-        clips_dir: Local folder for the clips.
-        options: How the site is asked.
-        retry_missing: Whether to try what is missing for good once more.
+    what may have passed and, with `retry_missing`, all that is missing.
 
     Returns:
         1 if the work stopped or no clip is there, else 0.
 
     Raises:
-        ConfigError: If the folder cannot be used.
-        ManifestError: If the manifest has problems.
+        ConfigError: If the folder is remote or holds another manifest.
+        ManifestError: If the manifest has problems or paths without video ids.
     """
     _check_folder(manifest_path, clips_dir)
     class_names, entries = manifest.read(manifest_path)
@@ -136,13 +119,12 @@ def download(
         f"clip {entry.clip_id}: Expected a path {{id}}.mp4 with a video's id "
         f"of 11 characters, received {os.path.basename(entry.path)!r}."
         for entry in entries
-        if not is_youtube_id(video_id(entry))
+        if not YOUTUBE_ID.fullmatch(video_id(entry))
     ]:
         raise ManifestError(manifest_path, problems)
     with files.exclusive(clips_dir):
-        outcomes = read_outcomes(
-            clips_dir, entries, options.name, retry_missing
-        )
+        site_name = options.name
+        outcomes = read_outcomes(clips_dir, entries, site_name, retry_missing)
         journal_path = files.join(clips_dir, JOURNAL_NAME)
         # Written anew, because a killed process may leave half a line.
         lines = [outcome.to_line() for outcome in outcomes.values()]
@@ -187,18 +169,15 @@ def download(
 
 def _check_folder(manifest_path: str, clips_dir: str) -> None:
     """Refuses a folder whose files are not a download's."""
-    if files.is_remote(clips_dir):
-        raise ConfigError(
-            f"Expected a local --clips_dir, received {clips_dir}."
-        )
     lists_dir = os.path.dirname(manifest_path)
     is_lists_dir = os.path.realpath(clips_dir) == os.path.realpath(lists_dir)
-    has_manifest = files.exists(files.join(clips_dir, "manifest.csv"))
-    has_journal = files.exists(files.join(clips_dir, JOURNAL_NAME))
-    if is_lists_dir or (has_manifest and not has_journal):
+    has_manifest = os.path.exists(files.join(clips_dir, "manifest.csv"))
+    has_journal = os.path.exists(files.join(clips_dir, JOURNAL_NAME))
+    is_used = is_lists_dir or (has_manifest and not has_journal)
+    if is_used or files.is_remote(clips_dir):
         raise ConfigError(
-            f"Expected a --clips_dir of its own, received {clips_dir}, whose "
-            "manifest.csv would be replaced. Name another folder."
+            "Expected a local --clips_dir without a manifest.csv of others, "
+            f"received {clips_dir}. Name another folder."
         )
 
 
@@ -220,12 +199,12 @@ def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
             "external_downloader_args": {
                 # Without playlists, which name other addresses, and what
                 # FFmpeg does not write with the times it read.
-                "ffmpeg_i": [
-                    *("-format_whitelist", "mov,matroska"),
-                    *("-protocol_whitelist", "http,https,tcp,tls,httpproxy"),
-                    *("-rw_timeout", f"{1e6 * options.timeout_s:.0f}"),
-                    *("-reconnect", "1", "-reconnect_delay_max", "2"),
-                ],
+                "ffmpeg_i": (
+                    "-format_whitelist mov,matroska "
+                    "-protocol_whitelist http,https,tcp,tls,httpproxy "
+                    f"-rw_timeout {1e6 * options.timeout_s:.0f} "
+                    "-reconnect 1 -reconnect_delay_max 2"
+                ).split(),
                 # With the video's own clock; half a file is an error.
                 "ffmpeg": [
                     *("-copyts", "-start_at_zero", "-xerror", "-sn", "-dn")
@@ -242,39 +221,32 @@ def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
 
 @contextlib.contextmanager
 def _fetched(
-    entries: list[ManifestEntry],
-    clips_dir: str,
-    options: SiteOptions,
+    entries: list[ManifestEntry], clips_dir: str, options: SiteOptions
 ) -> Iterator[Iterator[Outcome]]:
     """Yields what becomes of each clip, in the order in which they end."""
     folder = os.path.abspath(files.join(clips_dir, ".unfinished"))
     shutil.rmtree(folder, ignore_errors=True)  # That of a killed process.
-    programs = files.join(folder, ".programs")  # No clip's id has a dot there.
-    os.makedirs(programs)
-    # Always the FFmpeg that the copies' exactness is tested with.
-    os.symlink(imageio_ffmpeg.get_ffmpeg_exe(), files.join(programs, "ffmpeg"))
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join((programs, path))
+    os.makedirs(folder)
     stopped = threading.Event()
     worker = threading.local()
 
     def open_site() -> None:
+        # Always the FFmpeg that the copies' exactness is tested with. yt-dlp
+        # looks for one before it reads the option ffmpeg_location.
+        ffmpeg_path = imageio_ffmpeg.get_ffmpeg_exe()
+        FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path)
         worker.site = _site(options)
 
     def fetch(entry: ManifestEntry) -> Outcome:
         return _fetch(worker.site, options, entry, folder, stopped)
 
-    pool = concurrent.futures.ThreadPoolExecutor(
-        options.workers, initializer=open_site
-    )
+    pool = ThreadPoolExecutor(options.workers, initializer=open_site)
     try:
         futures = [pool.submit(fetch, entry) for entry in entries]
-        ended = concurrent.futures.as_completed(futures)
-        yield (future.result() for future in ended)
+        yield (future.result() for future in as_completed(futures))
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
-        os.environ["PATH"] = path
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -287,16 +259,14 @@ def _fetch(
 ) -> Outcome:
     """Fetches a clip in several tries; its failure stops no other clip."""
     own_folder = files.join(folder, entry.clip_id)
-    result = Outcome(entry.clip_id, source(entry), options.name)
+    wanted = entry.clip_id, source(entry), options.name
     for num_tries in range(1, options.retries + 2):
         try:
             copy = _copy_section(site, options, entry, own_folder)
             start_s, end_s = _section_in_copy(copy, entry)
             name = entry.clip_id + os.path.splitext(copy)[1]
             os.replace(copy, files.join(os.path.dirname(folder), name))
-            return dataclasses.replace(
-                result, file=name, start_s=start_s, end_s=end_s
-            )
+            return Outcome(*wanted, name, start_s, end_s)
         except Exception as error:
             if getattr(error, "errno", None) in _DISK_ERRORS:
                 raise
@@ -306,7 +276,7 @@ def _fetch(
         pause_s = min(options.rate_limit_s * 2.0**num_tries, _MAX_PAUSE_S)
         if reason not in PASSING or stopped.wait(pause_s):
             break
-    return dataclasses.replace(result, reason=reason.value, message=message)
+    return Outcome(*wanted, reason=reason.value, message=message)
 
 
 def _copy_section(
@@ -358,9 +328,8 @@ def _copy_section(
             headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-0"}
             site.urlopen(Request(one["url"], headers=headers)).close()
         if code in _UNREADABLE:
-            raise MediaError(
-                "Expected MP4, Matroska or WebM that is served in parts"
-            ) from error
+            expected = "Expected MP4, Matroska or WebM that is served in parts"
+            raise MediaError(expected) from error
         raise ConnectionError(f"FFmpeg exited with code {code}") from error
     return info["requested_downloads"][0]["filepath"]
 

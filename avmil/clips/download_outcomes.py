@@ -18,11 +18,7 @@ import re
 
 import av
 from yt_dlp import utils
-from yt_dlp.networking.exceptions import (
-    HTTPError,
-    RequestError,
-    TransportError,
-)
+from yt_dlp.networking import exceptions
 
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
@@ -87,27 +83,23 @@ _MESSAGE_REASONS = {
 
 
 def explain(error: Exception) -> tuple[Reason, str]:
-    """Finds the reason for whatever fetching a clip raised.
-
-    Returns:
-        One of a few reasons, and what exactly happened in one line.
-    """
-    # Without colors and without whom to tell.
-    message = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
-    message = re.split(
-        r"; please report this issue| \(caused by <?\w", message
-    )[0]
-    message = " ".join(message.split()) or type(error).__name__
+    """Finds the reason for what fetching a clip raised; says it in a line."""
+    text = utils.remove_terminal_sequences(str(error)).removeprefix("ERROR: ")
+    # Without whom to tell.
+    text = re.split(r"; please report this issue| \(caused by <?\w", text)[0]
+    message = " ".join(text.split()) or type(error).__name__
     if isinstance(error, utils.DownloadError) and error.exc_info:
         error = error.exc_info[1] or error
-    if isinstance(cause := getattr(error, "cause", None), RequestError):
+    if isinstance(
+        cause := getattr(error, "cause", None), exceptions.RequestError
+    ):
         error = cause
-    if isinstance(error, HTTPError):
+    if isinstance(error, exceptions.HTTPError):
         other = Reason.NETWORK if error.status >= 500 else Reason.OTHER
         return _STATUS_REASONS.get(error.status, other), message
     if isinstance(error, av.FFmpegError):
         return Reason.OTHER, message
-    if isinstance(error, (TransportError, OSError)):
+    if isinstance(error, (exceptions.TransportError, OSError)):
         return Reason.NETWORK, message
     if isinstance(error, utils.GeoRestrictedError):
         return Reason.BLOCKED, message
@@ -121,27 +113,16 @@ def explain(error: Exception) -> tuple[Reason, str]:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a clip; a line of downloads.jsonl.
-
-    Attributes:
-        clip_id: The clip.
-        source: Video and section that were wanted.
-        site: How the site was asked.
-        file: Name of the clip's file; "" for a missing clip.
-        start_s: Start of the section in that file; None for the file's start.
-        end_s: Its end; None for the end of the file.
-        reason: Why the clip is missing.
-        message: What exactly happened.
-    """
+    """What became of a clip; a line of downloads.jsonl."""
 
     clip_id: str
-    source: str
-    site: str
-    file: str = ""
-    start_s: float | None = None
+    source: str  # Video and section that were wanted.
+    site: str  # How the site was asked.
+    file: str = ""  # The clip's file; "" for a missing clip.
+    start_s: float | None = None  # Of the section, in that file.
     end_s: float | None = None
-    reason: str = ""
-    message: str = ""
+    reason: str = ""  # Why the clip is missing.
+    message: str = ""  # What exactly happened.
 
     def to_line(self) -> str:
         """The outcome as JSON, with a line feed."""
@@ -201,31 +182,34 @@ def write_lists(
     table = csv.writer(text)
     table.writerow(("clip_id", "split", "reason", "message"))
     for entry in entries:
-        place = {"path": files.join(clips_dir, f"{entry.clip_id}.mp4")}
         outcome = outcomes.get(entry.clip_id)
-        if outcome is not None and outcome.file:
-            place["path"] = files.join(clips_dir, outcome.file)
-            place["start_s"] = outcome.start_s
-            place["end_s"] = outcome.end_s
-        elif outcome is not None:
-            table.writerow(
-                (entry.clip_id, entry.split, outcome.reason, outcome.message)
-            )
-        fetched.append(dataclasses.replace(entry, **place))
+        name, start_s, end_s = (
+            f"{entry.clip_id}.mp4",
+            entry.start_s,
+            entry.end_s,
+        )
+        if outcome and outcome.file:
+            name, start_s, end_s = outcome.file, outcome.start_s, outcome.end_s
+        elif outcome:
+            reason, message = outcome.reason, outcome.message
+            table.writerow((entry.clip_id, entry.split, reason, message))
+        path = files.join(clips_dir, name)
+        fetched.append(
+            dataclasses.replace(entry, path=path, start_s=start_s, end_s=end_s)
+        )
     manifest.write(files.join(clips_dir, "manifest.csv"), class_names, fetched)
-    files.write_text(
-        files.join(clips_dir, "missing_clips.csv"), text.getvalue()
-    )
+    missing_path = files.join(clips_dir, "missing_clips.csv")
+    files.write_text(missing_path, text.getvalue())
 
 
 def summary(
     entries: list[ManifestEntry], outcomes: dict[str, Outcome], clips_dir: str
 ) -> str:
     """The counts in the paper's form (section 4.1), and the reasons."""
-    has_file = {one.clip_id for one in outcomes.values() if one.file}
     wanted = collections.Counter(entry.split for entry in entries)
+    split_of = {entry.clip_id: entry.split for entry in entries}
     fetched = collections.Counter(
-        entry.split for entry in entries if entry.clip_id in has_file
+        split_of[one.clip_id] for one in outcomes.values() if one.file
     )
     counts = ", ".join(
         f"{fetched[split]:,} of {wanted[split]:,} {name} clips"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import pathlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,13 +68,13 @@ class Sight:
     end_box: tuple[float, float, float, float]
 
     def boxes(self, times_s: ArrayLike) -> np.ndarray:
-        """Returns the boxes at times inside the sight, [...] -> [..., 4]."""
+        """Boxes at times inside the sight, [...] -> [..., 4]."""
         share = np.subtract(times_s, self.start_s) / (self.end_s - self.start_s)
         start, end = np.array(self.start_box), np.array(self.end_box)
         return start + share[..., None] * (end - start)
 
     def overlap_px(self, other: Sight) -> float:
-        """Returns the greatest area shared with another in square pixels."""
+        """Greatest area shared with another, in square pixels."""
         start_s = max(self.start_s, other.start_s)
         end_s = max(min(self.end_s, other.end_s), start_s)
         times_s = np.linspace(start_s, end_s, 16 * (end_s > start_s))
@@ -90,15 +89,14 @@ class Sight:
             boxes = np.column_stack([times_s, self.boxes(times_s)])
             return np.round(boxes, 2).tolist()
 
-        def inside(times_s: np.ndarray) -> np.ndarray:
-            return times_s[(times_s >= self.start_s) & (times_s < self.end_s)]
-
-        seconds = np.arange(math.ceil(self.end_s))
+        times_s = np.arange(0.0, self.end_s, 0.5)
+        is_inside = times_s >= self.start_s
+        is_whole = times_s % 1 == 0
         return {
             "t0": self.start_s,
             "t1": self.end_s,
-            "boxes": timed(inside(seconds)),
-            "boxes_half": timed(inside(seconds + 0.5)),
+            "boxes": timed(times_s[is_inside & is_whole]),
+            "boxes_half": timed(times_s[is_inside & ~is_whole]),
             "track": timed([self.start_s, self.end_s]),
         }
 
@@ -186,14 +184,9 @@ def _plan_clip(seed: tuple[int, int, int], duration_s: float) -> ClipPlan:
         name = str(rng.choice(drawn_sounds.DISTRACTORS))
         snr_db = round(rng.uniform(3.0, 12.0), 2)
         distractors.append(DrawnEvent(name, None, interval(0.3, 1.2), snr_db))
-    return ClipPlan(
-        f"{SPLITS[split]}{number:04d}",
-        SPLITS[split],
-        tuple(events),
-        tuple(distractors),
-        duration_s,
-        seed,
-    )
+    name = SPLITS[split]
+    things = tuple(events), tuple(distractors)
+    return ClipPlan(f"{name}{number:04d}", name, *things, duration_s, seed)
 
 
 def _draw_sight(
@@ -288,9 +281,7 @@ def write_clip(plan: ClipPlan, path: str | pathlib.Path) -> None:
 
 
 def write_drawn_clips(
-    directory: str | pathlib.Path,
-    config: DrawnClipsConfig,
-    progress: Progress,
+    directory: str | pathlib.Path, config: DrawnClipsConfig, progress: Progress
 ) -> pathlib.Path:
     """Makes the drawn clips, or those of them that are missing.
 
@@ -306,6 +297,11 @@ def write_drawn_clips(
     directory = pathlib.Path(directory)
     manifest, made = directory / "manifest.csv", directory / "drawn_clips.json"
     wanted = {"version": _VERSION, **dataclasses.asdict(config)}
+    plans = plan_clips(config)
+
+    def path(plan: ClipPlan) -> pathlib.Path:
+        return directory / "clips" / f"{plan.clip_id}.mp4"
+
     with files.exclusive(directory):
         found = files.read_json(made) if made.exists() else None
         if found != wanted and (found or manifest.exists()):
@@ -314,37 +310,25 @@ def write_drawn_clips(
                 f"{found or 'another manifest.csv'}. Name another directory, "
                 "or remove this one to make its clips anew."
             )
-        if not found:
-            files.write_json(made, wanted)
+        files.write_json(made, wanted)
         files.make_directory(directory / "clips")
-        plans = plan_clips(config)
-        paths = [directory / "clips" / f"{p.clip_id}.mp4" for p in plans]
-        missing = [
-            (plan, path)
-            for plan, path in zip(plans, paths, strict=True)
-            if not path.exists()
-        ]
+        missing = [plan for plan in plans if not path(plan).exists()]
         progress.update(len(plans) - len(missing))
         # Threads, as most of the work is done outside of Python's lock.
         pool = ThreadPoolExecutor(2)
         try:
-            for _ in pool.map(lambda clip: write_clip(*clip), missing):
+            for _ in pool.map(write_clip, missing, map(path, missing)):
                 progress.update()
         finally:
             # An interrupt does not wait for the clips that have not begun.
             pool.shutdown(cancel_futures=True)
-        if missing or not manifest.exists():
-            truth = {p.clip_id: [e.truth() for e in p.events] for p in plans}
-            rows = [
-                ManifestEntry(
-                    plan.clip_id,
-                    str(path),
-                    tuple(sorted(event.name for event in plan.events)),
-                    plan.split,
-                )
-                for plan, path in zip(plans, paths, strict=True)
-            ]
-            files.write_text(directory / "truth.json", json.dumps(truth) + "\n")
-            # The manifest comes last: whoever finds it finds all the rest.
-            write(str(manifest), CLASS_NAMES, rows)
+        truth = {p.clip_id: [e.truth() for e in p.events] for p in plans}
+        files.write_text(directory / "truth.json", json.dumps(truth) + "\n")
+        rows = []
+        for plan in plans:
+            names = tuple(sorted(event.name for event in plan.events))
+            name = str(path(plan))
+            rows.append(ManifestEntry(plan.clip_id, name, names, plan.split))
+        # The manifest comes last: whoever finds it finds all the rest.
+        write(str(manifest), CLASS_NAMES, rows)
     return manifest

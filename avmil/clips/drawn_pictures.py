@@ -31,64 +31,48 @@ _COLORS = {
 }  # fmt: skip
 
 
-def _wheel(x: float, y: float, radius: float) -> tuple[tuple, ...]:
-    disks = ("tire", 1.0), ("steel", 0.7), ("rim", 0.56)
-    return (
-        *(("disk", c, x, y, share * radius, share * radius)
-          for c, share in disks),
-        ("turning", "steel", x, y, 0.6 * radius),
-    )  # fmt: skip
+def _wheel(x: float, y: float, radius: float) -> list[tuple]:
+    radii = {"tire": radius, "steel": 0.7 * radius, "rim": 0.56 * radius}
+    disks = [("disk", color, x, y, r, r) for color, r in radii.items()]
+    return [*disks, ("turning", "steel", x, y, 0.6 * radius)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
     """How an object is drawn and where it belongs.
 
-    Attributes:
-        size: (width, height) in design units.
-        height: Its least and greatest share of the frame's height.
-        bottom: The same of its lower edge.
-        colors: Its own two colors, "body" and "trim", before they vary.
-        shapes: (kind, color, *numbers), each over those before it:
-            "box" x1 y1 x2 y2; "fill", a polygon's x y x y ...; "line", its
-            width and x y x y ...; "disk" x y and two radii; and the parts
-            that move: "blink", a box that is there half of the time;
-            "swing", a polygon about its first point; "turning", spokes about
-            x y of a length.
-        hue: How much their hue varies, as a share of the color circle.
+    Shapes are (kind, color, *numbers), each over those before it: "box" x1 y1
+    x2 y2; "fill", a polygon's x y x y ...; "line", its width and x y x y ...;
+    "disk" x y and two radii; and the parts that move: "blink", a box that is
+    there half of the time; "swing", a polygon about its first point;
+    "turning", spokes about x y of a length.
     """
 
-    size: tuple[int, int]
-    height: Pair
-    bottom: Pair
-    colors: tuple[str, str]
+    size: tuple[int, int]  # (width, height) in design units.
+    height: Pair  # Its least and greatest share of the frame's height.
+    bottom: Pair  # The same of its lower edge.
+    colors: tuple[str, str]  # Its own, "body" and "trim", before they vary.
     shapes: tuple[tuple, ...]
-    hue: float = 0.03
+    hue: float = 0.03  # How much it varies, as a share of the color circle.
 
     def sprites(self, rng: Rng, size_px: tuple[int, int]) -> np.ndarray:
-        """Draws the object in all its phases; it fills them to their edges.
+        """Draws the object in all its phases, filling them to their edges.
 
-        Returns:
-            uint8 [NUM_PHASES, height, width, 4], premultiplied RGBA.
+        uint8 [NUM_PHASES, height, width, 4], premultiplied RGBA.
         """
         colors = {n: bytes.fromhex(c[1:]) for n, c in _COLORS.items()}
-        colors["body"], colors["trim"] = (
-            _vary(rng, color, self.hue) for color in self.colors
-        )
-        drawn = np.zeros(
-            (NUM_PHASES, *np.multiply(self.size[::-1], _PX_PER_UNIT), 4),
-            np.uint8,
-        )
+        colors["body"] = _vary(rng, self.colors[0], self.hue)
+        colors["trim"] = _vary(rng, self.colors[1], self.hue)
+        height, width = np.multiply(self.size[::-1], _PX_PER_UNIT)
+        drawn = np.zeros((NUM_PHASES, height, width, 4), np.uint8)
         for number, image in enumerate(drawn):
             for kind, color, *numbers in self.shapes:
                 fill = (*colors[color], 255)[:4]
                 _draw(image, kind, fill, numbers, number / NUM_PHASES)
         x, y, width, height = cv2.boundingRect(drawn[..., 3].max(axis=0))
+        seen = drawn[:, y : y + height, x : x + width]
         sprites = np.float32(
-            [
-                cv2.resize(image, size_px, interpolation=cv2.INTER_AREA)
-                for image in drawn[:, y : y + height, x : x + width]
-            ]
+            [cv2.resize(d, size_px, None, 0, 0, cv2.INTER_AREA) for d in seen]
         )
         # Light from above, rounded edges and a little dirt, [height, width].
         light = cv2.GaussianBlur(sprites[..., 3].max(axis=0), (0, 0), 3.0)
@@ -291,9 +275,8 @@ class Scene:
 
         ground = _texture(rng, (height, wide), (12, 50), 0.7 * ground, ground)
         if rng.random() < 0.7:  # A road with a dashed line.
-            upper, lower = np.int_(
-                horizon + np.array((0.42, 0.94)) * (height - horizon)
-            )
+            sides = np.multiply((0.42, 0.94), height - horizon)
+            upper, lower = np.int_(horizon + sides)
             road = ground[upper:lower]
             road[:] = rng.normal(rng.uniform(84, 112), 4, (*road.shape[:2], 1))
             road[[0, -1]] = 196

@@ -95,9 +95,8 @@ def _horn(rng: Rng, times_s: np.ndarray) -> np.ndarray:
     """Train: blasts of five brassy tones at once."""
     tones_hz = np.array((311.1, 370.0, 415.3, 493.9, 622.3))
     tones_hz *= rng.uniform(0.92, 1.08) * rng.normal(1, 0.003, 5)
-    chord = sum(
-        _tone(times_s * f_hz, 0.82 ** np.arange(12)) for f_hz in tones_hz
-    )
+    harmonics = 0.82 ** np.arange(12)
+    chord = sum(_tone(times_s * tone_hz, harmonics) for tone_hz in tones_hz)
     blast_s, gap_s = rng.uniform(1.0, 2.2), rng.uniform(0.15, 0.3)
     return chord * _pulses(times_s, blast_s, gap_s, 0.03)
 
@@ -138,6 +137,5 @@ CLASS_SOUNDS = {
 }
 
 _DISTRACTOR_SOUNDS = {"gust": _gust, "knocks": _knocks, "whistle": _whistle}
-
 DISTRACTORS = tuple(_DISTRACTOR_SOUNDS)
 SOUNDS = CLASS_SOUNDS | _DISTRACTOR_SOUNDS

@@ -25,23 +25,14 @@ _CLIP_ID = re.compile(r"(?!\.)[\w.+=-]{1,200}", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class ManifestEntry:
-    """One clip.
+    """One clip, a whole media file or a section of one."""
 
-    Attributes:
-        clip_id: Unique name, safe as a file name.
-        path: The media file.
-        labels: Names of the classes that the clip shows or sounds.
-        split: `train`, `val` or `test`.
-        start_s: Start of the clip in the file; None for the file's start.
-        end_s: End of the clip in the file; None for the file's end.
-    """
-
-    clip_id: str
+    clip_id: str  # Safe as a file name.
     path: str
     labels: tuple[str, ...]
     split: str
-    start_s: float | None = None
-    end_s: float | None = None
+    start_s: float | None = None  # None for the file's start.
+    end_s: float | None = None  # None for the file's end.
 
 
 def read(
@@ -58,14 +49,11 @@ def read(
         allow_outside_paths: Whether media files may lie outside the
             manifest's folder.
 
-    Returns:
-        The class names, and the entries in the order of the file.
-
     Raises:
         FileNotFoundError: if one of the two is not there.
         ManifestError: lists every problem with its line.
     """
-    text = read_text(path)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
     folder = os.path.dirname(path)
     class_names = _read_class_names(
         classes or files.join(folder, "classes.txt")
@@ -74,22 +62,21 @@ def read(
     problems: list[str] = []
     entries: list[ManifestEntry] = []
     first_line: dict[str, int] = {}
-    reader = csv.reader(io.StringIO(text, newline=""))
     try:
-        header = next(reader, [])
-        columns = set(header)
-        has_columns = {*_REQUIRED} <= columns <= {*_REQUIRED, *_OPTIONAL}
-        if not has_columns or len(columns) != len(header):
+        header = reader.fieldnames or []
+        known = {*_REQUIRED} <= {*header} <= {*_REQUIRED, *_OPTIONAL}
+        if not known or len(set(header)) != len(header):
             problem = (
                 f"line 1: Expected the columns {','.join(_REQUIRED)} and "
                 f"optionally {','.join(_OPTIONAL)}, received "
                 f"{','.join(header) or 'none'}."
             )
             raise ManifestError(path, [problem])
-        for fields in filter(None, reader):
+        for record in reader:
             line = reader.line_num
-            if len(fields) == len(header):
-                record = dict(zip(header, fields, strict=True))
+            if None in record or None in record.values():
+                found = ["the number of fields differs from the header's."]
+            else:
                 entry, found = _parse(
                     record, folder, known_classes, allow_outside_paths
                 )
@@ -100,8 +87,6 @@ def read(
                         f"clip_id {entry.clip_id!r} stands already in line "
                         f"{first}."
                     )
-            else:
-                found = ["the number of fields differs from the header's."]
             problems += [f"line {line}: {problem}" for problem in found]
     except csv.Error as error:
         problem = f"line {reader.line_num + 1}: Expected CSV: {error}."
@@ -118,8 +103,7 @@ def write(
 ) -> None:
     """Writes classes.txt and then the manifest beside it, as `read` reads them.
 
-    Both are written atomically; media files are named relative to the
-    manifest's folder.
+    Media files are named relative to the manifest's folder.
     """
     folder = os.path.dirname(path)
     text = io.StringIO(newline="")
@@ -138,11 +122,7 @@ def write(
 
 
 def read_text(path: str) -> str:
-    """Reads UTF-8 text, with or without a byte order mark.
-
-    Raises:
-        ManifestError: names the first line in another encoding.
-    """
+    """Reads UTF-8, marked or not; a ManifestError names the first bad line."""
     content = files.read_bytes(path)
     try:
         return content.decode("utf-8-sig")
@@ -165,17 +145,14 @@ def label_matrix(
 
 def _read_class_names(path: str) -> tuple[str, ...]:
     names = [line.strip() for line in read_text(path).rstrip().splitlines()]
-    problems = [] if names else ["Expected class names, received none."]
-    for number, name in enumerate(names, start=1):
-        if not name:
-            problems.append(f"line {number}: Expected a name, received none.")
-        elif ";" in name:
-            problems.append(
-                f"line {number}: Expected a name without ';', which joins "
-                f"labels, received {name!r}."
-            )
-        elif name in names[: number - 1]:
-            problems.append(f"line {number}: {name!r} is listed twice.")
+    problems = [
+        f"line {number}: Expected a name that is not listed yet, without the "
+        f"';' that joins labels, received {name!r}."
+        for number, name in enumerate(names, start=1)
+        if not name or ";" in name or name in names[: number - 1]
+    ]
+    if not names:
+        problems.append("Expected class names, received none.")
     if problems:
         raise ManifestError(path, problems)
     return tuple(names)
@@ -188,8 +165,8 @@ def _parse(
     allow_outside_paths: bool,
 ) -> tuple[ManifestEntry, list[str]]:
     """Turns a CSV record into an entry, and says what is wrong with it."""
-    problems = []
     clip_id, path, labels, split = (record[name] for name in _REQUIRED)
+    problems = []
     if not _CLIP_ID.fullmatch(clip_id):
         problems.append(
             "Expected a clip_id of letters, digits and ._+=-, received "
@@ -208,13 +185,10 @@ def _parse(
             "--allow_outside_paths permits that."
         )
     names = tuple(n.strip() for n in labels.split(";") if n.strip())
-    problems += [
-        f"label {name!r} is not in the class list."
-        for name in names
-        if name not in known_classes
-    ]
-    if len(set(names)) != len(names):
-        problems.append(f"a label is repeated in {labels!r}.")
+    if not known_classes.issuperset(names) or len({*names}) != len(names):
+        problems.append(
+            f"Expected different labels of the class list, received {labels!r}."
+        )
     if split not in SPLITS:
         problems.append(
             f"Expected a split of {', '.join(SPLITS)}, received {split!r}."

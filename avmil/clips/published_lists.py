@@ -8,13 +8,14 @@ human-labeled dataset for audio events", ICASSP 2017.
 from __future__ import annotations
 
 import collections
+import contextlib
 import csv
 import dataclasses
 import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tabulate
@@ -45,13 +46,8 @@ _AUDIOSET_LISTS = {
 }
 _AUDIOSET_CLASSES = "class_labels_indices.csv"
 
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
-
-
-def is_youtube_id(text: str) -> bool:
-    """Says whether a text has the form of a YouTube video's id."""
-    return _YOUTUBE_ID.fullmatch(text) is not None
 
 
 def make_manifest(
@@ -62,20 +58,11 @@ def make_manifest(
     wanted_classes: str = "",
     val_percent: int = 0,
 ) -> None:
-    """Writes a manifest and its class list, and prints the counts.
+    """Writes a manifest, classes.txt beside it, and prints the counts.
 
-    Args:
-        dataset: "dcase2017" or "audioset".
-        lists_dir: Folder with the data set's lists.
-        output: Manifest to write; classes.txt goes beside it.
-        overwrite: Whether existing files are replaced.
-        wanted_classes: As for `read_audioset`, joined by `;`.
-        val_percent: As for `read_audioset`.
-
-    Raises:
-        ConfigError: If the output exists or the arguments do not fit.
-        FileNotFoundError: If a list is missing.
-        ManifestError: Lists every problem with file and line.
+    `wanted_classes` are joined by `;`, else the arguments are the flags of
+    make_manifest.py. Raises what `read_audioset` does, and a ConfigError if
+    the output exists or the arguments do not fit.
     """
     if not output.endswith(".csv"):
         raise ConfigError(f"--output: Expected a .csv file, received {output}.")
@@ -88,7 +75,7 @@ def make_manifest(
             "which exist. Name another folder, or add --overwrite."
         )
     if dataset == "audioset":
-        wanted = filter(None, map(str.strip, wanted_classes.split(";")))
+        wanted = [*filter(None, map(str.strip, wanted_classes.split(";")))]
         class_names, entries = read_audioset(lists_dir, wanted, val_percent)
     elif wanted_classes or val_percent:
         raise ConfigError(
@@ -97,13 +84,12 @@ def make_manifest(
         )
     else:
         class_names, entries = read_dcase2017(lists_dir)
-    if folder:
-        files.make_directory(folder)
-    entries = [
+    files.make_directory(folder)
+    in_folder = [
         dataclasses.replace(entry, path=files.join(folder, entry.path))
         for entry in entries
     ]
-    manifest.write(output, class_names, entries)
+    manifest.write(output, class_names, in_folder)
     _print_counts(class_names, entries)
     print(f"{len(entries):,} clips are listed in {output}.")
 
@@ -111,12 +97,7 @@ def make_manifest(
 def read_dcase2017(
     directory: str,
 ) -> tuple[tuple[str, ...], list[ManifestEntry]]:
-    """Reads DCASE's official lists.
-
-    Args:
-        directory: Folder that holds the task's repository: the lists of the
-            training and testing sets and, in `groundtruth_release`, that of
-            the evaluation set.
+    """Reads DCASE's official lists, in a folder like the task's repository.
 
     Returns:
         The class names, and the clips of `train`, `val` and `test`. A clip's
@@ -142,14 +123,13 @@ def read_dcase2017(
 
 
 def read_audioset(
-    directory: str, wanted: Iterable[str] = (), val_percent: int = 0
+    directory: str, wanted: Sequence[str] = (), val_percent: int = 0
 ) -> tuple[tuple[str, ...], list[ManifestEntry]]:
     """Reads AudioSet's lists of segments.
 
     Args:
-        directory: Folder with `class_labels_indices.csv` and one or more of
-            `balanced_train_segments.csv`, `unbalanced_train_segments.csv`
-            and `eval_segments.csv`.
+        directory: Folder with `class_labels_indices.csv` and one or more
+            lists of segments.
         wanted: Names or ids ("/m/0k4j") of the wanted classes, in the order
             of the tables; none for all.
         val_percent: Share of the training videos that becomes a validation
@@ -158,11 +138,7 @@ def read_audioset(
 
     Returns:
         The names of the wanted classes, and the clips that have any of them,
-        with those labels; as `read_dcase2017` does.
-
-    Raises:
-        FileNotFoundError: If there is no class list or no list of segments.
-        ManifestError: Lists every problem with file and line.
+        with those labels; as `read_dcase2017`, which raises the same.
     """
     splits = {
         name: split
@@ -174,27 +150,15 @@ def read_audioset(
             f"Expected one of {', '.join(_AUDIOSET_LISTS)} in {directory}, "
             "received none."
         )
-    name_of_id, class_names = _read_audioset_classes(directory, tuple(wanted))
+    name_of_id, class_names = _read_audioset_classes(directory, wanted)
+    unwanted = {*name_of_id.values()} - {*class_names}
     lists = _Lists(directory, class_names)
     for list_name, split in splits.items():
-        for line in lists.lines(list_name):
-            if line.startswith("#"):
-                continue
-            fields = _csv_fields(line)
-            if len(fields) != 4:
-                lists.report(
-                    "Expected YTID, start_seconds, end_seconds and "
-                    f"positive_labels in quotes, received {line!r}."
-                )
-                continue
-            youtube_id, start, end, ids = fields
-            names = {one: name_of_id.get(one) for one in ids.split(",")}
-            for class_id, name in names.items():
-                if name is None:
-                    lists.report(
-                        f"label {class_id!r} is not in {_AUDIOSET_CLASSES}."
-                    )
-            labels = [name for name in names.values() if name in class_names]
+        for youtube_id, start, end, ids in lists.rows(
+            list_name, "YTID,start_seconds,end_seconds,positive_labels"
+        ):
+            names = [name_of_id.get(one, one) for one in ids.split(",")]
+            labels = [name for name in names if name not in unwanted]
             digest = hashlib.sha256(f"{youtube_id}.mp4".encode()).hexdigest()
             is_val = int(digest[:16], 16) % 100 < val_percent
             if labels:
@@ -204,50 +168,31 @@ def read_audioset(
 
 
 def _read_audioset_classes(
-    directory: str, wanted: tuple[str, ...]
+    directory: str, wanted: Sequence[str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Maps all class ids to names; gives the names of the wanted ones too."""
     lists = _Lists(directory, ())
     name_of_id: dict[str, str] = {}
-    for line in lists.lines(_AUDIOSET_CLASSES):
-        fields = _csv_fields(line)
-        if fields == ["index", "mid", "display_name"]:
-            continue
-        if len(fields) != 3:
-            lists.report(
-                f"Expected index, mid and display_name, received {line!r}."
-            )
-        elif fields[1] in name_of_id or fields[2] in name_of_id.values():
-            lists.report(f"{fields[1]}, {fields[2]!r} is listed twice.")
-        else:
-            name_of_id[fields[1]] = fields[2]
+    for _, class_id, name in lists.rows(
+        _AUDIOSET_CLASSES, "index,mid,display_name"
+    ):
+        if class_id in name_of_id or name in name_of_id.values():
+            lists.report(f"{class_id}, {name!r} is listed twice.")
+        name_of_id[class_id] = name
     known = tuple(name_of_id.values())
     names = tuple(name_of_id.get(name, name) for name in wanted)
     problems = lists.problems or [
-        f"wanted class {name!r} is not in {_AUDIOSET_CLASSES}."
-        for name in names
-        if name not in known
+        f"wanted class {name!r} is not in {_AUDIOSET_CLASSES}, or named twice."
+        for index, name in enumerate(names)
+        if name not in known or name in names[:index]
     ]
-    if len(set(names)) != len(names):
-        problems.append(f"a class is wanted twice: {', '.join(wanted)}.")
     if problems:
         raise ManifestError(directory, problems)
     return name_of_id, names or known
 
 
-def _csv_fields(line: str) -> list[str]:
-    """The fields of one CSV line; none where it is not CSV."""
-    try:
-        return next(csv.reader([line], skipinitialspace=True, strict=True))
-    except csv.Error:
-        return []
-
-
 class _Lists:
-    """Clips of list files in a folder, and all that is wrong with the files.
-
-    A clip's labels come in the order of the class names.
-    """
+    """Clips of list files in a folder, and all that is wrong with the files."""
 
     def __init__(self, directory: str, class_names: tuple[str, ...]) -> None:
         self.problems: list[str] = []
@@ -269,8 +214,22 @@ class _Lists:
             if line.strip():
                 yield line.removesuffix("\r")
 
+    def rows(self, name: str, header: str) -> Iterator[list[str]]:
+        """Yields the CSV fields of lines, without header and comments."""
+        columns = header.split(",")
+        for line in self.lines(name):
+            fields: list[str] = []
+            with contextlib.suppress(csv.Error):
+                rows = csv.reader([line], skipinitialspace=True, strict=True)
+                fields = next(rows)
+            if line.startswith("#") or fields == columns:
+                continue
+            if len(fields) == len(columns):
+                yield fields
+            else:
+                self.report(f"Expected {header}, received {line!r}.")
+
     def report(self, problem: str) -> None:
-        """Keeps a problem of the current line."""
         self.problems.append(f"{self._place}: {problem}")
 
     def add(
@@ -278,28 +237,22 @@ class _Lists:
         youtube_id: str,
         start: str,
         end: str,
-        labels: Iterable[str],
+        labels: list[str],
         split: str,
     ) -> None:
         """Adds labels to a clip, or reports why it cannot."""
-        before = len(self.problems)
         is_time = all(_SECONDS.fullmatch(text) for text in (start, end))
-        if not is_time or float(start) >= float(end):
+        start_s, end_s = map(float, (start, end)) if is_time else (0.0, 0.0)
+        if not YOUTUBE_ID.fullmatch(youtube_id) or start_s >= end_s:
             self.report(
-                "Expected start and end in seconds, received "
-                f"{start!r} and {end!r}."
+                "Expected a YouTube id of 11 letters, digits, - and _, and "
+                "start and end in seconds, received "
+                f"{youtube_id!r}, {start!r} and {end!r}."
             )
-        if not is_youtube_id(youtube_id):
-            self.report(
-                "Expected a YouTube id of 11 letters, digits, - and _, "
-                f"received {youtube_id!r}."
-            )
-        for label in labels:
-            if label not in self._position:
-                self.report(f"label {label!r} is not in the class list.")
-        if len(self.problems) > before:
             return
-        start_s, end_s = float(start), float(end)
+        if unknown := [name for name in labels if name not in self._position]:
+            self.report(f"Expected labels of the classes, received {unknown}.")
+            return
         clip_id = f"{youtube_id}_{start_s:.3f}_{end_s:.3f}"
         for label in labels:
             first = self._first_place.setdefault((clip_id, label), self._place)
@@ -307,22 +260,16 @@ class _Lists:
                 self.report(f"{clip_id} has {label!r} already in {first}.")
                 return
         path = f"{youtube_id}.mp4"
-        entry = ManifestEntry(clip_id, path, (), split, start_s, end_s)
-        entry = self._entries.get(clip_id, entry)
+        new = ManifestEntry(clip_id, path, (), split, start_s, end_s)
+        entry = self._entries.get(clip_id, new)
         if entry.split != split:
             self.report(f"{clip_id} is already a clip of {entry.split!r}.")
             return
-        all_labels = sorted({*entry.labels, *labels}, key=self._position.get)
-        self._entries[clip_id] = dataclasses.replace(
-            entry, labels=tuple(all_labels)
-        )
+        names = sorted({*entry.labels, *labels}, key=self._position.get)
+        self._entries[clip_id] = dataclasses.replace(entry, labels=(*names,))
 
     def entries(self) -> list[ManifestEntry]:
-        """The clips in the order of the lists.
-
-        Raises:
-            ManifestError: Lists every problem with file and line.
-        """
+        """The clips in the order of the lists, if nothing was reported."""
         if not self._entries and not self.problems:
             self.problems.append("Expected clips, received none.")
         if self.problems:
@@ -339,9 +286,11 @@ def _print_counts(
         (label, entry.split) for entry in entries for label in entry.labels
     )
     counts = np.array([[labels[n, s] for s in SPLITS] for n in class_names])
-    rows = [*zip(class_names, *counts.T, strict=True)]
-    rows.append(("labels", *counts.sum(axis=0)))
-    rows.append(("clips", *(clips[split] for split in SPLITS)))
+    rows = [
+        *zip(class_names, *counts.T, strict=True),
+        ("labels", *counts.sum(axis=0)),
+        ("clips", *(clips[split] for split in SPLITS)),
+    ]
     print(tabulate.tabulate(rows, ("", *SPLITS), "plain", intfmt=","))
     warnings = [
         f"no clip is in the split {split!r}."
@@ -350,9 +299,8 @@ def _print_counts(
         if not clips[split]
     ]
     warnings += [
-        f"no clip has the class {name!r}."
-        for name, count in zip(class_names, counts.sum(axis=1), strict=True)
-        if not count
+        f"no clip has the class {class_names[index]!r}."
+        for index in np.flatnonzero(counts.sum(axis=1) == 0)
     ]
     if len(class_names) < 2:
         warnings.append("there is one class, and train.py needs two.")

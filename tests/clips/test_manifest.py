@@ -70,12 +70,12 @@ def test_every_problem_is_reported_with_its_line(path):
     )
     for part in (
         "'a' stands already in line 2",
-        "'boat' is not in the class list",
+        "labels of the class list, received 'boat'",
         "received 'training'",
         "received '../c'",
         "end_s after start_s",
         "Expected a path",
-        "label is repeated",
+        "labels of the class list, received 'bus;bus'",
         "start_s in seconds, received 'minus'",
         "end_s in seconds, received 'nan'",
         "number of fields",

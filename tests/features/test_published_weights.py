@@ -283,4 +283,4 @@ def test_command(tmp_path):
     output = run("fetch_weights.py", "caffenet", *flags, status=1)
     assert "error:" in output
     output = run("fetch_weights.py", "caffenet", *flags, "nonsense", status=2)
-    assert "received nonsense" in output
+    assert "received caffenet, nonsense" in output

@@ -23,7 +23,6 @@ from avmil.features.clip_features import ClipFeatures
 from fast_rcnn_features.edge_boxes import EdgeBoxes
 from fast_rcnn_features.features import RegionFeatures
 from fast_rcnn_features.networks import NUM_FEATURES
-from fast_rcnn_features.weights import load_fc_weights
 from flags import RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import cvssp_log_mel
@@ -242,16 +241,6 @@ class ClipExtractor:
             ),
             "cvssp_log_mel": cvssp_log_mel(waveform, SAMPLE_RATE_HZ),
         }
-
-
-def fc_weights(path: str) -> dict[str, np.ndarray]:
-    """The weights that fc6 and fc7 of a system start from (paper 3.2).
-
-    Raises:
-        ConfigError: if the file is missing or holds no such weights.
-    """
-    with _named("--fc_weights"):
-        return load_fc_weights(path)
 
 
 def _path_or_none(weights: str) -> str | None:

@@ -29,6 +29,7 @@ import tabulate
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, FetchError
+from fast_rcnn_features.weights import load_fc_weights
 
 _FAILED = "FAILED, see above"
 _LOCK_NAME = "weights.lock.json"
@@ -369,3 +370,15 @@ def _digest(path: str | os.PathLike[str], like: str) -> str:
     """Digest of a file, by the algorithm of another digest."""
     algorithm = like.partition(":")[0]
     return f"{algorithm}:{pooch.file_hash(path, alg=algorithm)}"
+
+
+def fc_weights(path: str) -> dict[str, np.ndarray]:
+    """Reads the weights that fc6 and fc7 of a system start from (paper 3.2).
+
+    Raises:
+        ConfigError: if the file is missing or holds no such weights.
+    """
+    try:
+        return load_fc_weights(path)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"--fc_weights: {error}") from error

@@ -16,7 +16,7 @@ from avmil.common import command_line, files
 from avmil.common.errors import ConfigError, FeaturesError
 from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
-from avmil.features import extractor
+from avmil.features import published_weights
 from avmil.features.balanced import BalancedSampler
 from avmil.features.batches import read_ahead
 from avmil.features.standardization import fit_bins
@@ -102,7 +102,7 @@ class _Trainer:
         num_classes = len(self._store.class_names)
         network = systems.build(config.system, num_classes, sizes)
         if config.fc_weights:
-            weights = extractor.fc_weights(config.fc_weights)
+            weights = published_weights.fc_weights(config.fc_weights)
             try:
                 systems.set_fc_weights(network, weights)
             except ValueError as error:

@@ -29,7 +29,6 @@ import tabulate
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, FetchError
-from fast_rcnn_features.weights import load_fc_weights
 
 _FAILED = "FAILED, see above"
 _LOCK_NAME = "weights.lock.json"
@@ -378,6 +377,9 @@ def fc_weights(path: str) -> dict[str, np.ndarray]:
     Raises:
         ConfigError: if the file is missing or holds no such weights.
     """
+    # Keras takes seconds, which fetching does without.
+    from fast_rcnn_features.weights import load_fc_weights
+
     try:
         return load_fc_weights(path)
     except (ValueError, OSError) as error:

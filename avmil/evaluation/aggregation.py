@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -169,7 +170,7 @@ def pairs(
 def in_paper_order(
     results: Sequence[LocalizationResult],
 ) -> list[LocalizationResult]:
-    """Sorts runs as Table 1 does, systems that it lacks last.
+    """Sorts the runs of Table 3, as `rows` does those of Table 1.
 
     Raises:
         ValueError: if there are none or their test splits differ.
@@ -194,11 +195,9 @@ def in_paper_order(
 def localization_rows(
     results: Sequence[LocalizationResult], part: str
 ) -> list[LocalizationRow]:
-    """Groups runs into the rows of a part of Table 3.
+    """Groups runs into the rows of a part of Table 3, `audio` or `visual`.
 
-    Args:
-        results: As `in_paper_order` returns them.
-        part: `audio` or `visual`; systems without it are left out.
+    Systems without it are left out.
     """
     found = []
     for group in _grouped([r for r in results if getattr(r, part)]):
@@ -213,11 +212,10 @@ def localization_rows(
 
 def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     """Results of one system and settings, which differ in their seed."""
-    groups: dict[tuple[str, str], tuple[_AnyResult, ...]] = {}
+    groups = collections.defaultdict(list)
     for result in results:
-        key = (result.identity.system, result.identity.settings)
-        groups[key] = (*groups.get(key, ()), result)
-    return list(groups.values())
+        groups[result.identity.system, result.identity.settings].append(result)
+    return list(map(tuple, groups.values()))
 
 
 def _sample_std(values: np.ndarray) -> np.ndarray:

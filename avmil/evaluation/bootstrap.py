@@ -54,11 +54,8 @@ def resampled_scores(
     """Micro F1, precision and recall in each resample of the clips.
 
     The draws depend on the number of clips alone: systems that are measured
-    on the same clips share them, which pairs the systems.
-
-    Args:
-        labels: {0, 1} of shape [N, C].
-        predictions: {0, 1} of shape [S, N, C], of S seeds of one system.
+    on the same clips share them, which pairs the systems. Labels are {0, 1} of
+    shape [N, C], predictions [S, N, C], of S seeds of one system.
 
     Returns:
         Means over the seeds, arrays [R]; 0 where a denominator is 0.

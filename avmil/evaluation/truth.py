@@ -30,10 +30,8 @@ class Interval(NamedTuple):
 class Sight:
     """When and where an object is seen.
 
-    Attributes:
-        interval: It is visible on frames from its start until before its end.
-        positions: t, x1, y1, x2, y2 in ascending t, [K, 5]; in pixels, and
-            x2 - x1 is the width. The motion between two of them is linear.
+    It moves linearly between positions, which are t, x1, y1, x2, y2 in
+    ascending t, [K, 5]; in pixels, and x2 - x1 is the width.
     """
 
     interval: Interval
@@ -72,15 +70,11 @@ def parse(
 ) -> dict[str, tuple[TrueEvent, ...]]:
     """Reads a truth file: `truth.json`, or strong labels under another name.
 
-    Args:
-        content: The file's content.
-        path: Its name, for its form and for errors.
-        class_names: The classes that events may have.
-        clip_ids: The wanted clips; others are not looked at.
+    Events may have the given classes; clips of other ids are not looked at.
 
     Returns:
-        Wanted clip -> its events. A clip that the file does not name is not in
-        it; a clip without events has an empty tuple.
+        Clip -> its events, none for a clip that is named without any. A clip
+        that the file does not name is not in it.
 
     Raises:
         TruthError: names the file, the clip and what is wrong.

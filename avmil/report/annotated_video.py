@@ -47,17 +47,12 @@ _SPARE_PX = 0.01
 
 
 class FramePainter:
-    """Paints the frames of one clip.
-
-    Args:
-        localization: Scores of the clip.
-        class_names: Up to `MAX_CLASSES` classes to show, the best one first.
-        frame_size_px: Width and height of the video's upright frames.
+    """Paints frames of a clip and up to `MAX_CLASSES` classes, the best first.
 
     Attributes:
         picture_px: Width and height of the picture, both even.
-        size_px: Width and height of the painted frames: picture, heat maps
-            and black beside a narrow picture; both even.
+        size_px: The same of the painted frames: picture, heat maps below it
+            and black beside a narrow picture.
         strips: The heat maps.
 
     Raises:
@@ -68,7 +63,7 @@ class FramePainter:
         self,
         localization: ClipLocalization,
         class_names: Sequence[str],
-        frame_size_px: tuple[int, int],
+        frame_size_px: tuple[int, int],  # Of the video's upright frames.
     ) -> None:
         if not 1 <= len(class_names) <= MAX_CLASSES:
             raise ValueError(
@@ -155,8 +150,7 @@ class Strips:
 
     def at(self, time_s: float) -> np.ndarray:
         """The strips with the cursor, uint8 [H, W, 3]."""
-        image = self.image_rgb.copy()
-        column = self.cursor_px(time_s)
+        image, column = self.image_rgb.copy(), self.cursor_px(time_s)
         rows = slice(self.top_px, self.bottom_px)
         image[rows, max(column - 2, 0) : column + 3] = 0
         image[rows, max(column - 1, 0) : column + 2] = _CURSOR_RGB

@@ -32,11 +32,7 @@ def tagging_submission(
     A clip without a prediction gets a row of its file's name alone, as in the
     task's own example `prediction_missing.csv`. The scorer takes its clips
     from this file: it would forget the misses of a clip that has no row.
-
-    Args:
-        clip_ids: N names, `{YouTube id}_{start}_{end}`.
-        class_names: C names, as DCASE writes them.
-        predictions: {0, 1} of shape [N, C].
+    Predictions are {0, 1} of shape [N, C].
 
     Raises:
         ValueError: if a clip has another name or a class name would break a

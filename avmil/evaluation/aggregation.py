@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -31,11 +31,6 @@ class _Runs(Generic[_AnyResult]):
         return self.results[0].identity.system
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """C names, in the order of all arrays."""
-        return self.results[0].class_names
-
-    @property
     def run_names(self) -> tuple[str, ...]:
         """Names of the runs."""
         return tuple(result.identity.run_name for result in self.results)
@@ -51,6 +46,11 @@ class Row(_Runs[Result]):
 
     Standard deviations are those of a sample of seeds, NaN of a single one.
     """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names, in the order of all arrays."""
+        return self.results[0].class_names
 
     @functools.cached_property
     def micro(self) -> metrics.Scores:
@@ -144,27 +144,17 @@ def chances(rows: Sequence[Row]) -> list[Chance]:
     return list(dict.fromkeys(result.chance for result in results))
 
 
-def best(rows: Sequence[Row]) -> Row:
-    """The row of the highest mean F1, the first of several."""
-    return max(rows, key=lambda row: row.micro.f1)
-
-
 def compare(first: Row, second: Row) -> bootstrap.Comparison:
     """Compares the F1 of two rows on the same resamples of the test clips."""
     return bootstrap.compare(
-        first.micro.f1,
-        second.micro.f1,
-        first.resampled.f1,
-        second.resampled.f1,
+        first.micro.f1, second.micro.f1, first.resampled.f1, second.resampled.f1
     )
 
 
-def pairs(
-    rows: Sequence[Row],
-) -> Iterator[tuple[Row, Row, bootstrap.Comparison]]:
-    """Yields each pair of rows with its comparison."""
-    for first, second in itertools.combinations(rows, 2):
-        yield first, second, compare(first, second)
+def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
+    """Each pair of rows with its comparison."""
+    found = itertools.combinations(rows, 2)
+    return [(first, second, compare(first, second)) for first, second in found]
 
 
 def in_paper_order(

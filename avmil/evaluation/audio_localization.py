@@ -137,15 +137,11 @@ def time_table(
 def segment_scores(
     table: TimeTable, class_thresholds: np.ndarray
 ) -> tuple[tuple[float, float], tuple[np.ndarray, np.ndarray]]:
-    """Segment-based F1 and error rate of a table of seconds.
+    """Segment-based F1 and error rate, pooled and of each class, [C].
 
     The pooled error rate counts a missed and a falsely detected class of the
     same second as one substitution. Of a class, it is misses and false
-    detections over true seconds.
-
-    Returns:
-        Both pooled over classes, and both of each class, [C]; an error rate
-        without any true second is NaN.
+    detections over true seconds. Without any true second it is NaN.
     """
     predictions = thresholds.apply(table.scores, class_thresholds)
     misses = table.labels > predictions  # [S, C]
@@ -173,9 +169,8 @@ def average_precision(table: TimeTable) -> np.ndarray:
     precisions = []
     for labels, scores in zip(table.labels.T, table.scores.T, strict=True):
         known = np.isfinite(scores)
+        found = labels[known], scores[known]
         precisions.append(
-            metrics.average_precision(
-                labels[known], scores[known], labels.sum(), all_points=False
-            )
+            metrics.average_precision(*found, labels.sum(), all_points=False)
         )
     return np.array(precisions)

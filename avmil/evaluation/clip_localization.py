@@ -113,10 +113,9 @@ class ClassLocalization:
 
 
 def scaled(scores: np.ndarray) -> np.ndarray:
-    """Scales the scores of a clip to [0, 1], as the paper's heat maps do.
+    """Scales a class's scores of all proposals to [0, 1], float64 [P].
 
     The lowest becomes 0 and the highest 1 (Fig. 4); equal scores become 0.
-    [P] of one class over proposals -> float64 [P].
     """
     scores = np.asarray(scores, np.float64)
     if not scores.size or not (extent := np.ptp(scores)):

@@ -14,16 +14,12 @@ NUM_DRAWS = 200
 
 
 class Chance(NamedTuple):
-    """Micro scores of two scorers that know nothing of the clips.
+    """Micro scores of two scorers that know nothing of the clips."""
 
-    Mean and standard deviation over draws of random scores, and the scores of
-    every class predicted for every clip.
-    """
-
-    random_mean: metrics.Scores
+    random_mean: metrics.Scores  # Over draws of random scores.
     random_std: metrics.Scores
     num_draws: int
-    every_class: metrics.Scores
+    every_class: metrics.Scores  # Of all classes predicted for every clip.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

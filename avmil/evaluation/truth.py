@@ -67,7 +67,7 @@ def parse(
     path: str,
     class_names: Sequence[str],
     clip_ids: Collection[str],
-) -> dict[str, tuple[TrueEvent, ...]]:
+) -> Truth:
     """Reads a truth file: `truth.json`, or strong labels under another name.
 
     Events may have the given classes; clips of other ids are not looked at.
@@ -95,7 +95,7 @@ def parse(
     return events
 
 
-def _from_json(text: str, wanted: set[str]) -> dict[str, tuple[TrueEvent, ...]]:
+def _from_json(text: str, wanted: set[str]) -> Truth:
     content = json.loads(text)
     is_object = isinstance(content, dict)
     _expect(is_object, "an object of clips and their events", content)
@@ -163,9 +163,7 @@ def _expect(condition: object, what: str, received: Any) -> None:
         raise ValueError(f"Expected {what}, received {shown}.")
 
 
-def _from_strong_labels(
-    text: str, wanted: set[str]
-) -> dict[str, tuple[TrueEvent, ...]]:
+def _from_strong_labels(text: str, wanted: set[str]) -> Truth:
     """Reads rows of file, onset, offset and class, separated by tabs.
 
     Times of 0 and 0 mark an event that nobody timed.

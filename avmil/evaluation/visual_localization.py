@@ -108,19 +108,18 @@ def measure(
     clip_of = np.repeat(np.arange(len(clips)), [len(o.kept) for o in outcomes])
 
     def average_precision(pairs: np.ndarray) -> np.ndarray:
-        columns = zip(
-            (kept & pairs[clip_of]).T,
-            hits.T,
-            scores.T,
-            (num_boxes * pairs).sum(axis=0),
-            strict=True,
-        )
-        return np.array(
-            [
-                metrics.average_precision(h[k], s[k], total, all_points=True)
-                for k, h, s, total in columns
-            ]
-        )
+        totals = (num_boxes * pairs).sum(axis=0)  # [C]
+        precisions = []
+        for column, ranked in enumerate((kept & pairs[clip_of]).T):
+            precisions.append(
+                metrics.average_precision(
+                    hits[ranked, column],
+                    scores[ranked, column],
+                    totals[column],
+                    all_points=True,
+                )
+            )
+        return np.array(precisions)
 
     by_group, num_pairs, bounds = {}, {}, {}
     for name, pairs in groups.items():

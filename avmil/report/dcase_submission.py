@@ -23,9 +23,7 @@ _CLASS_NAME = re.compile(r"\S([^\t\r\n]*\S)?")
 
 
 def tagging_submission(
-    clip_ids: Sequence[str],
-    class_names: Sequence[str],
-    predictions: np.ndarray,
+    clip_ids: Sequence[str], class_names: Sequence[str], predictions: np.ndarray
 ) -> str:
     """Rows of subtask A: the clip's place in its video and a predicted class.
 

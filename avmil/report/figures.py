@@ -37,8 +37,6 @@ _BAR_LEFT, _BAR_WIDTH = _WIDTH - _RIGHT + 0.12, 0.12
 _LOWEST_FRAME, _HIGHEST_FRAME, _FRAME_GAP = 0.9, 2.3, 0.08
 _LETTERS_A_LINE = 78
 
-_Draw = Callable[[Axes, ClassLocalization], QuadMesh]
-
 
 def figure_3(
     localization: ClipLocalization,
@@ -170,7 +168,7 @@ def _lay_out(
     scores: ClassLocalization,
     threshold: float | None,
     frames_rgb: Sequence[np.ndarray],
-    draws: Sequence[_Draw],
+    draws: Sequence[Callable[[Axes, ClassLocalization], QuadMesh]],
 ) -> tuple[Figure, list[Axes], list[Axes]]:
     """Draws title, frames and heat maps; gives axes of frames and of maps."""
     clip = scores.clip

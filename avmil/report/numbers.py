@@ -18,7 +18,6 @@ from avmil.evaluation.evaluation import Result
 from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
 
 _SCORES = metrics.Scores._fields
-_NO_SCORES = metrics.Scores(np.nan, np.nan, np.nan)
 
 
 def percent(fraction: float) -> str:
@@ -31,16 +30,14 @@ def table_1(rows: Sequence[Row]) -> pd.DataFrame:
     entries: list[dict[str, Any]] = []
     for row in rows:
         published = paper.SYSTEMS.get(row.system)
+        scores = published.scores if published else [np.nan] * len(_SCORES)
         entry = {
             "system": row.system,
             "run_name": ", ".join(row.run_names),
             "num_test_clips": row.results[0].test.num_clips,
             "num_test_missing": row.results[0].test.num_missing,
             **row.micro._asdict(),
-            **_named(
-                "paper_dcase2017_{}",
-                published.scores if published else _NO_SCORES,
-            ),
+            **_named("paper_dcase2017_{}", scores),
             "num_runs": len(row.results),
             **_named("{}_std", map(float, row.micro_std)),
         }

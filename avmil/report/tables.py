@@ -140,7 +140,7 @@ def table_2(rows: Sequence[Row]) -> Table:
 
 def leads(rows: Sequence[Row]) -> Table:
     """The best row's lead in F1 over each other row, and what chance makes."""
-    best = aggregation.best(rows)
+    best = max(rows, key=lambda row: row.micro.f1)  # The first of several.
     names = row_names(rows)
     cells = []
     for row, name in zip(rows, names, strict=True):
@@ -195,7 +195,7 @@ def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
         f"{paper.numbered_name(row.system)}: mean ± sample standard deviation "
         f"of {', '.join(row.run_names)}."
         for row in rows
-        if len(row.run_names) > 1
+        if row.has_seeds
     ]
 
 
@@ -227,11 +227,11 @@ def best_places(
 
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     results = [result for row in rows for result in row.results]
-    notes = seeds_notes(rows)
-    notes.append(
+    notes = [
+        *seeds_notes(rows),
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
-        "resamples of the test clips, with thresholds and seeds as they are."
-    )
+        "resamples of the test clips, with thresholds and seeds as they are.",
+    ]
     for texts in zip(*map(_run_notes, results), strict=True):
         if len(set(texts)) == 1:  # It holds for all runs.
             notes += filter(None, texts[:1])

@@ -31,7 +31,7 @@ class VisualScores(NamedTuple):
     """
 
     corloc: float
-    clip_corloc: float  # Of the best region of all frames.
+    clip_corloc: float  # Of the best region of all frames; visible there, too.
     pointing: float  # Pairs with the center of CorLoc's region in a true box.
     average_precision: float  # At an IoU of 0.5, mean over classes.
 

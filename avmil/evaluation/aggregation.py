@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -30,11 +31,6 @@ class _Runs(Generic[_AnyResult]):
         return self.results[0].identity.system
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """C names, in the order of all arrays."""
-        return self.results[0].class_names
-
-    @property
     def run_names(self) -> tuple[str, ...]:
         """Names of the runs."""
         return tuple(result.identity.run_name for result in self.results)
@@ -50,6 +46,11 @@ class Row(_Runs[Result]):
 
     Standard deviations are those of a sample of seeds, NaN of a single one.
     """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names, in the order of all arrays."""
+        return self.results[0].class_names
 
     @functools.cached_property
     def micro(self) -> metrics.Scores:
@@ -143,33 +144,23 @@ def chances(rows: Sequence[Row]) -> list[Chance]:
     return list(dict.fromkeys(result.chance for result in results))
 
 
-def best(rows: Sequence[Row]) -> Row:
-    """The row of the highest mean F1, the first of several."""
-    return max(rows, key=lambda row: row.micro.f1)
-
-
 def compare(first: Row, second: Row) -> bootstrap.Comparison:
     """Compares the F1 of two rows on the same resamples of the test clips."""
     return bootstrap.compare(
-        first.micro.f1,
-        second.micro.f1,
-        first.resampled.f1,
-        second.resampled.f1,
+        first.micro.f1, second.micro.f1, first.resampled.f1, second.resampled.f1
     )
 
 
-def pairs(
-    rows: Sequence[Row],
-) -> Iterator[tuple[Row, Row, bootstrap.Comparison]]:
-    """Yields each pair of rows with its comparison."""
-    for first, second in itertools.combinations(rows, 2):
-        yield first, second, compare(first, second)
+def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
+    """Each pair of rows with its comparison."""
+    found = itertools.combinations(rows, 2)
+    return [(first, second, compare(first, second)) for first, second in found]
 
 
 def in_paper_order(
     results: Sequence[LocalizationResult],
 ) -> list[LocalizationResult]:
-    """Sorts runs as Table 1 does, systems that it lacks last.
+    """Sorts the runs of Table 3, as `rows` does those of Table 1.
 
     Raises:
         ValueError: if there are none or their test splits differ.
@@ -194,11 +185,9 @@ def in_paper_order(
 def localization_rows(
     results: Sequence[LocalizationResult], part: str
 ) -> list[LocalizationRow]:
-    """Groups runs into the rows of a part of Table 3.
+    """Groups runs into the rows of a part of Table 3, `audio` or `visual`.
 
-    Args:
-        results: As `in_paper_order` returns them.
-        part: `audio` or `visual`; systems without it are left out.
+    Systems without it are left out.
     """
     found = []
     for group in _grouped([r for r in results if getattr(r, part)]):
@@ -213,11 +202,10 @@ def localization_rows(
 
 def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     """Results of one system and settings, which differ in their seed."""
-    groups: dict[tuple[str, str], tuple[_AnyResult, ...]] = {}
+    groups = collections.defaultdict(list)
     for result in results:
-        key = (result.identity.system, result.identity.settings)
-        groups[key] = (*groups.get(key, ()), result)
-    return list(groups.values())
+        groups[result.identity.system, result.identity.settings].append(result)
+    return list(map(tuple, groups.values()))
 
 
 def _sample_std(values: np.ndarray) -> np.ndarray:

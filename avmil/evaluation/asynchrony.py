@@ -26,15 +26,7 @@ def pair_groups(
     - `only heard` and `only seen` have just one of the two.
 
     A pair whose class is not in the clip, or whose times nobody knows, is in
-    no group.
-
-    Args:
-        clip_ids: N clips of the truth.
-        truth: Their events.
-        class_names: C classes.
-
-    Returns:
-        Group -> its pairs, bool [N, C].
+    no group. Group -> its pairs of N clips and C classes, bool [N, C].
     """
     size = (len(clip_ids), len(class_names))
     groups = {name: np.zeros(size, bool) for name in GROUPS}

@@ -25,32 +25,26 @@ FRAME_S = 0.1
 class AudioScores(NamedTuple):
     """When a class is heard, as fractions: floats, or arrays [C].
 
-    Attributes:
-        f1: Segment-based, seconds of all clips and classes pooled.
-        error_rate: The same; it may exceed 1.
-        average_precision: Of frames of 0.1 s, mean over classes.
+    F1 and error rate are of seconds, pooled over clips (and over classes, as
+    floats), average precision of frames of 0.1 s (floats: mean over classes).
     """
 
     f1: float | np.ndarray
-    error_rate: float | np.ndarray
+    error_rate: float | np.ndarray  # It may exceed 1.
     average_precision: float | np.ndarray
 
 
 class Audio(NamedTuple):
     """How well a run determines when classes sound, on the test split.
 
-    Attributes:
-        scores: Group in which something is heard -> floats.
-        num_pairs: The same groups -> their pairs that are heard.
-        by_class: Arrays [C]; NaN for a class never heard.
-        thresholds: [C], to be exceeded.
-        chance: The same groups -> means over draws of random scores.
+    The dictionaries are of each group in which something is heard; chance is
+    the mean over draws of random scores.
     """
 
-    scores: dict[str, AudioScores]
-    num_pairs: dict[str, int]
-    by_class: AudioScores
-    thresholds: np.ndarray
+    scores: dict[str, AudioScores]  # Floats.
+    num_pairs: dict[str, int]  # That are heard.
+    by_class: AudioScores  # Arrays [C]; NaN for a class never heard.
+    thresholds: np.ndarray  # [C], to be exceeded.
     chance: Mapping[str, AudioScores] = MappingProxyType({})
 
 
@@ -76,13 +70,9 @@ def measure(
 ) -> Audio:
     """Tunes thresholds on validation and measures with them on test.
 
-    Args:
-        val: Clips to tune on.
-        test: N clips to measure on.
-        truth: Events of both.
-        groups: Group -> pairs of test clip and class, bool [N, C]. Truth and
-            detections of other pairs are left out: clips of a group are known
-            to hold the class.
+    `groups` are pairs of N test clips and C classes, bool [N, C]. Truth and
+    detections of other pairs are left out: clips of a group are known to hold
+    the class.
 
     Raises:
         ValueError: if no validation clip is scored.
@@ -147,15 +137,11 @@ def time_table(
 def segment_scores(
     table: TimeTable, class_thresholds: np.ndarray
 ) -> tuple[tuple[float, float], tuple[np.ndarray, np.ndarray]]:
-    """Segment-based F1 and error rate of a table of seconds.
+    """Segment-based F1 and error rate, pooled and of each class, [C].
 
     The pooled error rate counts a missed and a falsely detected class of the
     same second as one substitution. Of a class, it is misses and false
-    detections over true seconds.
-
-    Returns:
-        Both pooled over classes, and both of each class, [C]; an error rate
-        without any true second is NaN.
+    detections over true seconds. Without any true second it is NaN.
     """
     predictions = thresholds.apply(table.scores, class_thresholds)
     misses = table.labels > predictions  # [S, C]
@@ -183,9 +169,8 @@ def average_precision(table: TimeTable) -> np.ndarray:
     precisions = []
     for labels, scores in zip(table.labels.T, table.scores.T, strict=True):
         known = np.isfinite(scores)
+        found = labels[known], scores[known]
         precisions.append(
-            metrics.average_precision(
-                labels[known], scores[known], labels.sum(), all_points=False
-            )
+            metrics.average_precision(*found, labels.sum(), all_points=False)
         )
     return np.array(precisions)

@@ -32,15 +32,11 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The figure of one system less that of another, and what chance does.
-
-    The interval is that of the difference; the p value, that there is none,
-    is two-sided (see `compare`).
-    """
+    """The figure of one system less that of another, and what chance does."""
 
     difference: float
-    interval: Interval
-    p_value: float
+    interval: Interval  # Of the difference.
+    p_value: float  # That there is no difference, two-sided (see `compare`).
 
     @property
     def is_more_than_chance(self) -> bool:
@@ -54,11 +50,8 @@ def resampled_scores(
     """Micro F1, precision and recall in each resample of the clips.
 
     The draws depend on the number of clips alone: systems that are measured
-    on the same clips share them, which pairs the systems.
-
-    Args:
-        labels: {0, 1} of shape [N, C].
-        predictions: {0, 1} of shape [S, N, C], of S seeds of one system.
+    on the same clips share them, which pairs the systems. Labels are {0, 1} of
+    shape [N, C], predictions [S, N, C], of S seeds of one system.
 
     Returns:
         Means over the seeds, arrays [R]; 0 where a denominator is 0.
@@ -98,15 +91,12 @@ def compare(
     first_samples: np.ndarray,
     second_samples: np.ndarray,
 ) -> Comparison:
-    """Compares two systems on the same resamples.
+    """Compares figures of two systems, and those of the same resamples, [R].
 
     The p value is the share of resamples in which the difference is 0 or on
     the other side of it, the smaller share of the two sides, doubled for the
     two sides, at most 1. Both the resamples and those on the other side count
     one more, the test set itself, so that p is never 0.
-
-    Figures are those on the test set itself, samples those of the resamples,
-    [R].
     """
     differences = first_samples - second_samples
     # Averages over seeds may differ by rounding alone.

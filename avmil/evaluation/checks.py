@@ -11,13 +11,9 @@ def indicator_matrix(
 ) -> np.ndarray:
     """Returns labels or predictions, {0, 1} of any type, as int8 [N, C].
 
-    Args:
-        values: The matrix.
-        name: What the error calls them.
-        shape: That of the labels, where it must be the same.
-
     Raises:
-        ValueError: if the shape or a value is another.
+        ValueError: if a value is another, or the shape another than that of
+            the labels; calls the matrix by its name.
     """
     matrix = _matrix(values, name, shape)
     if not np.isin(matrix, (0, 1)).all():

@@ -20,34 +20,22 @@ class ClipLocalization:
     """Scores of a clip, of its regions and of its segments.
 
     C classes, M regions, T segments, F frames. A system without a visual
-    module has M = 0, one without an audio module T = 0.
-
-    Attributes:
-        clip_id: Name of the clip.
-        class_names: C names, in the order of all arrays.
-        scores: Scores of the clip, [C].
-        duration_s: Length of the clip.
-        frame_size_px: Width and height of the frames.
-        frame_times_s: Instants of the sampled frames, [F].
-        boxes: x1, y1, x2, y2 in pixels, 0-based and inclusive, [M, 4].
-        region_times_s: Instant of each region's frame, ascending, [M].
-        region_scores: [M, C], as the system gives them.
-        segment_times_s: Onset and offset of each segment, [T, 2]; the last
-            one may end after the clip.
-        segment_scores: [T, C], as the system gives them.
+    module has M = 0, one without an audio module T = 0. All scores are as the
+    system gives them.
     """
 
     clip_id: str
-    class_names: tuple[str, ...]
-    scores: np.ndarray
+    class_names: tuple[str, ...]  # In the order of all arrays.
+    scores: np.ndarray  # Of the clip, [C].
     duration_s: float
-    frame_size_px: tuple[int, int]
-    frame_times_s: np.ndarray
-    boxes: np.ndarray
-    region_times_s: np.ndarray
-    region_scores: np.ndarray
+    frame_size_px: tuple[int, int]  # Width and height.
+    frame_times_s: np.ndarray  # Of the sampled frames, [F].
+    boxes: np.ndarray  # x1, y1, x2, y2 in pixels, 0-based, inclusive, [M, 4].
+    region_times_s: np.ndarray  # Of each region's frame, ascending, [M].
+    region_scores: np.ndarray  # [M, C]
+    # Onset and offset, [T, 2]; the last one may end after the clip.
     segment_times_s: np.ndarray
-    segment_scores: np.ndarray
+    segment_scores: np.ndarray  # [T, C]
 
     @functools.cached_property
     def ranked_classes(self) -> tuple[str, ...]:
@@ -93,12 +81,12 @@ class ClassLocalization:
     """One class of a clip, scaled as the paper's heat maps show it.
 
     Attributes:
-        clip: All scores of the clip.
+        clip: The clip with all its classes.
         class_name: The class.
-        score: Score of the clip, as the system gives it.
-        regions: Region scores scaled to [0, 1], [M].
-        segments: Segment scores scaled to [0, 1], [T].
-        frames: The highest scaled region score of each frame, 0 for none, [F].
+        score: Of the clip, as the system gives it.
+        regions: Scores in [0, 1], [M].
+        segments: Scores in [0, 1], [T].
+        frames: The highest score of each frame's regions, 0 for none, [F].
 
     Raises:
         ValueError: if the system does not know the class.
@@ -125,10 +113,9 @@ class ClassLocalization:
 
 
 def scaled(scores: np.ndarray) -> np.ndarray:
-    """Scales the scores of a clip to [0, 1], as the paper's heat maps do.
+    """Scales a class's scores of all proposals to [0, 1], float64 [P].
 
     The lowest becomes 0 and the highest 1 (Fig. 4); equal scores become 0.
-    [P] of one class over proposals -> float64 [P].
     """
     scores = np.asarray(scores, np.float64)
     if not scores.size or not (extent := np.ptp(scores)):

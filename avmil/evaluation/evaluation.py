@@ -14,67 +14,34 @@ NUM_DRAWS = 200
 
 
 class Chance(NamedTuple):
-    """Micro scores of two scorers that know nothing of the clips.
+    """Micro scores of two scorers that know nothing of the clips."""
 
-    Mean and standard deviation over draws of random scores, and the scores of
-    every class predicted for every clip.
-    """
-
-    random_mean: metrics.Scores
+    random_mean: metrics.Scores  # Over draws of random scores.
     random_std: metrics.Scores
     num_draws: int
-    every_class: metrics.Scores
+    every_class: metrics.Scores  # Of all classes predicted for every clip.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """What a run gets on the test split.
-
-    Attributes:
-        thresholds: [C], tuned on validation.
-        untuned_class_names: Classes that no scored validation clip holds.
-        fallback_argmax: Whether a clip in which no class passes got one.
-        micro: Pooled over clips and classes, floats.
-        by_class: Arrays [C].
-        predictions: {0, 1} int8 [N, C], with the thresholds on test.
-    """
+    """What a run gets on the test split."""
 
     identity: RunIdentity
-    thresholds: np.ndarray
-    untuned_class_names: tuple[str, ...]
-    fallback_argmax: bool
-    micro: metrics.Scores
-    by_class: metrics.Scores
+    thresholds: np.ndarray  # [C], tuned on validation.
+    untuned_class_names: tuple[str, ...]  # In no scored validation clip.
+    fallback_argmax: bool  # Whether a clip in which no class passes got one.
+    micro: metrics.Scores  # Pooled over clips and classes, floats.
+    by_class: metrics.Scores  # Arrays [C].
     counts: metrics.Counts
     chance: Chance
     val: scores.ScoreSet
     test: scores.ScoreSet
-    predictions: np.ndarray
+    predictions: np.ndarray  # {0, 1} int8 [N, C], on test.
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """C names, in the order of all arrays."""
         return self.test.class_names
-
-    @property
-    def num_val_clips(self) -> int:
-        """Validation clips, with those without features."""
-        return len(self.val.clip_ids)
-
-    @property
-    def num_val_missing(self) -> int:
-        """Validation clips without features."""
-        return len(self.val.missing_clip_ids)
-
-    @property
-    def num_test_clips(self) -> int:
-        """Test clips, with those without features."""
-        return len(self.test.clip_ids)
-
-    @property
-    def num_test_missing(self) -> int:
-        """Test clips without features; they count as missed."""
-        return len(self.test.missing_clip_ids)
 
 
 def evaluate(

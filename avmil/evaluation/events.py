@@ -39,11 +39,11 @@ def score_cells(clip: ClipLocalization) -> tuple[np.ndarray, np.ndarray]:
     """Cuts a clip where segments begin and end, and scores each cell.
 
     Overlapping segments share a cell: its score is their mean, which does not
-    widen a sound by the segment's length as their maximum would.
+    widen a sound by the segment's length as their maximum would. A gap between
+    segments is no cell.
 
     Returns:
-        Onset and offset of each cell, inside the clip, [K, 2], and its scores,
-        [K, C]. A gap between segments is no cell.
+        Onset and offset of each cell, inside the clip, [K, 2]; scores [K, C].
     """
     segments_s = np.asarray(clip.segment_times_s, np.float64)
     segments_s = np.round(segments_s.clip(0, clip.duration_s), TIME_DECIMALS)

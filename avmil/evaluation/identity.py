@@ -20,15 +20,10 @@ class WeightsIdentity:
 class RunIdentity:
     """Where a result comes from.
 
-    Attributes:
-        system: Name of the system in `model.systems`, or `cvssp_fusion`.
-        run_name: What tells this run from others of the system.
-        seed: Its seed; those of a fusion joined by "+"; None if not known.
-        settings: Everything else that decides the scores, as JSON: runs with
-            the same system and settings differ in their seed only.
+    Runs with the same system and settings differ in their seed only.
     """
 
-    system: str
-    run_name: str
-    seed: int | str | None = None
-    settings: str = ""
+    system: str  # In `model.systems`, or `cvssp_fusion`.
+    run_name: str  # What tells this run from others of the system.
+    seed: int | str | None = None  # Of a fusion joined by "+"; None: unknown.
+    settings: str = ""  # Everything else that decides the scores, as JSON.

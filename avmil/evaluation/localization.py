@@ -32,35 +32,23 @@ _Clips = Sequence[ClipLocalization]
 class LocalizationResult:
     """How a run localizes on the test split.
 
-    Attributes:
-        class_names: C names, in the order of all arrays.
-        num_pairs: Group -> true pairs of clip and class, whether or not the
-            features show them: of `all`, and of each group by asynchrony
-            where the truth knows of sight.
-        num_val_clips: Validation clips of the truth.
-        num_test_clips: Test clips of the truth.
-        num_test_missing: Those without features; they count as missed.
-        num_test_without_truth: Test clips that the truth does not name; they
-            are left out.
-        audio: Scores of when classes are heard; None of a system without
-            audio or a truth without sounds.
-        visual: Scores of where classes are seen; None of a system without
-            regions or a truth without boxes.
-        event_thresholds: [C], tuned on validation; None without audio.
-        events: Detected on test with these thresholds.
+    Numbers of clips are of those that the truth names. Parts are None of a
+    system without audio (regions) or of a truth without sounds (boxes).
     """
 
     identity: RunIdentity
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # In the order of all arrays.
+    # Group -> true pairs of clip and class, whether or not the features show
+    # them; groups by asynchrony only where the truth knows of sight.
     num_pairs: Mapping[str, int]
     num_val_clips: int
     num_test_clips: int
-    num_test_missing: int
-    num_test_without_truth: int
+    num_test_missing: int  # Without features; they count as missed.
+    num_test_without_truth: int  # Left out, as the truth does not name them.
     audio: Audio | None = None
     visual: Visual | None = None
-    event_thresholds: np.ndarray | None = None
-    events: tuple[Event, ...] = ()
+    event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
+    events: tuple[Event, ...] = ()  # Detected on test with them.
 
 
 def missing_clip(
@@ -104,14 +92,8 @@ def evaluate(
 ) -> LocalizationResult:
     """Tunes event thresholds on validation and measures on test.
 
-    Args:
-        val: Validation clips of the truth, localized or missing.
-        test: Test clips of the truth.
-        truth: Events of all of them.
-        identity: The run.
-        normalize_segments: Whether to apply `events.normalized`.
-        num_test_missing: As in the result.
-        num_test_without_truth: As in the result.
+    The truth names all clips, which are localized or `missing_clip`s.
+    Normalized segments are those of `events.normalized`.
 
     Raises:
         ValueError: if no validation clip is scored, no test clip has features,

@@ -44,14 +44,9 @@ class Curve(NamedTuple):
 
 
 def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
-    """F1, precision and recall of all decisions together.
+    """F1, precision and recall of all decisions together, {0, 1} of [N, C].
 
-    Args:
-        labels: {0, 1} of shape [N, C].
-        predictions: {0, 1} of shape [N, C].
-
-    Returns:
-        Floats; 0 where a denominator is 0.
+    Floats; 0 where a denominator is 0.
 
     Raises:
         ValueError: if the input is malformed.
@@ -105,14 +100,9 @@ def precision_recall_curve(
     """Precision and recall of one class at every threshold.
 
     A clip without features is never retrieved: the curve of a class that one
-    of them holds ends short of full recall.
-
-    Args:
-        labels: {0, 1} of shape [N].
-        scores: [N], -inf for clips without features.
-
-    Returns:
-        None for a class that no clip holds: its recall is undefined.
+    of them holds ends short of full recall. The recall of a class that no clip
+    holds is undefined: None. Labels are {0, 1} of shape [N], scores [N], -inf
+    for clips without features.
     """
     if not labels.any():
         return None
@@ -135,9 +125,9 @@ def average_precision(
     Args:
         hits: Whether each detection is right, [D].
         scores: [D], finite.
-        num_true: What there is to find, detected or not; NaN for nothing.
-        all_points: Whether to take, as PASCAL VOC, the best precision at no
-            lower recall instead of the precision itself.
+        num_true: To find, detected or not; without any the result is NaN.
+        all_points: Takes, as PASCAL VOC, the best precision at no lower recall
+            instead of the precision itself.
     """
     if not num_true:
         return float("nan")

@@ -21,21 +21,15 @@ class ScoreSet:
     A clip without features keeps its labels and scores -inf for every class:
     no threshold lets it pass, so that each of its labels is missed.
 
-    Attributes:
-        clip_ids: N unique names.
-        class_names: C unique names, in the order of the columns.
-        labels: {0, 1} of shape [N, C], kept as int8.
-        scores: [N, C], kept as float32; a row is finite, or -inf as a whole.
-
     Raises:
         ValueError: if shapes disagree, a name occurs twice, or a score is NaN
             or infinite; names the clips.
     """
 
-    clip_ids: Sequence[str]
-    class_names: Sequence[str]
-    labels: np.ndarray
-    scores: np.ndarray
+    clip_ids: Sequence[str]  # N unique names.
+    class_names: Sequence[str]  # C unique names.
+    labels: np.ndarray  # {0, 1} of shape [N, C], kept as int8.
+    scores: np.ndarray  # Float32 [N, C]; a row is finite, or -inf as a whole.
 
     def __post_init__(self) -> None:
         labels = checks.indicator_matrix(self.labels, "labels")
@@ -75,6 +69,16 @@ class ScoreSet:
     def missing_clip_ids(self) -> tuple[str, ...]:
         """The clips without features."""
         return self._names_of(np.isneginf(self.scores).all(axis=1))
+
+    @property
+    def num_clips(self) -> int:
+        """Clips, with those without features."""
+        return len(self.clip_ids)
+
+    @property
+    def num_missing(self) -> int:
+        """Clips without features."""
+        return len(self.missing_clip_ids)
 
     def with_missing(
         self, clip_ids: Sequence[str], labels: npt.ArrayLike
@@ -120,11 +124,7 @@ class ScoreSet:
 
     @classmethod
     def from_bytes(cls, content: bytes, path: str = "bytes") -> ScoreSet:
-        """Reads what `to_bytes` wrote.
-
-        Args:
-            content: The content of an .npz file.
-            path: What errors call it.
+        """Reads what `to_bytes` wrote; errors call it by its path.
 
         Raises:
             ValueError: if it is damaged, holds pickled objects, lacks an
@@ -160,9 +160,7 @@ def fuse(members: Mapping[str, ScoreSet]) -> ScoreSet:
 
     Source: `recognise` of CVSSP's code for DCASE 2017 task 4 (yongxuUSTC/
     dcase2017_task4_cvssp), which averages the probabilities of ten checkpoints.
-
-    Args:
-        members: One or more: what errors call them, to scores of one split.
+    Errors call the members, one or more, by their keys.
 
     Raises:
         ValueError: if their clips, classes or labels differ, or if scores are

@@ -24,10 +24,8 @@ def tune(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
     with the same F1 the highest wins; a class that none of the scored clips
     holds thus gets the one above all scores.
 
-    Args:
-        labels: {0, 1} of shape [N, C].
-        scores: [N, C], -inf for clips without features. Their labels count
-            as missed at every threshold.
+    Labels are {0, 1} of shape [N, C], scores [N, C], -inf for clips without
+    features, whose labels count as missed at every threshold.
 
     Returns:
         Finite thresholds, float64 [C], to be exceeded: score > threshold.
@@ -73,14 +71,11 @@ def apply(
     thresholds: npt.ArrayLike,
     fallback_argmax: bool = False,
 ) -> np.ndarray:
-    """Predicts the classes whose score exceeds their threshold.
+    """Predicts the classes whose score, [N, C], exceeds their threshold, [C].
 
-    Args:
-        scores: [N, C], -inf for clips without features.
-        thresholds: [C].
-        fallback_argmax: Gives a clip in which no class passes the class with
-            the highest score, as the CVSSP system does. Clips without
-            features never get one.
+    The fallback gives a clip in which no class passes the class with the
+    highest score, as the CVSSP system does; clips without features, whose
+    scores are -inf, never get one.
 
     Returns:
         Predictions, {0, 1} int8 of shape [N, C].

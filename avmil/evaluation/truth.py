@@ -30,10 +30,8 @@ class Interval(NamedTuple):
 class Sight:
     """When and where an object is seen.
 
-    Attributes:
-        interval: It is visible on frames from its start until before its end.
-        positions: t, x1, y1, x2, y2 in ascending t, [K, 5]; in pixels, and
-            x2 - x1 is the width. The motion between two of them is linear.
+    It moves linearly between positions, which are t, x1, y1, x2, y2 in
+    ascending t, [K, 5]; in pixels, and x2 - x1 is the width.
     """
 
     interval: Interval
@@ -69,18 +67,14 @@ def parse(
     path: str,
     class_names: Sequence[str],
     clip_ids: Collection[str],
-) -> dict[str, tuple[TrueEvent, ...]]:
+) -> Truth:
     """Reads a truth file: `truth.json`, or strong labels under another name.
 
-    Args:
-        content: The file's content.
-        path: Its name, for its form and for errors.
-        class_names: The classes that events may have.
-        clip_ids: The wanted clips; others are not looked at.
+    Events may have the given classes; clips of other ids are not looked at.
 
     Returns:
-        Wanted clip -> its events. A clip that the file does not name is not in
-        it; a clip without events has an empty tuple.
+        Clip -> its events, none for a clip that is named without any. A clip
+        that the file does not name is not in it.
 
     Raises:
         TruthError: names the file, the clip and what is wrong.
@@ -101,7 +95,7 @@ def parse(
     return events
 
 
-def _from_json(text: str, wanted: set[str]) -> dict[str, tuple[TrueEvent, ...]]:
+def _from_json(text: str, wanted: set[str]) -> Truth:
     content = json.loads(text)
     is_object = isinstance(content, dict)
     _expect(is_object, "an object of clips and their events", content)
@@ -169,9 +163,7 @@ def _expect(condition: object, what: str, received: Any) -> None:
         raise ValueError(f"Expected {what}, received {shown}.")
 
 
-def _from_strong_labels(
-    text: str, wanted: set[str]
-) -> dict[str, tuple[TrueEvent, ...]]:
+def _from_strong_labels(text: str, wanted: set[str]) -> Truth:
     """Reads rows of file, onset, offset and class, separated by tabs.
 
     Times of 0 and 0 mark an event that nobody timed.

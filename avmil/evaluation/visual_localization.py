@@ -25,31 +25,23 @@ NMS_IOU = 0.4
 class VisualScores(NamedTuple):
     """Where a class is seen, as fractions.
 
-    Attributes:
-        corloc: Share of pairs of clip and class whose best region, of the
-            frames in which the class is visible, has an IoU of 0.5 or more
-            with a true box.
-        clip_corloc: The same of the best region of all frames: it must also
-            lie in a frame in which the class is visible.
-        pointing: Share of pairs in which the center of the region of `corloc`
-            lies in a true box.
-        average_precision: Of detections at an IoU of 0.5, mean over classes.
+    CorLoc is the share of pairs of clip and class whose best region, of the
+    frames in which the class is visible, has an IoU of 0.5 or more with a true
+    box.
     """
 
     corloc: float
-    clip_corloc: float
-    pointing: float
-    average_precision: float
+    clip_corloc: float  # Of the best region of all frames; visible there, too.
+    pointing: float  # Pairs with the center of CorLoc's region in a true box.
+    average_precision: float  # At an IoU of 0.5, mean over classes.
 
 
 class Bounds(NamedTuple):
     """What the proposals leave possible, as fractions.
 
-    Attributes:
-        corloc: Share of pairs in which any region meets a true box; bounds
-            both kinds of CorLoc.
-        recall: Share of true boxes that any region meets, mean over classes;
-            bounds average precision.
+    CorLoc of both kinds is bounded by the share of pairs in which any region
+    meets a true box, average precision by the recall: the share of true boxes
+    that any region meets, mean over classes.
     """
 
     corloc: float
@@ -59,17 +51,13 @@ class Bounds(NamedTuple):
 class Visual(NamedTuple):
     """How well a run determines where classes are, on the test split.
 
-    Attributes:
-        scores: Group in which something is seen -> floats.
-        num_pairs: The same groups -> pairs seen in a sampled frame.
-        by_class: Average precision, [C]; NaN for a class never seen.
-        bounds: The same groups -> what is possible.
-        chance: The same groups -> means over draws of random scores.
+    The dictionaries are of each group in which something is seen; chance is
+    the mean over draws of random scores.
     """
 
     scores: dict[str, VisualScores]
-    num_pairs: dict[str, int]
-    by_class: np.ndarray
+    num_pairs: dict[str, int]  # That are seen in a sampled frame.
+    by_class: np.ndarray  # Average precision, [C]; NaN for a class never seen.
     bounds: dict[str, Bounds]
     chance: Mapping[str, VisualScores] = MappingProxyType({})
 
@@ -101,13 +89,9 @@ def measure(
     """Measures where classes are seen.
 
     All clips' regions are ranked by their raw scores: on validation, a clip's
-    norm as for segments ranked them worse (docs/differences.md).
-
-    Args:
-        clips: N clips to measure on, of one class list.
-        found: Their sightings.
-        groups: Group -> pairs of clip and class, bool [N, C]. Detections and
-            true boxes of other pairs are left out.
+    norm as for segments ranked them worse (docs/differences.md). `found` are
+    the clips' sightings, `groups` pairs of clip and class, bool [N, C];
+    detections and true boxes of other pairs are left out.
     """
     num_boxes, num_reached = np.zeros(
         (2, len(clips), len(clips[0].class_names)), int
@@ -124,19 +108,18 @@ def measure(
     clip_of = np.repeat(np.arange(len(clips)), [len(o.kept) for o in outcomes])
 
     def average_precision(pairs: np.ndarray) -> np.ndarray:
-        columns = zip(
-            (kept & pairs[clip_of]).T,
-            hits.T,
-            scores.T,
-            (num_boxes * pairs).sum(axis=0),
-            strict=True,
-        )
-        return np.array(
-            [
-                metrics.average_precision(h[k], s[k], total, all_points=True)
-                for k, h, s, total in columns
-            ]
-        )
+        totals = (num_boxes * pairs).sum(axis=0)  # [C]
+        precisions = []
+        for column, ranked in enumerate((kept & pairs[clip_of]).T):
+            precisions.append(
+                metrics.average_precision(
+                    hits[ranked, column],
+                    scores[ranked, column],
+                    totals[column],
+                    all_points=True,
+                )
+            )
+        return np.array(precisions)
 
     by_group, num_pairs, bounds = {}, {}, {}
     for name, pairs in groups.items():
@@ -234,9 +217,8 @@ def outcome(clip: ClipLocalization, found: Sequence[Sighting]) -> Outcome:
 def suppress(overlapping: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Greedy non-maximum suppression of all classes at once.
 
-    Args:
-        overlapping: Which regions overlap too much, bool [M, M].
-        scores: [M, C]; of equal ones the first wins.
+    Of regions that overlap too much, bool [M, M], the one of the highest
+    score, [M, C], is kept, of equal ones the first: bool [M, C].
     """
     ranks = (-scores).argsort(axis=0, kind="stable").argsort(axis=0)
     ranks = ranks.T.astype(np.int32)  # [C, M]

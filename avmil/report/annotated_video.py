@@ -25,11 +25,7 @@ from avmil.report import heat_maps
 ColorRgb = tuple[int, int, int]
 
 # The best class is yellow, as in the paper.
-COLORS_RGB: tuple[ColorRgb, ...] = (
-    (255, 255, 0),
-    (0, 229, 255),
-    (255, 90, 255),
-)
+COLORS_RGB = ((255, 255, 0), (0, 229, 255), (255, 90, 255))
 MAX_CLASSES = len(COLORS_RGB)
 
 # Narrower videos are enlarged for the text below them to be legible; where
@@ -47,17 +43,12 @@ _SPARE_PX = 0.01
 
 
 class FramePainter:
-    """Paints the frames of one clip.
-
-    Args:
-        localization: Scores of the clip.
-        class_names: Up to `MAX_CLASSES` classes to show, the best one first.
-        frame_size_px: Width and height of the video's upright frames.
+    """Paints frames of a clip and up to `MAX_CLASSES` classes, the best first.
 
     Attributes:
         picture_px: Width and height of the picture, both even.
-        size_px: Width and height of the painted frames: picture, heat maps
-            and black beside a narrow picture; both even.
+        size_px: The same of the painted frames: picture, heat maps below it
+            and black beside a narrow picture.
         strips: The heat maps.
 
     Raises:
@@ -68,7 +59,7 @@ class FramePainter:
         self,
         localization: ClipLocalization,
         class_names: Sequence[str],
-        frame_size_px: tuple[int, int],
+        frame_size_px: tuple[int, int],  # Of the video's upright frames.
     ) -> None:
         if not 1 <= len(class_names) <= MAX_CLASSES:
             raise ValueError(
@@ -76,12 +67,13 @@ class FramePainter:
                 f"{len(class_names)}."
             )
         classes = [ClassLocalization(localization, n) for n in class_names]
-        colors = COLORS_RGB[: len(classes)]
-        self.picture_px = _picture_px(frame_size_px)
+        scale = max(1.0, _LEAST_WIDTH_PX / frame_size_px[0])
+        scale = min(scale, _MOST_SIDE_PX / max(frame_size_px))
+        self.picture_px = even_size_px([scale * side for side in frame_size_px])
         picture_width_px, height_px = self.picture_px
         width_px = max(picture_width_px, _LEAST_WIDTH_PX)
         self._left_px = (width_px - picture_width_px) // 2
-        self.strips = draw_strips(classes, colors, width_px)
+        self.strips = draw_strips(classes, width_px)
         self.size_px = width_px, height_px + len(self.strips.image_rgb)
         self._edges_s = localization.frame_edges_s
         scale = np.divide(self.picture_px, frame_size_px)
@@ -93,7 +85,7 @@ class FramePainter:
         dpi = _resolution_dpi(picture_width_px)
         self._layers = [
             (scores, np.array(color), _label(scores.class_name, color, dpi))
-            for scores, color in zip(classes, colors, strict=True)
+            for scores, color in zip(classes, COLORS_RGB, strict=False)
         ]
 
     def __call__(self, image_rgb: np.ndarray, time_s: float) -> np.ndarray:
@@ -155,19 +147,14 @@ class Strips:
 
     def at(self, time_s: float) -> np.ndarray:
         """The strips with the cursor, uint8 [H, W, 3]."""
-        image = self.image_rgb.copy()
-        column = self.cursor_px(time_s)
+        image, column = self.image_rgb.copy(), self.cursor_px(time_s)
         rows = slice(self.top_px, self.bottom_px)
         image[rows, max(column - 2, 0) : column + 3] = 0
         image[rows, max(column - 1, 0) : column + 2] = _CURSOR_RGB
         return image
 
 
-def draw_strips(
-    classes: Sequence[ClassLocalization],
-    colors: Sequence[ColorRgb],
-    width_px: int,
-) -> Strips:
+def draw_strips(classes: Sequence[ClassLocalization], width_px: int) -> Strips:
     """Draws the heat maps of a clip's classes, of the video's width."""
     draws = []
     if len(classes[0].regions):
@@ -179,7 +166,7 @@ def draw_strips(
     width, height = figure.get_size_inches()
     letters = max(8, int((width - _LEFT) / _LETTER) - 8)
     top = height - _TOP
-    for scores, color in zip(classes, colors, strict=True):
+    for scores, color in zip(classes, COLORS_RGB, strict=False):
         name = scores.class_name
         name = name if len(name) <= letters else f"{name[: letters - 1]}…"
         figure.text(
@@ -230,17 +217,10 @@ def empty_canvas(
     return FigureCanvasAgg(Figure(size, dpi=dpi, facecolor=_BACKGROUND))
 
 
-def even_size_px(size_px: tuple[float, float]) -> tuple[int, int]:
+def even_size_px(size_px: Sequence[float]) -> tuple[int, int]:
     """The nearest width and height that H.264 can store."""
     width_px, height_px = (max(2, 2 * round(px / 2)) for px in size_px)
     return width_px, height_px
-
-
-def _picture_px(frame_size_px: tuple[int, int]) -> tuple[int, int]:
-    width_px, height_px = frame_size_px
-    scale = max(1.0, _LEAST_WIDTH_PX / width_px)
-    scale = min(scale, _MOST_SIDE_PX / max(width_px, height_px))
-    return even_size_px((width_px * scale, height_px * scale))
 
 
 def _resolution_dpi(width_px: int) -> float:

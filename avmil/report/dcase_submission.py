@@ -23,20 +23,14 @@ _CLASS_NAME = re.compile(r"\S([^\t\r\n]*\S)?")
 
 
 def tagging_submission(
-    clip_ids: Sequence[str],
-    class_names: Sequence[str],
-    predictions: np.ndarray,
+    clip_ids: Sequence[str], class_names: Sequence[str], predictions: np.ndarray
 ) -> str:
     """Rows of subtask A: the clip's place in its video and a predicted class.
 
     A clip without a prediction gets a row of its file's name alone, as in the
     task's own example `prediction_missing.csv`. The scorer takes its clips
     from this file: it would forget the misses of a clip that has no row.
-
-    Args:
-        clip_ids: N names, `{YouTube id}_{start}_{end}`.
-        class_names: C names, as DCASE writes them.
-        predictions: {0, 1} of shape [N, C].
+    Predictions are {0, 1} of shape [N, C].
 
     Raises:
         ValueError: if a clip has another name or a class name would break a

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jinja2
 import markupsafe
 from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
 from avmil.evaluation import metrics
-from avmil.evaluation.aggregation import Row
+from avmil.evaluation.aggregation import Row, in_paper_order
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
     evaluation_figures,
@@ -38,37 +37,25 @@ class EvaluationReport:
     def __init__(
         self, rows: Sequence[Row], localized: Sequence[LocalizationResult] = ()
     ) -> None:
-        """Makes the tables.
-
-        Args:
-            rows: As `aggregation.rows` returns them.
-            localized: What Table 3 is to show; without any there is none.
+        """Makes the tables of `aggregation.rows`, and Table 3 of what it shows.
 
         Raises:
             ValueError: if localized runs differ in their test split.
         """
         self._rows = rows
-        self._localized = localized
+        self._localized = in_paper_order(localized) if localized else []
         self.tables = [tables.table_1(rows), tables.table_2(rows)]
         if len(rows) > 1:
             self.tables.append(tables.leads(rows))
         if localized:
-            self.tables += table_3.table_3(localized)
+            self.tables += table_3.table_3(self._localized)
 
     def to_text(self, ansi: bool = False) -> str:
-        """The tables as text.
-
-        Args:
-            ansi: Whether a terminal shows it that knows ANSI's bold.
-        """
+        """The tables as text, for a terminal that knows ANSI's bold or not."""
         return "\n".join(writers.to_text(t, ansi=ansi) for t in self.tables)
 
     def write(self, directory: str) -> None:
-        """Writes the tables, `report.html` and the numbers as JSON and CSV.
-
-        Args:
-            directory: It exists, or is remote.
-        """
+        """Writes tables, `report.html` and numbers into an existing folder."""
         rows, localized = self._rows, self._localized
         latex = map(writers.to_latex, self.tables)
         texts = {
@@ -96,19 +83,11 @@ class EvaluationReport:
 
     def to_html(self) -> str:
         """The page: one HTML file that works without a network."""
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("avmil.report"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["table"] = _table_element
-        environment.filters["image"] = _image_uri
         rows, styles = self._rows, evaluation_figures.styles(self._rows)
         styled = list(zip(rows, styles, strict=True))
         first = rows[0].results[0]
-        return environment.get_template("report.html.j2").render(
+        template = offline_page.ENVIRONMENT.get_template("report.html.j2")
+        return template.render(
             num_runs=sum(len(row.results) for row in rows),
             first=first,
             num_held=first.test.labels.sum(axis=0).tolist(),
@@ -117,6 +96,8 @@ class EvaluationReport:
             rows=rows,
             styles=styles,
             figures=evaluation_figures,
+            table_element=_table_element,
+            image_uri=_image_uri,
             tables=[*self.tables, _runs_table(styled)],
             class_tables=[_class_table(row, style) for row, style in styled],
         )
@@ -164,10 +145,10 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             style.name,
             result.identity.run_name,
             "-" if result.identity.seed is None else result.identity.seed,
-            result.num_val_clips,
-            result.num_val_missing,
-            result.num_test_clips,
-            result.num_test_missing,
+            result.val.num_clips,
+            result.val.num_missing,
+            result.test.num_clips,
+            result.test.num_missing,
             "with" if result.fallback_argmax else "without",
             "; ".join(result.untuned_class_names) or "-",
         )

@@ -37,8 +37,6 @@ _BAR_LEFT, _BAR_WIDTH = _WIDTH - _RIGHT + 0.12, 0.12
 _LOWEST_FRAME, _HIGHEST_FRAME, _FRAME_GAP = 0.9, 2.3, 0.08
 _LETTERS_A_LINE = 78
 
-_Draw = Callable[[Axes, ClassLocalization], QuadMesh]
-
 
 def figure_3(
     localization: ClipLocalization,
@@ -52,14 +50,10 @@ def figure_3(
     The number below a frame is the scaled score of its box, the mark above
     the heat map shows where the box stands in it. A system without regions
     shows the frames of its best segments, and one without segments the heat
-    map of the regions only.
+    map of the regions only. The title names the threshold of the class.
 
-    Args:
-        localization: Scores of the clip, F sampled frames.
-        class_name: The class to show.
-        frames_rgb: uint8 [H, W, 3] each, one for each sampled frame, or none.
-        threshold: Its threshold, for the title.
-        max_frames: Frames to show, in temporal order.
+    Frames are uint8 [H, W, 3], one for each of the F sampled frames, or none.
+    Up to `max_frames` of them are shown, in temporal order.
 
     Raises:
         ValueError: if the system does not know the class, or the number of
@@ -174,7 +168,7 @@ def _lay_out(
     scores: ClassLocalization,
     threshold: float | None,
     frames_rgb: Sequence[np.ndarray],
-    draws: Sequence[_Draw],
+    draws: Sequence[Callable[[Axes, ClassLocalization], QuadMesh]],
 ) -> tuple[Figure, list[Axes], list[Axes]]:
     """Draws title, frames and heat maps; gives axes of frames and of maps."""
     clip = scores.clip

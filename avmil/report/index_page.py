@@ -10,22 +10,13 @@ from avmil.report import offline_page
 
 @dataclasses.dataclass(frozen=True)
 class IndexEntry:
-    """A video of the list.
-
-    Attributes:
-        name: Of the video.
-        page: Path of its page relative to this one, with `/` between its
-            parts; not used where it failed.
-        predicted: The classes that were predicted.
-        thumbnail_jpeg: A small picture of the video.
-        failure: Why it could not be localized; None where it could.
-    """
+    """A video of the list."""
 
     name: str
-    page: str = ""
+    page: str = ""  # Path relative to this page's folder, with `/`.
     predicted: tuple[str, ...] = ()
     thumbnail_jpeg: bytes | None = None
-    failure: str | None = None
+    failure: str | None = None  # Why it could not be localized.
 
 
 def render(entries: Sequence[IndexEntry]) -> str:

@@ -18,7 +18,6 @@ from avmil.evaluation.evaluation import Result
 from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
 
 _SCORES = metrics.Scores._fields
-_NO_SCORES = metrics.Scores(np.nan, np.nan, np.nan)
 
 
 def percent(fraction: float) -> str:
@@ -31,16 +30,14 @@ def table_1(rows: Sequence[Row]) -> pd.DataFrame:
     entries: list[dict[str, Any]] = []
     for row in rows:
         published = paper.SYSTEMS.get(row.system)
+        scores = published.scores if published else [np.nan] * len(_SCORES)
         entry = {
             "system": row.system,
             "run_name": ", ".join(row.run_names),
-            "num_test_clips": row.results[0].num_test_clips,
-            "num_test_missing": row.results[0].num_test_missing,
+            "num_test_clips": row.results[0].test.num_clips,
+            "num_test_missing": row.results[0].test.num_missing,
             **row.micro._asdict(),
-            **_named(
-                "paper_dcase2017_{}",
-                published.scores if published else _NO_SCORES,
-            ),
+            **_named("paper_dcase2017_{}", scores),
             "num_runs": len(row.results),
             **_named("{}_std", map(float, row.micro_std)),
         }
@@ -104,12 +101,11 @@ def leads(rows: Sequence[Row]) -> pd.DataFrame:
 def table_3(results: Sequence[LocalizationResult]) -> pd.DataFrame:
     """Table 3 in long form: a row for each run, group and figure.
 
-    Raises:
-        ValueError: if there are no results or their test splits differ.
+    Runs come as `aggregation.in_paper_order` returns them.
     """
     entries = [
         (result.identity.system, result.identity.run_name, field, group, *entry)
-        for result in aggregation.in_paper_order(results)
+        for result in results
         for field in ("audio", "visual")
         if (measured := getattr(result, field))
         for group, scores in measured.scores.items()
@@ -148,10 +144,10 @@ def run_dict(result: Result) -> dict[str, Any]:
         ),
         "untuned_class_names": result.untuned_class_names,
         "fallback_argmax": result.fallback_argmax,
-        "num_val_clips": result.num_val_clips,
-        "num_val_missing": result.num_val_missing,
-        "num_test_clips": result.num_test_clips,
-        "num_test_missing": result.num_test_missing,
+        "num_val_clips": result.val.num_clips,
+        "num_val_missing": result.val.num_missing,
+        "num_test_clips": result.test.num_clips,
+        "num_test_missing": result.test.num_missing,
         "chance": result.chance,
         "paper": _published(result.identity.system),
     }

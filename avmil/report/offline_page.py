@@ -17,29 +17,24 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-_ENVIRONMENT = jinja2.Environment(
+ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-_ENVIRONMENT.filters["data_uri"] = data_uri
+ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+ENVIRONMENT.filters["data_uri"] = data_uri
 
 
 def render(name: str, media_source: str = "'none'", **values: object) -> str:
     """Renders a template with its style sheet and its script.
 
-    Text in `values` is escaped. The page's Content-Security-Policy runs that
-    style sheet and that script only, and forbids every request but the media.
-
-    Args:
-        name: Of `<name>.html.j2` and, if there are, `<name>.css` and
-            `<name>.js` in `report/templates`. The style of all pages,
-            `page.css`, comes first.
-        media_source: What the policy allows as the source of a video.
-        **values: Variables of the template.
+    They are `<name>.html.j2` and, if there are, `<name>.css`, below the style
+    of all pages, and `<name>.js`. Text in the template's `values` is escaped.
+    The page's Content-Security-Policy runs that style sheet and that script
+    only, and forbids every request but that of media from the given source.
     """
     style = _source("page.css") + _source(f"{name}.css")
     script = _source(f"{name}.js")
@@ -48,7 +43,7 @@ def render(name: str, media_source: str = "'none'", **values: object) -> str:
         f"img-src data:; media-src {media_source}; "
         f"style-src {_permit(style)}; script-src {_permit(script)}"
     )
-    template = _ENVIRONMENT.get_template(f"{name}.html.j2")
+    template = ENVIRONMENT.get_template(f"{name}.html.j2")
     page = template.render(policy=policy, style=style, script=script, **values)
     return page + "\n"
 

@@ -13,11 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from avmil.evaluation import paper
-from avmil.evaluation.aggregation import (
-    LocalizationRow,
-    in_paper_order,
-    localization_rows,
-)
+from avmil.evaluation.aggregation import LocalizationRow, localization_rows
 from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
 from avmil.report.numbers import percent
 from avmil.report.tables import Table, best_places, figure, seeds_notes
@@ -78,16 +74,10 @@ _ASYNCHRONY_NOTE = (
 def table_3(results: Sequence[LocalizationResult]) -> list[Table]:
     """Tables of all pairs, for sound and sight, and of both by asynchrony.
 
-    A part that no system has is left out.
-
-    Args:
-        results: Runs on one test split, in any order; the rows come in the
-            paper's order, and runs that differ in their seed share one.
-
-    Raises:
-        ValueError: if there are none or their test splits differ.
+    A part that no system has is left out. Runs come as
+    `aggregation.in_paper_order` returns them; those that differ in their seed
+    share a row.
     """
-    results = in_paper_order(results)
     tables, by_asynchrony = [], []
     for part in _PARTS:
         rows = localization_rows(results, part.field)
@@ -184,9 +174,8 @@ def _by_value(
 ) -> dict[_Value, str]:
     """What depends on the features alone, which runs may share.
 
-    Returns:
-        Value -> letters of the rows with it, and their runs where several have
-        one letter; "" if all rows have one value.
+    Value -> letters of the rows with it, and their runs where several have one
+    letter; "" if all rows have one value.
     """
     num_rows = collections.Counter(row.system for row in rows)
     names: dict[_Value, list[str]] = {}

@@ -36,7 +36,7 @@ class Table:
         title: One line.
         cells: Texts. Columns are pairs of a group and a head; the group "" is
             the first and names the rows.
-        bold: Which cells are bold, bool of the shape of `cells`; none at first.
+        bold: Which cells are bold, of the shape of `cells`; none at first.
         notes: Lines below the table.
     """
 
@@ -140,7 +140,7 @@ def table_2(rows: Sequence[Row]) -> Table:
 
 def leads(rows: Sequence[Row]) -> Table:
     """The best row's lead in F1 over each other row, and what chance makes."""
-    best = aggregation.best(rows)
+    best = max(rows, key=lambda row: row.micro.f1)  # The first of several.
     names = row_names(rows)
     cells = []
     for row, name in zip(rows, names, strict=True):
@@ -195,7 +195,7 @@ def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
         f"{paper.numbered_name(row.system)}: mean ± sample standard deviation "
         f"of {', '.join(row.run_names)}."
         for row in rows
-        if len(row.run_names) > 1
+        if row.has_seeds
     ]
 
 
@@ -204,16 +204,11 @@ def best_places(
     competitors: npt.ArrayLike | None = None,
     writes: Sequence[Callable[[float], str]] | None = None,
 ) -> np.ndarray:
-    """Finds the highest values of each column; equal is what prints alike.
+    """Finds the highest of the values, [R, F], of each column: bool [R, F].
 
-    Args:
-        values: Of R rows, [R, F].
-        competitors: Among which the best is sought, [Q, F]. Without them it
-            is sought among the values; a single row is not the best of them.
-        writes: How each column is printed; else as percent.
-
-    Returns:
-        Bool [R, F].
+    It is sought among the competitors, [Q, F], or else among the values, where
+    a single row is not the best. Equal is what `writes` (else percent), one
+    for each column, prints alike.
     """
     values = np.asarray(values, float)
     if competitors is None:
@@ -232,11 +227,11 @@ def best_places(
 
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     results = [result for row in rows for result in row.results]
-    notes = seeds_notes(rows)
-    notes.append(
+    notes = [
+        *seeds_notes(rows),
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
-        "resamples of the test clips, with thresholds and seeds as they are."
-    )
+        "resamples of the test clips, with thresholds and seeds as they are.",
+    ]
     for texts in zip(*map(_run_notes, results), strict=True):
         if len(set(texts)) == 1:  # It holds for all runs.
             notes += filter(None, texts[:1])
@@ -262,10 +257,10 @@ def _run_notes(result: Result) -> tuple[str, str, str]:
     fallback = "with" if result.fallback_argmax else "without"
     untuned = "; ".join(result.untuned_class_names)
     return (
-        f"{result.num_test_missing} of {result.num_test_clips} test clips "
+        f"{result.test.num_missing} of {result.test.num_clips} test clips "
         "have no features and count as missed.",
-        f"Thresholds tuned on {result.num_val_clips} validation clips "
-        f"({result.num_val_missing} without features), {fallback} arg-max "
+        f"Thresholds tuned on {result.val.num_clips} validation clips "
+        f"({result.val.num_missing} without features), {fallback} arg-max "
         "fallback.",
         untuned and f"No validation clip to tune on: {untuned}.",
     )

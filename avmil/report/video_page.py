@@ -34,15 +34,11 @@ def render(
         clip: What the system found in the video, finite scores.
         predicted: The predicted classes, the best score first.
         thresholds: Of each class, if there are any.
-        events: Onset and offset (seconds), and whatever else, of each detected
-            event, for classes that have any.
+        events: Onset and offset (seconds) first, of each class's events.
         video_name: The page's title.
         video_source: A `data:` URI, or the path of the video relative to the
             page's folder with `/` between its parts.
         poster_jpeg: Shown until the video plays, and where it cannot.
-
-    Returns:
-        The HTML text, to be written as UTF-8.
     """
     others = [name for name in clip.ranked_classes if name not in predicted]
     names = [*predicted, *others]  # As on the page.

@@ -45,11 +45,8 @@ _LATEX_NUMBER = re.compile(r"^Table \d+[a-z]?\. ")  # LaTeX counts by itself.
 def to_text(table: Table, max_width: int = 100, ansi: bool = False) -> str:
     """Aligned columns; too wide a table is cut between groups or in them.
 
-    Args:
-        table: What to write.
-        max_width: In characters. Only a single column may exceed it.
-        ansi: Whether a terminal shows it that knows ANSI's bold; without it
-            no cell is marked.
+    Only a single column may exceed `max_width` characters. Bold cells are
+    marked for terminals that know ANSI's bold only.
     """
     columns = _aligned_columns(table, ansi)
     parts = [table.title]
@@ -141,9 +138,8 @@ def to_html(table: Table) -> str:
 def _blocks(table: Table, max_width: int) -> list[list[tuple[str, list[int]]]]:
     """Distributes the groups of figures over blocks below each other.
 
-    Returns:
-        The blocks; in each, the groups' titles and the places of their
-        columns. A group that is wider than a block is cut.
+    A block has the groups' titles and the places of their columns. A group
+    that is wider than a block is cut.
     """
     widths = [len(head) for head, *_ in _aligned_columns(table)]
     keys = [widths[place] for place in table.groups[""]]

@@ -38,8 +38,8 @@ def test_result_by_hand():
     assert result.counts == (3, 1, 1)
     assert result.micro == pytest.approx((0.75, 0.75, 0.75))
     assert result.by_class.f1.tolist() == [0.5, 1]
-    assert (result.num_val_clips, result.num_val_missing) == (4, 0)
-    assert (result.num_test_clips, result.num_test_missing) == (3, 0)
+    assert (result.val.num_clips, result.val.num_missing) == (4, 0)
+    assert (result.test.num_clips, result.test.num_missing) == (3, 0)
     assert result.untuned_class_names == ()
 
 
@@ -52,8 +52,8 @@ def test_missing_clips_count_as_missed(fallback_argmax):
     )
     assert result.thresholds.tolist() == [5, 5]
     assert result.counts == (3, 1, 3)
-    assert (result.num_val_clips, result.num_val_missing) == (5, 1)
-    assert (result.num_test_clips, result.num_test_missing) == (4, 1)
+    assert (result.val.num_clips, result.val.num_missing) == (5, 1)
+    assert (result.test.num_clips, result.test.num_missing) == (4, 1)
 
 
 def test_fallback_reaches_the_predictions_and_chance():

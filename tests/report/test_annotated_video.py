@@ -182,7 +182,7 @@ def test_sound_that_was_not_scored_is_of_no_color_of_the_map():
     long = dataclasses.replace(
         clip, duration_s=2 * clip.segment_times_s[-1, 1], class_names=("a", "b")
     )
-    strips = draw_strips([ClassLocalization(long, "a")], [YELLOW], 640)
+    strips = draw_strips([ClassLocalization(long, "a")], 640)
     row = strips.image_rgb[strips.bottom_px - 8].astype(int)
     middle = strips.cursor_px(long.duration_s / 2)
     assert (row[middle - 8 : middle - 3] > 250).all()  # The highest score.

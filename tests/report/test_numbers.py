@@ -137,7 +137,8 @@ def test_leads_csv_has_a_row_for_each_pair():
 
 def test_table_3_csv_has_a_row_for_each_figure():
     other = localized("visual_two_stream", "c", audio=None)
-    entries = read(numbers.table_3([other, localized()]))
+    results = aggregation.in_paper_order([other, localized()])
+    entries = read(numbers.table_3(results))
     assert len(entries) == 3 + 3 + 4 + 4
     assert entries[0] == {
         "system": "av_two_stream",

@@ -124,7 +124,7 @@ def test_every_system_trains_and_has_its_row(train, trained, tmp_path, capsys):
     for result in results:
         assert result.micro.f1 > result.chance.random_mean.f1
         # Five of six clips can be found, each with one label.
-        assert result.num_test_missing == 1
+        assert result.test.num_missing == 1
         assert result.micro.recall <= 5 / 6
 
 

@@ -352,8 +352,8 @@ class LocalizeConfig:
     run_dir: str = _flag("", "Directory that train.py wrote.", required=True)
     output_dir: str = _flag(
         "",
-        "Directory that gets a folder for each video, index.html and "
-        "failed.csv.",
+        "Directory that gets a folder for each video, failed.csv and, of "
+        "several videos, index.html.",
         required=True,
     )
     classes_shown: str = _flag(

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import app
+from absl import flags as absl_flags
 
 import flags
-from avmil.common.errors import AvmilError
+from avmil.common.errors import AvmilError, ConfigError
 
 # TensorFlow's errors that the user can mend: files, disks and memory.
 _TENSORFLOW_ERRORS = (
@@ -48,7 +49,10 @@ def run(
     flags.define(*configs)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app.run(lambda argv: _end(_run_main(main, argv[1:], positional, resumes)))
+    app.run(
+        lambda argv: _end(_run_main(main, argv[1:], positional, resumes)),
+        flags_parser=_parse,
+    )
 
 
 @contextlib.contextmanager
@@ -71,15 +75,26 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def _parse(argv: Sequence[str]) -> list[str]:
+    """Parses the flags; ends after --help and at a mistake."""
+    try:
+        return absl_flags.FLAGS(argv)
+    except absl_flags.Error as error:
+        print(f"error: {error}\n--help lists the flags.", file=sys.stderr)
+        _end(_USAGE_STATUS)
+    except SystemExit:  # Only --help and its like end here, with 1.
+        _end(0)
+
+
 def _run_main(
     main: Callable[..., int | None],
     arguments: Sequence[str],
     positional: bool,
     resumes: bool,
 ) -> int:
-    if arguments and not positional:
-        raise app.UsageError(f"Expected flags only, received {arguments}.")
     try:
+        if arguments and not positional:
+            raise ConfigError(f"Expected flags only, received {arguments}.")
         return main(*arguments) or 0
     except KeyboardInterrupt:
         again = "goes on" if resumes else "starts again"

@@ -118,7 +118,7 @@ class ShardIndex:
         try:
             content = files.read_json(path)
             fields = content["fields"]
-            return cls(
+            index = cls(
                 fields=_layout(fields),
                 clip_ids=content["clip_ids"],
                 labels=[tuple(labels) for labels in content["labels"]],
@@ -131,6 +131,10 @@ class ShardIndex:
                     for clip in content["missing"]
                 ],
             )
+            lists = [index.clip_ids, index.labels, *index.spans.values()]
+            if len(set(map(len, lists))) > 1:
+                raise ValueError("its lists are not of one length")
+            return index
         except FileNotFoundError as error:
             raise FeaturesError(
                 f"Expected the shard {shard_path}, received none: its "
@@ -187,6 +191,14 @@ class FeatureStore:
             for shard_name in self.info["shards"].get(name, ())
         ]
         self._indexes = [ShardIndex.read(path) for path in self._paths]
+        for path, index in zip(self._paths, self._indexes, strict=True):
+            named = {name for labels in index.labels for name in labels}
+            if index.fields != self.fields or named - {*self.class_names}:
+                raise FeaturesError(
+                    f"Expected fields and classes of {INFO_NAME} in "
+                    f"{ShardIndex.path(path)}, received others. Delete it with "
+                    "its shard and extract again."
+                )
         self._places = [
             (shard, number)
             for shard, index in enumerate(self._indexes)

@@ -54,10 +54,15 @@ def test_a_fault_of_the_code_shows_its_traceback():
     assert "ZeroDivisionError" in ended.stderr
 
 
-def test_arguments_that_are_no_flags_are_refused():
-    ended = _run("return None", "stray")
-    assert ended.returncode == 1
-    assert "stray" in ended.stdout + ended.stderr
+@pytest.mark.parametrize(
+    ("argument", "status"), [("stray", 2), ("--no_such=1", 2), ("--help", 0)]
+)
+def test_mistakes_in_the_command_and_help(argument, status):
+    ended = _run("print('ran')", argument)
+    assert ended.returncode == status
+    assert "ran\n" not in ended.stdout
+    assert (argument.lstrip("-").split("=")[0] in ended.stderr) == bool(status)
+    assert "Traceback" not in ended.stderr
 
 
 def test_an_interrupt_waits_for_its_point():

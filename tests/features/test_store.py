@@ -253,6 +253,26 @@ def test_a_changed_number_is_found_and_field_and_clip_are_named(
     assert opened.read(1, ("boxes",))["boxes"].shape == (2, 4)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda index: index["clip_ids"].pop(),
+        lambda index: index["labels"].pop(),
+        lambda index: index["fields"].pop("segments"),
+        lambda index: index["labels"][0].append("no class"),
+    ],
+    ids=["a clip less", "labels less", "a field less", "an unknown class"],
+)
+def test_an_index_that_contradicts_itself_or_the_recipe(tmp_path, spoil):
+    write_features(str(tmp_path), {"val": 3})
+    path = tmp_path / "val-00000-of-00001.tfrecord.index.json"
+    index = json.loads(path.read_text())
+    spoil(index)
+    path.write_text(json.dumps(index))
+    with pytest.raises(FeaturesError, match=path.name):
+        FeatureStore(str(tmp_path), "val")
+
+
 def test_damaged_and_lost_shards_and_indexes_are_named(tmp_path):
     write_features(str(tmp_path), {"val": 3})
     shard = tmp_path / "val-00000-of-00001.tfrecord"

@@ -187,6 +187,7 @@ def make_extract_or_die():
     return extract_or_die
 
 
+@pytest.mark.slow
 def test_a_clip_that_kills_its_process_does_not_stop_the_job(tmp_path):
     planned = plan_shards(str(tmp_path), make_rows({"train": 10, "val": 2}), 5)
     with Progress(12, "clip") as progress:

@@ -52,7 +52,7 @@ setuptools.setup(
         "soundfile>=0.12",
         "absl-py>=2.1",
         "scikit-learn>=1.4",
-        "scipy>=1.11",
+        "scipy>=1.15",
         "pandas>=2.1",
         "tabulate>=0.9",
         "matplotlib>=3.8",

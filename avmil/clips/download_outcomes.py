@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import csv
 import dataclasses
 import enum
-import io
 import json
 import os
 import re
@@ -178,9 +176,7 @@ def write_lists(
 ) -> None:
     """Writes the clips' manifest, class list and list of missing clips."""
     fetched = []
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(("clip_id", "split", "reason", "message"))
+    missing = [("clip_id", "split", "reason", "message")]
     for entry in entries:
         outcome = outcomes.get(entry.clip_id)
         name, start_s, end_s = (
@@ -192,14 +188,14 @@ def write_lists(
             name, start_s, end_s = outcome.file, outcome.start_s, outcome.end_s
         elif outcome:
             reason, message = outcome.reason, outcome.message
-            table.writerow((entry.clip_id, entry.split, reason, message))
+            missing.append((entry.clip_id, entry.split, reason, message))
         path = files.join(clips_dir, name)
         fetched.append(
             dataclasses.replace(entry, path=path, start_s=start_s, end_s=end_s)
         )
     manifest.write(files.join(clips_dir, "manifest.csv"), class_names, fetched)
     missing_path = files.join(clips_dir, "missing_clips.csv")
-    files.write_text(missing_path, text.getvalue())
+    files.write_csv(missing_path, missing)
 
 
 def summary(

@@ -106,19 +106,17 @@ def write(
     Media files are named relative to the manifest's folder.
     """
     folder = os.path.dirname(path)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_REQUIRED + _OPTIONAL)
+    rows = [_REQUIRED + _OPTIONAL]
     for entry in entries:
         name = entry.path
         if not files.is_remote(name) or name.startswith(f"{folder}/"):
             name = os.path.relpath(name, folder or os.curdir)
         labels = ";".join(entry.labels)
         times_s = (entry.start_s, entry.end_s)
-        writer.writerow((entry.clip_id, name, labels, entry.split, *times_s))
+        rows.append((entry.clip_id, name, labels, entry.split, *times_s))
     names = "".join(f"{name}\n" for name in class_names)
     files.write_text(files.join(folder, "classes.txt"), names)
-    files.write_text(path, text.getvalue())
+    files.write_csv(path, rows)
 
 
 def read_text(path: str) -> str:

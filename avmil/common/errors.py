@@ -73,9 +73,9 @@ class ExtractionError(AvmilError):
 
 
 @contextlib.contextmanager
-def config_errors(name: str) -> Iterator[None]:
-    """Turns a ValueError into a ConfigError that names a flag or file."""
+def config_errors(name: str, *others: type[Exception]) -> Iterator[None]:
+    """Turns a ValueError, or others, into a ConfigError that names a flag."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, *others) as error:
         raise ConfigError(f"{name}: {error}") from error

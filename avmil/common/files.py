@@ -7,12 +7,14 @@ goes through TensorFlow's file systems, which are imported only then.
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import filelock
@@ -143,6 +145,13 @@ def write_text(name: str | os.PathLike, text: str) -> None:
 def write_json(name: str | os.PathLike, value: Any) -> None:
     """Writes indented JSON atomically."""
     write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(name: str | os.PathLike, rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a CSV file atomically; the first row is its header."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_text(name, text.getvalue())
 
 
 def copy(source: str | os.PathLike, name: str | os.PathLike) -> None:

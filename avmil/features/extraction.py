@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
 import functools
-import io
 import logging
 import os
 import signal
@@ -104,11 +102,9 @@ def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
         if shard.is_complete()
         for clip in ShardIndex.read(shard.path).missing
     ]
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(("clip_id", "stage", "reason"))
-    table.writerows((c.clip_id, c.stage, c.reason) for c in missing)
-    files.write_text(files.join(features_dir, "failed.csv"), text.getvalue())
+    rows = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
+    path = files.join(features_dir, "failed.csv")
+    files.write_csv(path, [("clip_id", "stage", "reason"), *rows])
     return missing
 
 

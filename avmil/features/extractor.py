@@ -17,7 +17,12 @@ import tensorflow as tf
 from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ClipError, ConfigError, MediaError
+from avmil.common.errors import (
+    ClipError,
+    ConfigError,
+    MediaError,
+    config_errors,
+)
 from avmil.features import clip_features
 from avmil.features.clip_features import ClipFeatures
 from fast_rcnn_features.edge_boxes import EdgeBoxes
@@ -60,7 +65,7 @@ def recipe(config: RecipeConfig) -> dict:
         ConfigError: if a value cannot be, or a file that the recipe needs is
             not named or missing.
     """
-    with _named("--segment_hop_s"):
+    with config_errors("--segment_hop_s", OSError):
         mel_features.hop_frames(config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     for name in file_flags(config):
@@ -129,13 +134,13 @@ class ClipExtractor:
         self._audio = config.modalities != "visual"
         if self._visual:
             forest = config.edges == "structured_forest" and config.edge_forest
-            with _named("--edge_forest"):
+            with config_errors("--edge_forest", OSError):
                 self._edge_boxes = EdgeBoxes(
                     config.edges,
                     config.max_boxes,
                     forest or None,
                 )
-            with _named("--region_weights"):
+            with config_errors("--region_weights", OSError):
                 self._region_features = RegionFeatures(
                     config.region_network,
                     _path_or_none(config.region_weights),
@@ -145,7 +150,7 @@ class ClipExtractor:
                 )
         if self._audio:
             activation = config.embedding_activation
-            with _named("--audio_weights"):
+            with config_errors("--audio_weights", OSError):
                 self._segment_embeddings = SegmentEmbeddings(
                     config.audio_network,
                     _path_or_none(config.audio_weights),
@@ -245,14 +250,6 @@ class ClipExtractor:
 
 def _path_or_none(weights: str) -> str | None:
     return None if weights == _RANDOM else weights
-
-
-@contextlib.contextmanager
-def _named(flag: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{flag}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ import pooch
 import tabulate
 
 from avmil.common import files
-from avmil.common.errors import ConfigError, FetchError
+from avmil.common.errors import ConfigError, FetchError, config_errors
 
 _FAILED = "FAILED, see above"
 _LOCK_NAME = "weights.lock.json"
@@ -380,7 +380,5 @@ def fc_weights(path: str) -> dict[str, np.ndarray]:
     # Keras takes seconds, which fetching does without.
     from fast_rcnn_features.weights import load_fc_weights
 
-    try:
+    with config_errors("--fc_weights", OSError):
         return load_fc_weights(path)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"--fc_weights: {error}") from error

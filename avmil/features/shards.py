@@ -259,9 +259,8 @@ def _write_plan(
         for name, rows in shards.items()
         for row in rows
     ]
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([_PLAN_COLUMNS, *lines])
-    files.write_text(files.join(features_dir, PLAN_NAME), text.getvalue())
+    path = files.join(features_dir, PLAN_NAME)
+    files.write_csv(path, [_PLAN_COLUMNS, *lines])
     clips = json.dumps([line[:-1] for line in lines])
     info = {
         "schema_version": SCHEMA_VERSION,

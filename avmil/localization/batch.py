@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -68,14 +66,9 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
                 listed.append(IndexEntry(name, failure=str(error)))
                 progress.write(f"{entry.path}: {error}")
             progress.update(failed=len(failures))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["clip_id", "path", "stage", "reason"])
-    for entry, error in failures:
-        writer.writerow([entry.clip_id, entry.path, error.stage, error.reason])
-    files.write_text(
-        files.join(config.output_dir, "failed.csv"), text.getvalue()
-    )
+    rows = [(e.clip_id, e.path, r.stage, r.reason) for e, r in failures]
+    path = files.join(config.output_dir, "failed.csv")
+    files.write_csv(path, [("clip_id", "path", "stage", "reason"), *rows])
     if len(entries) > 1:
         path = files.join(config.output_dir, "index.html")
         files.write_text(path, index_page.render(listed))

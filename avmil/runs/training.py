@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from avmil.common import command_line, files
-from avmil.common.errors import ConfigError, FeaturesError
+from avmil.common.errors import ConfigError, FeaturesError, config_errors
 from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
 from avmil.features import published_weights
@@ -103,10 +103,8 @@ class _Trainer:
         network = systems.build(config.system, num_classes, sizes)
         if config.fc_weights:
             weights = published_weights.fc_weights(config.fc_weights)
-            try:
+            with config_errors("--fc_weights"):
                 systems.set_fc_weights(network, weights)
-            except ValueError as error:
-                raise ConfigError(f"--fc_weights: {error}") from error
         network.compile(
             keras.optimizers.Adam(
                 config.learning_rate, epsilon=config.adam_epsilon

@@ -73,20 +73,39 @@ class Row(_Runs[Result]):
         return self._over_seeds(_sample_std, "by_class")
 
     @functools.cached_property
-    def resampled(self) -> metrics.Scores:
+    def resampled_clips(self) -> metrics.Scores:
         """Micro scores in each bootstrap resample of the clips, arrays [R].
 
-        All rows of a table share the draws.
+        All rows of a table share the draws; seeds are averaged.
         """
-        return bootstrap.resampled_scores(
-            self.results[0].test.labels,
-            np.stack([result.predictions for result in self.results]),
+        return metrics.Scores(*map(_mean, self._resampled_by_seed))
+
+    @functools.cached_property
+    def resampled(self) -> metrics.Scores:
+        """As `resampled_clips`, of drawn seeds if there are enough."""
+        if not self.resamples_seeds:
+            return self.resampled_clips
+        identity = self.results[0].identity
+        return bootstrap.over_drawn_seeds(
+            self._resampled_by_seed, f"{identity.system} {identity.settings}"
         )
+
+    @property
+    def resamples_seeds(self) -> bool:
+        """Whether there are enough seeds to draw among them."""
+        return len(self.results) >= bootstrap.MIN_SEEDS
 
     @functools.cached_property
     def intervals(self) -> metrics.Scores:
         """`bootstrap.Interval`s of the micro scores, over the resamples."""
         return metrics.Scores(*map(bootstrap.interval, self.resampled))
+
+    @functools.cached_property
+    def _resampled_by_seed(self) -> metrics.Scores:
+        return bootstrap.resampled_scores(
+            self.results[0].test.labels,
+            np.stack([result.predictions for result in self.results]),
+        )
 
     def _over_seeds(
         self, statistic: Callable[[np.ndarray], np.ndarray], name: str
@@ -145,9 +164,18 @@ def chances(rows: Sequence[Row]) -> list[Chance]:
 
 
 def compare(first: Row, second: Row) -> bootstrap.Comparison:
-    """Compares the F1 of two rows on the same resamples of the test clips."""
+    """Compares the F1 of two rows on the same resamples of the test clips.
+
+    Seeds are drawn too if both rows have enough of them.
+    """
+    resamples_seeds = first.resamples_seeds and second.resamples_seeds
+    name = "resampled" if resamples_seeds else "resampled_clips"
     return bootstrap.compare(
-        first.micro.f1, second.micro.f1, first.resampled.f1, second.resampled.f1
+        first.micro.f1,
+        second.micro.f1,
+        getattr(first, name).f1,
+        getattr(second, name).f1,
+        resamples_seeds,
     )
 
 

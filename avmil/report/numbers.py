@@ -25,6 +25,11 @@ def percent(fraction: float) -> str:
     return "-" if np.isnan(fraction) else f"{100 * fraction:.1f}"
 
 
+def resampled(intervals_of: Row | bootstrap.Comparison) -> str:
+    """Names what the bootstrap of a row or a comparison draws."""
+    return "clips and seeds" if intervals_of.resamples_seeds else "clips"
+
+
 def table_1(rows: Sequence[Row]) -> pd.DataFrame:
     """Table 1, with chance below; NaN where there is no figure."""
     entries: list[dict[str, Any]] = []
@@ -43,6 +48,7 @@ def table_1(rows: Sequence[Row]) -> pd.DataFrame:
         }
         for name, interval in zip(_SCORES, row.intervals, strict=True):
             entry[f"{name}_low"], entry[f"{name}_high"] = interval
+        entry["resampled"] = resampled(row)
         entries.append(entry)
     for chance in aggregation.chances(rows):
         for name, scores in (
@@ -92,6 +98,7 @@ def leads(rows: Sequence[Row]) -> pd.DataFrame:
             "f1_difference": comparison.difference,
             "f1_low": comparison.interval.low,
             "f1_high": comparison.interval.high,
+            "resampled": resampled(comparison),
             "p_value": comparison.p_value,
         }
         for first, second, comparison in aggregation.pairs(rows)
@@ -136,6 +143,7 @@ def run_dict(result: Result) -> dict[str, Any]:
         "seed": result.identity.seed,
         "micro": result.micro,
         "micro_intervals": Row((result,)).intervals,
+        "resampled": resampled(Row((result,))),
         "counts": result.counts,
         "classes": _records(
             name=result.class_names,
@@ -168,6 +176,7 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
                 "micro": row.micro,
                 "micro_std": row.micro_std,
                 "micro_intervals": row.intervals,
+                "resampled": resampled(row),
                 "classes": _records(
                     name=row.class_names,
                     **row.by_class._asdict(),
@@ -183,6 +192,7 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
                 "second": second.run_names,
                 "f1_difference": comparison.difference,
                 "interval": comparison.interval,
+                "resampled": resampled(comparison),
                 "p_value": comparison.p_value,
                 "is_more_than_chance": comparison.is_more_than_chance,
             }

@@ -142,27 +142,34 @@ def leads(rows: Sequence[Row]) -> Table:
     """The best row's lead in F1 over each other row, and what chance makes."""
     best = max(rows, key=lambda row: row.micro.f1)  # The first of several.
     names = row_names(rows)
+    verdicts = {None: "-", True: "yes", False: "no"}
     cells = []
     for row, name in zip(rows, names, strict=True):
         if row is not best:
             lead = aggregation.compare(best, row)
+            p_value = f"{lead.p_value:.3f}" if lead.resamples_seeds else "-"
             cells.append(
                 (
                     name,
                     percent(lead.difference),
                     percent_interval(*lead.interval),
-                    f"{lead.p_value:.3f}",
-                    "yes" if lead.is_more_than_chance else "no",
+                    numbers.resampled(lead),
+                    p_value,
+                    verdicts[lead.is_more_than_chance],
                 )
             )
+    heads = ("F1", LEVEL, "Resampled", "p", "More than chance")
     return Table(
         f"Leads of {names[rows.index(best)]}, in percentage points",
-        {"": ("Over",), "Lead": ("F1", LEVEL, "p", "More than chance")},
+        {"": ("Over",), "Lead": heads},
         cells,
         (
-            "Paired bootstrap: both systems on the same resamples of the test "
-            "clips, seeds averaged. p is two-sided and speaks of the sampling "
-            "of test clips only; it is not corrected for several comparisons.",
+            "Paired bootstrap: both rows on the same resamples of the test "
+            "clips, and each on resamples of its own seeds. p is two-sided; "
+            "it is not corrected for several comparisons.",
+            f"With fewer than {bootstrap.MIN_SEEDS} seeds of either row only "
+            "test clips are resampled. Such an interval is that of these runs; "
+            "it does not say whether other seeds would show the lead.",
         ),
     )
 
@@ -230,7 +237,7 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     notes = [
         *seeds_notes(rows),
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
-        "resamples of the test clips, with thresholds and seeds as they are.",
+        f"resamples of {_resampled(rows)}, with thresholds as they are.",
     ]
     for texts in zip(*map(_run_notes, results), strict=True):
         if len(set(texts)) == 1:  # It holds for all runs.
@@ -250,6 +257,17 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
             "classes than these: for orientation only."
         )
     return notes
+
+
+def _resampled(rows: Sequence[Row]) -> str:
+    """What the rows' intervals resample."""
+    names = list(map(numbers.resampled, rows))
+    if len(set(names)) == 1:
+        return f"the test {names[0]}"
+    return (
+        "the test clips, in rows of "
+        f"{bootstrap.MIN_SEEDS} seeds or more of the seeds too"
+    )
 
 
 def _run_notes(result: Result) -> tuple[str, str, str]:

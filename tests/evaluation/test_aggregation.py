@@ -64,20 +64,41 @@ def test_rows_come_in_the_paper_s_order_and_others_last():
     assert systems == [*paper.SYSTEMS, "mine"]
 
 
-def test_seeds_are_averaged_in_each_resample():
-    first, second = seeds_of(0.6, 0.7)
-    second = dataclasses.replace(second, predictions=1 - first.predictions)
-    (row,) = aggregation.rows([first, second])
+def test_three_seeds_or_more_are_resampled_and_fewer_averaged():
+    first, *others = seeds_of(0.6, 0.7, 0.8)
+    inverted = dataclasses.replace(others[0], predictions=1 - first.predictions)
+    (two,) = aggregation.rows([first, inverted])
+    (three,) = aggregation.rows([first, inverted, others[1]])
     f1 = [
         bootstrap.resampled_scores(
-            first.test.labels,
-            result.predictions[np.newaxis],
-        ).f1
-        for result in (first, second)
+            first.test.labels, result.predictions[np.newaxis]
+        ).f1[0]
+        for result in (first, inverted)
     ]
-    np.testing.assert_allclose(row.resampled.f1, np.mean(f1, axis=0))
-    assert row.intervals.f1 == bootstrap.interval(row.resampled.f1)
-    assert row.intervals.recall == bootstrap.interval(row.resampled.recall)
+    assert (two.resamples_seeds, three.resamples_seeds) == (False, True)
+    np.testing.assert_allclose(two.resampled.f1, np.mean(f1, axis=0))
+    expected = (2 * f1[0] + f1[1]) / 3
+    np.testing.assert_allclose(three.resampled_clips.f1, expected)
+    assert three.resampled.f1.std() > 2 * expected.std()
+    for row in (two, three):
+        assert row.intervals.f1 == bootstrap.interval(row.resampled.f1)
+        assert row.intervals.recall == bootstrap.interval(row.resampled.recall)
+
+
+def test_seeds_are_resampled_only_where_both_rows_have_three():
+    labels = result_of().test.labels
+    right = {"predictions": labels, "settings": "right"}
+    rows = aggregation.rows(
+        [*seeds_of(0.5, 0.6, 0.7), *seeds_of(1.0, 1.0, 1.0, **right)]
+    )
+    compared = aggregation.compare(*rows)
+    assert compared.is_more_than_chance
+    turned = aggregation.compare(*rows[::-1])
+    low, high = compared.interval
+    assert turned.interval == pytest.approx((-high, -low))
+    single = aggregation.rows(seeds_of(1.0, **right))[0]
+    for pair in ((rows[0], single), (single, rows[0])):
+        assert aggregation.compare(*pair).is_more_than_chance is None
 
 
 def test_pairs_compare_the_same_resamples_of_all_rows():
@@ -90,7 +111,7 @@ def test_pairs_compare_the_same_resamples_of_all_rows():
         ("mine", "yours"),
     ]
     # Equal predictions: only the same resamples make all differences 0.
-    assert {comparison for *_, comparison in pairs} == {(0, (0, 0), 1)}
+    assert {comparison[:3] for *_, comparison in pairs} == {(0, (0, 0), False)}
 
 
 def test_best_row_has_the_highest_mean_f1():

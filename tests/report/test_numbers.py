@@ -64,6 +64,7 @@ def test_table_1_csv():
         "num_runs": "1",
         **dict.fromkeys(stds, ""),
         **limits,
+        "resampled": "clips",
     }
     assert other["system"] == "visual_wsddn"
     assert random["system"] == "chance_random_scores"
@@ -131,7 +132,8 @@ def test_leads_csv_has_a_row_for_each_pair():
         "f1_difference_percent": f"{100 * compared.difference:.1f}",
         "f1_low_percent": f"{100 * compared.interval.low:.1f}",
         "f1_high_percent": f"{100 * compared.interval.high:.1f}",
-        "p_value": f"{compared.p_value:.4f}",
+        "resampled": "clips",
+        "p_value": "",
     }
 
 
@@ -189,7 +191,8 @@ def test_json_of_several_runs():
     assert pair["f1_difference"] == pytest.approx(
         first["micro"]["f1"] - second["micro"]["f1"]
     )
-    assert pair["is_more_than_chance"] == (pair["p_value"] < 0.05)
+    verdict = ("resampled", "p_value", "is_more_than_chance")
+    assert [pair[name] for name in verdict] == ["clips", None, None]
 
 
 def test_json_of_localization():

@@ -57,7 +57,7 @@ def test_table_1_puts_the_paper_beside_ours_and_chance_below():
 def test_notes_name_the_run_only_where_runs_differ():
     assert table_1(result_of(), result_of("mine")).notes == (
         "95 %: interval of F1 over 2000 bootstrap resamples of the test clips, "
-        "with thresholds and seeds as they are.",
+        "with thresholds as they are.",
         "2 of 30 test clips have no features and count as missed.",
         "Thresholds tuned on 20 validation clips (1 without features), without "
         "arg-max fallback.",
@@ -185,18 +185,36 @@ def test_leads_are_the_best_row_s_over_each_other():
     right = {"micro": metrics.Scores(1.0, 1.0, 1.0), "predictions": labels}
     silent = {"micro": metrics.Scores(0.0, 0.0, 0.0), "predictions": 0 * labels}
     results = [
-        result_of("mine", **silent),
-        result_of("visual_wsddn", **right),
-        result_of("yours", **right),
-        result_of("yours", run_name="fast", settings="learning_rate", **right),
+        result_of(system, run_name=str(seed), seed=seed, **changes)
+        for seed in range(3)
+        for system, changes in (
+            ("mine", silent),
+            ("visual_wsddn", right),
+            ("yours", right),
+        )
     ]
-    table = tables.leads(aggregation.rows(results))
+    fast = result_of(
+        "yours", run_name="fast", settings="learning_rate", **right
+    )
+    table = tables.leads(aggregation.rows([*results, fast]))
     assert table.title == (
         "Leads of (d) TS Video-Only WSDDN-Type, in percentage points"
     )
-    # Rows of one system are told apart by their runs.
+    # Rows of one system are told apart by their runs; one seed is too few.
+    both, clips = "clips and seeds", "clips"
     assert cells_of(table) == [
-        ("mine", "100.0", "[100.0, 100.0]", "0.001", "yes"),
-        ("yours, run_of_yours", "0.0", "[0.0, 0.0]", "1.000", "no"),
-        ("yours, fast", "0.0", "[0.0, 0.0]", "1.000", "no"),
+        ("mine", "100.0", "[100.0, 100.0]", both, "0.001", "yes"),
+        ("yours, 0, 1, 2", "0.0", "[0.0, 0.0]", both, "1.000", "no"),
+        ("yours, fast", "0.0", "[0.0, 0.0]", clips, "-", "-"),
     ]
+
+
+def test_intervals_are_named_by_what_is_resampled():
+    def note(*results):
+        return next(n for n in table_1(*results).notes if n.startswith("95 %"))
+
+    three = seeds_of("mine", 0.5, 0.6, 0.7)
+    assert "resamples of the test clips and seeds, with" in note(*three)
+    assert "resamples of the test clips, with" in note(*three[:2])
+    mixed = note(*three, result_of())
+    assert "test clips, in rows of 3 seeds or more of the seeds too" in mixed

@@ -17,6 +17,7 @@ CHANCE = evaluation.Chance(
     random_std=metrics.Scores(0.0042, 0.01, 0.02),
     num_draws=200,
     every_class=metrics.Scores(0.1311, 0.0702, 1.0),
+    ranking=metrics.Ranking(0.3, 0.5, 0.0),
 )
 
 AUDIO_CHANCE = AudioScores(0.1, 9.0, 0.03)
@@ -75,6 +76,8 @@ def result_of(
         "micro": metrics.Scores(0.6119, 0.5, 0.7),
         "by_class": metrics.Scores(f1, f1, f1),
         "counts": metrics.Counts(1, 2, 3),
+        "ranking": metrics.Ranking(0.6, 0.8, 1.19),
+        "class_ranking": metrics.ClassRanking(f1, 1 - f1),
         "chance": CHANCE,
         "val": score_set("v", 20, class_names, num_missing=1),
         "test": test,

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -73,6 +73,26 @@ class Row(_Runs[Result]):
         return self._over_seeds(_sample_std, "by_class")
 
     @functools.cached_property
+    def ranking(self) -> metrics.Ranking:
+        """Means over the seeds, floats."""
+        return self._over_seeds(_mean, "ranking")
+
+    @functools.cached_property
+    def ranking_std(self) -> metrics.Ranking:
+        """Standard deviations over the seeds, floats."""
+        return self._over_seeds(_sample_std, "ranking")
+
+    @functools.cached_property
+    def class_ranking(self) -> metrics.ClassRanking:
+        """Means over the seeds, arrays [C]."""
+        return self._over_seeds(_mean, "class_ranking")
+
+    @functools.cached_property
+    def class_ranking_std(self) -> metrics.ClassRanking:
+        """Standard deviations over the seeds, arrays [C]."""
+        return self._over_seeds(_sample_std, "class_ranking")
+
+    @functools.cached_property
     def resampled_clips(self) -> metrics.Scores:
         """Micro scores in each bootstrap resample of the clips, arrays [R].
 
@@ -109,9 +129,11 @@ class Row(_Runs[Result]):
 
     def _over_seeds(
         self, statistic: Callable[[np.ndarray], np.ndarray], name: str
-    ) -> metrics.Scores:
-        fields = zip(*(getattr(r, name) for r in self.results), strict=True)
-        return metrics.Scores(*map(statistic, map(np.array, fields)))
+    ) -> Any:
+        """A statistic of each field of the results' named tuples."""
+        tuples = [getattr(result, name) for result in self.results]
+        fields = zip(*tuples, strict=True)
+        return type(tuples[0])(*map(statistic, map(np.array, fields)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -240,4 +262,5 @@ def _sample_std(values: np.ndarray) -> np.ndarray:
     """Over the seeds, the first axis; NaN of a single one."""
     if len(values) == 1:
         return np.full_like(values[0], np.nan)
-    return values.std(axis=0, ddof=1)
+    with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
+        return values.std(axis=0, ddof=1)

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
-from avmil.evaluation import metrics
 from avmil.evaluation.aggregation import Row, in_paper_order
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
@@ -116,24 +115,22 @@ def _class_table(row: Row, style: Style) -> Table:
     cells = []
     for index, class_name in enumerate(row.class_names):
         for result in row.results:
-            labels = result.test.labels[:, index]
-            curve = metrics.precision_recall_curve(
-                labels, result.test.scores[:, index]
-            )
             cells.append(
                 (
                     class_name,
                     result.identity.run_name,
-                    labels.sum(),
+                    result.test.labels[:, index].sum(),
                     f"{result.thresholds[index]:.4g}",
-                    *(percent(scores[index]) for scores in result.by_class),
-                    percent(curve.average_precision) if curve else "-",
+                    *(
+                        percent(figures[index])
+                        for figures in result.by_class + result.class_ranking
+                    ),
                 )
             )
     groups = {
         "": ("Class", "Run"),
         "Test clips": ("with it",),
-        "Figures": ("Threshold", "F1", "Precision", "Recall", "AP"),
+        "Figures": ("Threshold", "F1", "Precision", "Recall", "AP", "ROC AUC"),
     }
     return Table(f"Classes of {style.name}", groups, cells)
 

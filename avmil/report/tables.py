@@ -66,15 +66,21 @@ class Table:
 
 
 def table_1(rows: Sequence[Row]) -> Table:
-    """Micro-averaged scores, a row for each system and for chance."""
+    """Figures of all classes, a row for each system and for chance."""
     figures = numbers.table_1(rows)
     scores = ["f1", "precision", "recall"]
+    ranking = {
+        "mean_average_precision": percent,
+        "roc_auc": percent,
+        "d_prime": numbers.plain,
+    }
     published = [f"paper_dcase2017_{name}" for name in scores]
     table = Table(
-        "Table 1. Micro-averaged scores on the test set, in percent",
+        "Table 1. Scores on the test set, in percent",
         {
             "": ("System", "Run"),
-            "Ours": ("F1", LEVEL, "Precision", "Recall"),
+            "Ours, micro average": ("F1", LEVEL, "Precision", "Recall"),
+            "Ours, macro average": ("mAP", "ROC AUC", "d'"),
             f"Paper, {paper.DATASET}": ("F1", "Precision", "Recall"),
         },
         [
@@ -86,6 +92,10 @@ def table_1(rows: Sequence[Row]) -> Table:
                 percent_interval(row.f1_low, row.f1_high),
                 figure(row.precision, row.precision_std),
                 figure(row.recall, row.recall_std),
+                *(
+                    figure(getattr(row, n), getattr(row, f"{n}_std"), write)
+                    for n, write in ranking.items()
+                ),
                 *(percent(getattr(row, name)) for name in published),
             )
             for row in figures.itertuples()
@@ -94,7 +104,10 @@ def table_1(rows: Sequence[Row]) -> Table:
     )
     figures = figures[: len(rows)]  # Without chance.
     table.bold[: len(rows), [2, 4, 5]] = best_places(figures[scores])
-    table.bold[: len(rows), 6:] = best_places(
+    table.bold[: len(rows), 6:9] = best_places(
+        figures[[*ranking]], writes=[*ranking.values()]
+    )
+    table.bold[: len(rows), 9:] = best_places(
         figures[published], [s.scores for s in paper.SYSTEMS.values()]
     )
     return table
@@ -215,7 +228,7 @@ def best_places(
 
     It is sought among the competitors, [Q, F], or else among the values, where
     a single row is not the best. Equal is what `writes` (else percent), one
-    for each column, prints alike.
+    for each column, prints alike. NaN is never the best.
     """
     values = np.asarray(values, float)
     if competitors is None:
@@ -226,7 +239,10 @@ def best_places(
     writes = writes or [percent] * len(best)
     return np.array(
         [
-            [w(v) == w(b) for w, v, b in zip(writes, row, best, strict=True)]
+            [
+                w(v) == w(b) and not np.isnan(v)
+                for w, v, b in zip(writes, row, best, strict=True)
+            ]
             for row in values
         ]
     )
@@ -245,6 +261,12 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
         else:
             pairs = zip(results, texts, strict=True)
             notes += [f"{r.identity.run_name}: {t}" for r, t in pairs if t]
+    notes.append(
+        "mAP: mean of the classes' average precision; d': square root of 2 "
+        "times the normal quantile of ROC AUC, no percentage. Clips without "
+        "features are ranked last."
+    )
+    notes += _undefined_notes(rows[0])
     for chance in aggregation.chances(rows):
         std = percent(chance.random_std.f1)
         notes.append(
@@ -256,6 +278,21 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
             f"The paper's figures are for {paper.DATASET}, other clips and "
             "classes than these: for orientation only."
         )
+    return notes
+
+
+def _undefined_notes(row: Row) -> list[str]:
+    """Which classes the means over classes lack, the same in all rows."""
+    held = row.results[0].test.labels.any(axis=0)
+    undefined = np.isnan(row.class_ranking.roc_auc)
+    notes = []
+    for places, text in (
+        (~held, "Held by no test clip and left out of mAP, ROC AUC and d'"),
+        (held & undefined, "Held by all test clips, out of ROC AUC and d'"),
+    ):
+        if places.any():
+            names = "; ".join(np.array(row.class_names)[places])
+            notes.append(f"{text}: {names}.")
     return notes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from avmil.evaluation import aggregation, metrics, paper
@@ -40,18 +42,24 @@ def test_table_1_puts_the_paper_beside_ours_and_chance_below():
     )
     low, high = aggregation.rows([result_of()])[0].intervals.f1
     interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
-    ours = ("61.2", interval, "50.0", "70.0")
+    ours = ("61.2", interval, "50.0", "70.0", "60.0", "80.0", "1.19")
     none = ("-",) * 3
+    constant = ("30.0", "50.0", "0.00", *none)
     assert cells_of(table) == [
         ("(a) Proposed AV Two Stream", "seed 0", *ours, "64.2", "59.7", "69.4"),
         ("mine", "run_of_mine", *ours, *none),
         ("mine", "run_of_mine", *ours, *none),
-        ("Chance: random scores", "", "12.5", "-", "7.0", "50.0", *none),
-        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *none),
-        ("Chance: random scores", "", "20.0", "-", "20.0", "20.0", *none),
-        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *none),
+        ("Chance: random scores", "", "12.5", "-", "7.0", "50.0", *none * 2),
+        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *constant),
+        ("Chance: random scores", "", "20.0", "-", "20.0", "20.0", *none * 2),
+        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *constant),
     ]
-    assert list(table.groups) == ["", "Ours", "Paper, DCASE 2017 task 4"]
+    assert list(table.groups.values()) == [
+        [0, 1],
+        [2, 3, 4, 5],  # Ours, over clips and classes,
+        [6, 7, 8],  # and over classes,
+        [9, 10, 11],  # and the paper's.
+    ]
 
 
 def test_notes_name_the_run_only_where_runs_differ():
@@ -61,6 +69,9 @@ def test_notes_name_the_run_only_where_runs_differ():
         "2 of 30 test clips have no features and count as missed.",
         "Thresholds tuned on 20 validation clips (1 without features), without "
         "arg-max fallback.",
+        "mAP: mean of the classes' average precision; d': square root of 2 "
+        "times the normal quantile of ROC AUC, no percentage. Clips without "
+        "features are ranked last.",
         "Random scores: mean of 200 draws with thresholds tuned likewise; "
         "standard deviation of F1 0.4.",
     )
@@ -70,6 +81,22 @@ def test_notes_name_the_run_only_where_runs_differ():
     assert notes[2].startswith("run_of_mine: 0 of 30 test clips")
     assert notes[3].startswith("Thresholds tuned on 20")
     assert notes[4] == "run_of_mine: No validation clip to tune on: Bus; Car."
+
+
+def test_classes_without_ranking_are_named():
+    result = result_of()
+    labels = result.test.labels.copy()
+    labels[:, 3], labels[:, 5] = 0, 1
+    test = dataclasses.replace(result.test, labels=labels)
+    figures = {
+        "test": test,
+        "ranking": metrics.ranking(labels, test.scores),
+        "class_ranking": metrics.class_ranking(labels, test.scores),
+    }
+    names = result.class_names
+    notes = table_1(result_of(**figures)).notes
+    assert f"out of mAP, ROC AUC and d': {names[3]}." in notes[4]
+    assert notes[5].endswith(f"out of ROC AUC and d': {names[5]}.")
 
 
 def test_all_rows_come_in_the_paper_s_order_and_others_last():
@@ -133,7 +160,9 @@ def test_best_of_each_column_is_bold_and_the_paper_s_stay_so():
         *seeds_of("cvssp_fusion", 0.4),
         result_of("mine", micro=metrics.Scores(0.1, 0.9, 0.2)),
     )
-    assert bold_cells(table) == {
+    ranking = {place for place in bold_cells(table) if 6 <= place[1] < 9}
+    assert len(ranking) == 4 * 3  # All print alike.
+    assert bold_cells(table) == {p: bold_cells(table)[p] for p in ranking} | {
         (1, 2): "63.0",  # A mean of 61.0 is less.
         (3, 4): "90.0",
         # Recall: three print as 70.0; chance has 100.0 and does not count.
@@ -141,16 +170,16 @@ def test_best_of_each_column_is_bold_and_the_paper_s_stay_so():
         (1, 5): "70.0",
         (2, 5): "70.0",
         # The paper's Table 1.
-        (0, 6): "64.2",
-        (2, 7): "61.4",
-        (0, 8): "69.4",
+        (0, 9): "64.2",
+        (2, 10): "61.4",
+        (0, 11): "69.4",
     }
 
 
 def test_what_prints_alike_is_equally_bold_and_a_single_row_not():
     table = table_1(*seeds_of("mine", 0.61234), *seeds_of("yours", 0.6119))
     assert bold_cells(table)[0, 2] == bold_cells(table)[1, 2] == "61.2"
-    assert bold_cells(table_1(result_of())) == {(0, 6): "64.2", (0, 8): "69.4"}
+    assert bold_cells(table_1(result_of())) == {(0, 9): "64.2", (0, 11): "69.4"}
     assert not table_1(*seeds_of("mine", 0.5, 0.6)).bold.any()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from avmil.evaluation import bootstrap, metrics, paper
 from avmil.evaluation.evaluation import Chance, Result
+from avmil.evaluation.identity import Training
 from avmil.evaluation.localization import ALL, LocalizationResult
 
 _AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
@@ -34,6 +35,11 @@ class _Runs(Generic[_AnyResult]):
     def run_names(self) -> tuple[str, ...]:
         """Names of the runs."""
         return tuple(result.identity.run_name for result in self.results)
+
+    @property
+    def training(self) -> Training:
+        """How far the runs were trained, and from where."""
+        return Training.joined(r.identity.training for r in self.results)
 
     @property
     def has_seeds(self) -> bool:
@@ -248,6 +254,79 @@ def localization_rows(
             means[name], stds[name] = _mean(values), _sample_std(values)
         found.append(LocalizationRow(group, means, stds))
     return found
+
+
+def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+    """Letters of the rows, or systems that the paper lacks.
+
+    With their runs where several have one letter.
+    """
+    num_rows = collections.Counter(row.system for row in rows)
+    names = []
+    for row in rows:
+        published = paper.SYSTEMS.get(row.system)
+        name = f"({published.letter})" if published else row.system
+        if num_rows[row.system] > 1:
+            name += f" {'/'.join(row.run_names)}"
+        names.append(name)
+    return names
+
+
+def training_notes(
+    rows: Sequence[Row] | Sequence[LocalizationRow],
+) -> list[str]:
+    """How far rows were trained and from where, and if they are comparable."""
+    trainings = [row.training for row in rows]
+    travels = list(map(weight_travel, trainings))
+    limits = {
+        f"{t.weight_travel_limit:.3g}" if t.weight_travels else "unknown"
+        for t in trainings
+    }
+    fcs = [", ".join(t.fc_initializations) for t in trainings]
+    differing = ["weight travel"] * (len(limits) > 1)
+    differing += ["the initialization of fc6 and fc7"] * (
+        len({fc for fc in fcs if fc}) > 1
+    )
+    names = short_names(rows)
+    notes = []
+    if differing:
+        notes.append(
+            "These rows are not comparable: they differ in "
+            f"{' and in '.join(differing)}."
+        )
+    notes.append(
+        "Weight travel (training steps times learning rate; the paper's is "
+        f"0.25): {_by_row(travels, names)}."
+    )
+    if any(fcs):
+        notes.append(f"fc6 and fc7 start: {_by_row(fcs, names)}.")
+    return notes
+
+
+def weight_travel(training: Training) -> str:
+    """Writes "0.25", of several weights "0.1 to 0.2"."""
+    if not training.weight_travels:
+        return "unknown"
+    limit = f"{training.weight_travel_limit:.3g}"
+    ends = training.weight_travels[:: len(training.weight_travels) - 1 or 1]
+    ends = dict.fromkeys(f"{travel:.3g}" for travel in ends)
+    text = " to ".join(ends)
+    if limit not in ends:
+        text += f" (best on validation up to {limit})"
+    return text
+
+
+def _by_row(texts: Sequence[str], names: Sequence[str]) -> str:
+    """Joins what holds for each row, once for all rows with it; "" is left."""
+    rows_of: dict[str, list[str]] = {}
+    for text, name in zip(texts, names, strict=True):
+        rows_of.setdefault(text, []).append(name)
+    rows_of.pop("", None)
+    if len(rows_of) == 1:
+        return next(iter(rows_of))
+    return "; ".join(
+        f"{text} in {', '.join(found)}" for text, found in rows_of.items()
+    )
 
 
 def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:

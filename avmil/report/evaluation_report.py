@@ -9,7 +9,11 @@ from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
-from avmil.evaluation.aggregation import Row, in_paper_order
+from avmil.evaluation.aggregation import (
+    Row,
+    in_paper_order,
+    weight_travel,
+)
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
     evaluation_figures,
@@ -142,6 +146,8 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             style.name,
             result.identity.run_name,
             "-" if result.identity.seed is None else result.identity.seed,
+            weight_travel(result.identity.training),
+            ", ".join(result.identity.training.fc_initializations) or "-",
             result.val.num_clips,
             result.val.num_missing,
             result.test.num_clips,
@@ -154,7 +160,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
     ]
     groups = {
         "": ("System", "Run"),
-        "Training": ("seed",),
+        "Training": ("seed", "weight travel", "fc6 and fc7"),
         "Validation": ("clips", "without features"),
         "Test": ("clips", "without features"),
         "Thresholds": ("arg-max fallback", "no clip to tune"),

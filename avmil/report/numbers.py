@@ -157,6 +157,7 @@ def run_dict(result: Result) -> dict[str, Any]:
         "system": result.identity.system,
         "run_name": result.identity.run_name,
         "seed": result.identity.seed,
+        "training": result.identity.training,
         "micro": result.micro,
         "ranking": result.ranking,
         "micro_intervals": Row((result,)).intervals,
@@ -182,6 +183,7 @@ def run_dict(result: Result) -> dict[str, Any]:
 def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
     """The tables' rows and each pair of them."""
     return {
+        "training_notes": aggregation.training_notes(rows),
         "bootstrap": {
             "num_resamples": len(rows[0].resampled.f1),
             "level": bootstrap.LEVEL,
@@ -191,6 +193,7 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
                 "system": row.system,
                 "run_names": row.run_names,
                 "seeds": [result.identity.seed for result in row.results],
+                "training": row.training,
                 "micro": row.micro,
                 "micro_std": row.micro_std,
                 "ranking": row.ranking,
@@ -234,6 +237,7 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
     return {
         "system": result.identity.system,
         "run_name": result.identity.run_name,
+        "training": result.identity.training,
         "audio": audio.scores if audio else {},
         "audio_chance": audio.chance if audio else {},
         "visual": visual.scores if visual else {},

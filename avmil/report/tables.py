@@ -146,6 +146,7 @@ def table_2(rows: Sequence[Row]) -> Table:
         "Table 2. Class-wise F1 on the test set, in percent",
         {"": ["System"], **heads},
         cells,
+        aggregation.training_notes(rows),
     )
     table.bold[:, 1:] = bold
     return table
@@ -251,6 +252,7 @@ def best_places(
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     results = [result for row in rows for result in row.results]
     notes = [
+        *aggregation.training_notes(rows),
         *seeds_notes(rows),
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
         f"resamples of {_resampled(rows)}, with thresholds as they are.",

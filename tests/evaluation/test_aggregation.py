@@ -9,6 +9,7 @@ import pytest
 
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import aggregation, bootstrap, metrics, paper
+from avmil.evaluation.identity import Training
 from tests.made_results import result_of
 
 
@@ -126,6 +127,53 @@ def test_each_level_of_chance_is_told_once():
     results = [result_of(), result_of("x"), result_of("y", chance=other)]
     rows = aggregation.rows(results)
     assert [level.num_draws for level in aggregation.chances(rows)] == [200, 3]
+
+
+def notes_of(*trainings):
+    """Notes on rows of one or of several runs, called a, b, ..."""
+    results = [
+        result_of(name, run_name=f"{name}{seed}", seed=seed, training=training)
+        for name, of_row in zip("abc", trainings, strict=False)
+        for seed, training in enumerate(of_row)
+    ]
+    notes = aggregation.training_notes(aggregation.rows(results))
+    return [note.partition(": ")[2] for note in notes]
+
+
+def test_training_notes_tell_what_rows_have_in_common_and_what_not():
+    paper_s = Training((0.25,), 0.25, ("random",))
+    audio = Training((0.25,), 0.25)
+    short = Training((0.003,), 0.003)
+    assert notes_of([paper_s] * 2, [audio]) == ["0.25.", "random."]
+    assert notes_of([audio], [audio]) == ["0.25."]
+    assert notes_of([paper_s], [audio], [short]) == [
+        "they differ in weight travel.",
+        "0.25 in a, b; 0.003 in c.",
+        "random.",
+    ]
+    weights = paper_s._replace(fc_initializations=("w.npz",))
+    assert notes_of([paper_s], [weights], [audio]) == [
+        "they differ in the initialization of fc6 and fc7.",
+        "0.25.",
+        "random in a; w.npz in b.",
+    ]
+    assert notes_of([audio], [Training()]) == [
+        "they differ in weight travel.",
+        "0.25 in a; unknown in b.",
+    ]
+
+
+def test_travel_of_best_and_of_fused_checkpoints():
+    best = [Training((step * 1e-5,), 0.25) for step in (10_000, 12_500)]
+    last = Training((0.25,), 0.25)
+    fused = Training.joined([Training((0.24,), 0.24), last])
+    assert fused == Training((0.24, 0.25), 0.25)
+    # All of them could have gone as far.
+    assert notes_of(best, [last], [fused]) == [
+        "0.1 to 0.125 (best on validation up to 0.25) in a; 0.25 in b; "
+        "0.24 to 0.25 in c."
+    ]
+    assert Training.joined([last, Training()]) == Training()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from avmil.evaluation import aggregation, metrics, paper
-from avmil.report import tables
+from avmil.evaluation.identity import Training
+from avmil.report import tables, writers
 from tests.made_results import CHANCE, bold_cells, cells_of, result_of
 
 
@@ -64,6 +65,9 @@ def test_table_1_puts_the_paper_beside_ours_and_chance_below():
 
 def test_notes_name_the_run_only_where_runs_differ():
     assert table_1(result_of(), result_of("mine")).notes == (
+        "Weight travel (training steps times learning rate; the paper's is "
+        "0.25): 0.25.",
+        "fc6 and fc7 start: random.",
         "95 %: interval of F1 over 2000 bootstrap resamples of the test clips, "
         "with thresholds as they are.",
         "2 of 30 test clips have no features and count as missed.",
@@ -76,11 +80,32 @@ def test_notes_name_the_run_only_where_runs_differ():
         "standard deviation of F1 0.4.",
     )
     other = result_of("mine", num_missing=0, untuned_class_names=("Bus", "Car"))
-    notes = table_1(result_of(), other).notes
+    notes = table_1(result_of(), other).notes[2:]
     assert notes[1].startswith("run_of_av_two_stream: 2 of 30 test clips")
     assert notes[2].startswith("run_of_mine: 0 of 30 test clips")
     assert notes[3].startswith("Thresholds tuned on 20")
     assert notes[4] == "run_of_mine: No validation clip to tune on: Bus; Car."
+
+
+def test_rows_that_are_not_comparable_are_said_to_be_so():
+    rows = aggregation.rows(
+        [
+            result_of(),
+            result_of("mine", training=Training((0.003,), 0.003, ("x.npz",))),
+        ]
+    )
+    expected = (
+        "These rows are not comparable: they differ in weight travel and in "
+        "the initialization of fc6 and fc7.",
+        "Weight travel (training steps times learning rate; the paper's is "
+        "0.25): 0.25 in (a); 0.003 in mine.",
+        "fc6 and fc7 start: random in (a); x.npz in mine.",
+    )
+    assert tables.table_1(rows).notes[:3] == expected
+    assert tables.table_2(rows).notes == expected
+    for write in (writers.to_text, writers.to_markdown, writers.to_latex):
+        words = " ".join(write(tables.table_2(rows)).split())
+        assert "These rows are not comparable" in words
 
 
 def test_classes_without_ranking_are_named():
@@ -94,9 +119,9 @@ def test_classes_without_ranking_are_named():
         "class_ranking": metrics.class_ranking(labels, test.scores),
     }
     names = result.class_names
-    notes = table_1(result_of(**figures)).notes
-    assert f"out of mAP, ROC AUC and d': {names[3]}." in notes[4]
-    assert notes[5].endswith(f"out of ROC AUC and d': {names[5]}.")
+    notes = "\n".join(table_1(result_of(**figures)).notes)
+    assert f"out of mAP, ROC AUC and d': {names[3]}.\n" in notes
+    assert f"out of ROC AUC and d': {names[5]}.\n" in notes
 
 
 def test_all_rows_come_in_the_paper_s_order_and_others_last():
@@ -134,7 +159,7 @@ def test_seeds_are_one_row_of_both_tables():
     first = table_1(*results)
     assert cells_of(first)[0][1:3] == ("3 seeds", "62.0 ± 1.7")
     assert cells_of(first)[0][4:6] == ("31.0 ± 0.9", "70.0 ± 0.0")
-    assert first.notes[0] == (
+    assert first.notes[2] == (
         "(a) Proposed AV Two Stream: mean ± sample standard deviation of s0, "
         "s1, s2."
     )

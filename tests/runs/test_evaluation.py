@@ -260,6 +260,13 @@ def test_fusions_are_rows_by_their_settings(
     evaluate_saved(runs=f"{gated}/f*", output_dir=str(gated / "tables"))
     comparison = json.loads((gated / "tables" / "comparison.json").read_text())
     assert [row["seeds"] for row in comparison["rows"]] == seeds
+    # 100 steps at 1e-5 and at 1.
+    travels = [
+        row["training"]["weight_travel_limit"] for row in comparison["rows"]
+    ]
+    assert travels == pytest.approx([1e-3, 100][: len(travels)])
+    differing = "not comparable" in comparison["training_notes"][0]
+    assert differing == (len(travels) > 1)
 
 
 def test_the_same_fusion_twice_is_refused(gated):

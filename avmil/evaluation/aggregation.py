@@ -128,9 +128,11 @@ class Row(_Runs[Result]):
 
     @functools.cached_property
     def _resampled_by_seed(self) -> metrics.Scores:
+        # Draws must not depend on the order in which runs are named.
+        ordered = sorted(self.results, key=lambda r: r.identity.run_name)
         return bootstrap.resampled_scores(
-            self.results[0].test.labels,
-            np.stack([result.predictions for result in self.results]),
+            ordered[0].test.labels,
+            np.stack([result.predictions for result in ordered]),
         )
 
     def _over_seeds(

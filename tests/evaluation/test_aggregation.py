@@ -81,6 +81,8 @@ def test_three_seeds_or_more_are_resampled_and_fewer_averaged():
     expected = (2 * f1[0] + f1[1]) / 3
     np.testing.assert_allclose(three.resampled_clips.f1, expected)
     assert three.resampled.f1.std() > 2 * expected.std()
+    (backwards,) = aggregation.rows(three.results[::-1])
+    assert backwards.intervals == three.intervals
     for row in (two, three):
         assert row.intervals.f1 == bootstrap.interval(row.resampled.f1)
         assert row.intervals.recall == bootstrap.interval(row.resampled.recall)

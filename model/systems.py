@@ -95,6 +95,11 @@ def has_audio(name: str) -> bool:
     return name in _GATED_CRNNS or _SYSTEMS[name].audio is not None
 
 
+def has_visual(name: str) -> bool:
+    """Whether a system has a visual module, and with it fc6 and fc7."""
+    return name not in _GATED_CRNNS and _SYSTEMS[name].visual is not None
+
+
 def needs_standardization(name: str) -> bool:
     """Whether `build` needs the training split's `bin_means`, `bin_stds`."""
     return name in _GATED_CRNNS

@@ -40,6 +40,7 @@ def make_clip(
         region_scores=np.reshape(region_scores, (-1, len(class_names))),
         segment_times_s=np.asarray(segment_times_s, np.float32),
         segment_scores=segment_scores.astype(float),
+        segment_norm=float(np.linalg.norm(segment_scores.sum(axis=0))),
     )
     return dataclasses.replace(clip, **changes)
 

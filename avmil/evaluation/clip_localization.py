@@ -36,6 +36,7 @@ class ClipLocalization:
     # Onset and offset, [T, 2]; the last one may end after the clip.
     segment_times_s: np.ndarray
     segment_scores: np.ndarray  # [T, C]
+    segment_norm: float = 1.0  # Of the scores that the segments give the clip.
 
     @functools.cached_property
     def ranked_classes(self) -> tuple[str, ...]:

@@ -24,14 +24,13 @@ class Event(NamedTuple):
 
 
 def normalized(clip: ClipLocalization) -> ClipLocalization:
-    """Divides a clip's segment scores by the l2 norm of their sum.
+    """Divides a clip's segment scores by the norm of what they pool to.
 
-    What is left is each segment's share in the scores that the clip gets from
-    its sound (section 3.2 of the paper). The shares of different clips compare
-    better than raw scores, whose size varies from clip to clip.
+    What is left is what each segment gives to the scores that the clip gets
+    from its sound (section 3.2 of the paper). It compares better between clips
+    than raw scores, whose size varies from clip to clip.
     """
-    summed = np.asarray(clip.segment_scores, np.float64).sum(axis=0)  # [C]
-    norm = max(np.linalg.norm(summed), _MIN_NORM)
+    norm = max(clip.segment_norm, _MIN_NORM)
     return dataclasses.replace(clip, segment_scores=clip.segment_scores / norm)
 
 

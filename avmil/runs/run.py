@@ -24,6 +24,7 @@ from avmil.features.store import FeatureStore, differences
 from avmil.runs import scoring
 from avmil.runs.checkpoints import Checkpoints
 from flags import TrainConfig, to_flagfile
+from model import systems
 
 SPLITS = ("val", "test")
 CONFIG_FILE = "config.json"
@@ -146,6 +147,7 @@ class Run(ScoredRun):
 
     Raises:
         ConfigError: if it is no run directory.
+        FeaturesError: if a CVSSP system has features of an older version.
     """
 
     localizes = True
@@ -176,6 +178,16 @@ class Run(ScoredRun):
                 f"Expected a run of this version of avmil, received "
                 f"{self.file(CONFIG_FILE)}: {error}."
             ) from error
+        if (
+            systems.needs_standardization(self.config.system)
+            and "cvssp_scaling_rate_hz" not in self.trained_on.recipe
+        ):
+            raise FeaturesError(
+                f"Expected features of this version of avmil for {path}, "
+                f"received older ones in {self.config.features_dir}: their "
+                "spectrogram for the CVSSP systems is 126 times too small. "
+                "Extract again, and train into another --run_dir."
+            )
         self._features_dir = features_dir or self.config.features_dir
 
     def __str__(self) -> str:

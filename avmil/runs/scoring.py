@@ -110,6 +110,8 @@ def localize(
     segment_times_s = clip.segment_times_s[: len(segments)]
     if "step_scores" in outputs:
         segments, segment_times_s = _steps(outputs["step_scores"], duration_s)
+    # Systems that were saved without this output pool by the sum.
+    pooled = outputs.get("audio_scores", segments.sum(axis=0))  # [C]
     return ClipLocalization(
         clip_id=clip.clip_id,
         class_names=class_names,
@@ -122,6 +124,7 @@ def localize(
         region_scores=regions,
         segment_times_s=segment_times_s,
         segment_scores=segments,
+        segment_norm=float(np.linalg.norm(pooled)),
     )
 
 

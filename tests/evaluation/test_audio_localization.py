@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,15 @@ def test_normalized_scores_are_shares_of_the_sum_s_norm():
     np.testing.assert_allclose(clip.segment_scores, [[0.2, 0.8], [0.4, 0]])
     silent = events.normalized(make_clip(segment_scores=np.zeros((3, 2))))
     assert not silent.segment_scores.any()
+
+
+def test_scores_that_sum_to_0_are_divided_by_what_they_pool_to():
+    """Log-sum-exp of 1, -1 and of -1, 1 is log(e + 1/e) = 1.1269."""
+    scores = np.array([[1.0, -1], [-1, 1]])
+    norm = math.hypot(*np.log(np.exp(scores).sum(axis=0)))
+    clip = make_clip(segment_scores=scores, segment_norm=norm)
+    found = events.normalized(clip).segment_scores
+    np.testing.assert_allclose(found[0], [0.62745, -0.62745], atol=1e-4)
 
 
 def table_of(clip, truth_events, resolution_s=1.0):

@@ -129,9 +129,15 @@ def test_thresholds_come_from_validation_only():
 
 def test_normalized_scores_do_not_depend_on_a_clip_s_scale():
     scales = iter((0.01, 0.1, 0.3, 1, 3, 100))  # Three below the threshold.
-    scaled = changed(
-        TEST, lambda c: {"segment_scores": next(scales) * c.segment_scores}
-    )
+
+    def scale(clip):
+        factor = next(scales)
+        return {
+            "segment_scores": factor * clip.segment_scores,
+            "segment_norm": factor * clip.segment_norm,
+        }
+
+    scaled = changed(TEST, scale)
     result = evaluate(test=scaled)
     assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
     raw = evaluate(test=scaled, normalize_segments=False)

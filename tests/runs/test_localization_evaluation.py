@@ -75,6 +75,21 @@ def evaluate(model, stores, path, *truth_paths):
     return localization_evaluation.evaluate_run(run, truth_paths)
 
 
+@pytest.mark.parametrize(
+    ("name", "pool"),
+    [
+        ("audio_two_stream", lambda scores: scores.sum(axis=0)),
+        ("av_one_stream", lambda scores: np.log(np.exp(scores).sum(axis=0))),
+    ],
+)
+def test_segments_are_divided_by_the_norm_of_what_they_pool_to(
+    name, pool, stores
+):
+    clip = scoring.localize(build(name), stores[0][0], CLASS_NAMES)
+    expected = np.linalg.norm(pool(clip.segment_scores))
+    assert clip.segment_norm == pytest.approx(expected, rel=1e-5)
+
+
 def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
     result = evaluate(build("av_two_stream"), stores, tmp_path, path)

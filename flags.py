@@ -83,8 +83,8 @@ class RecipeConfig:
     cvssp_scaling_rate_hz: float = _flag(
         1.0,
         "Sampling rate that scales the spectrogram of the CVSSP systems: 1 as "
-        "in their code of 2017, which passes none to SciPy, 16000 as in a "
-        "later revision.",
+        "in revision 78b1646 of their code, which passes none to SciPy, 16000 "
+        "as in 4634b83.",
         lower_bound=1.0,
     )
     missing_audio: str = _flag(

@@ -38,8 +38,8 @@ def cvssp_log_mel(
         waveform: Float [N] or [N, channels] in [-1, 1], or int16.
         sample_rate_hz: Rate of `waveform` in Hz.
         scaling_rate_hz: Rate whose root SciPy divides the magnitudes by: 1
-            where none is passed, as in the revision with the scripts of 2017;
-            a later one passes 16000.
+            where none is passed, as in revision 78b1646 of the original; in
+            4634b83 it is 16000.
 
     Returns:
         float32 [240, 64]: frames, mel bands.

@@ -36,7 +36,7 @@ class ClipLocalization:
     # Onset and offset, [T, 2]; the last one may end after the clip.
     segment_times_s: np.ndarray
     segment_scores: np.ndarray  # [T, C]
-    segment_norm: float = 1.0  # Of the scores that the segments give the clip.
+    segment_norm: float = 1.0  # l2 norm of the scores that segments pool to.
 
     @functools.cached_property
     def ranked_classes(self) -> tuple[str, ...]:

@@ -183,10 +183,10 @@ class Run(ScoredRun):
             and "cvssp_scaling_rate_hz" not in self.trained_on.recipe
         ):
             raise FeaturesError(
-                f"Expected features of this version of avmil for {path}, "
-                f"received older ones in {self.config.features_dir}: their "
-                "spectrogram for the CVSSP systems is 126 times too small. "
-                "Extract again, and train into another --run_dir."
+                "Expected features whose recipe names the scale of CVSSP's "
+                f"spectrogram for {path}, received older ones in "
+                f"{self.config.features_dir}. Extract again, and train into "
+                "another --run_dir."
             )
         self._features_dir = features_dir or self.config.features_dir
 

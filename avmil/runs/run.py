@@ -147,6 +147,7 @@ class Run(ScoredRun):
 
     Raises:
         ConfigError: if it is no run directory.
+        FeaturesError: if a CVSSP system has features of an older version.
     """
 
     localizes = True
@@ -177,6 +178,16 @@ class Run(ScoredRun):
                 f"Expected a run of this version of avmil, received "
                 f"{self.file(CONFIG_FILE)}: {error}."
             ) from error
+        if (
+            systems.needs_standardization(self.config.system)
+            and "cvssp_scaling_rate_hz" not in self.trained_on.recipe
+        ):
+            raise FeaturesError(
+                "Expected features whose recipe names the scale of CVSSP's "
+                f"spectrogram for {path}, received older ones in "
+                f"{self.config.features_dir}. Extract again, and train into "
+                "another --run_dir."
+            )
         self._features_dir = features_dir or self.config.features_dir
 
     def __str__(self) -> str:

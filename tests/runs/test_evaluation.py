@@ -22,10 +22,10 @@ from avmil.runs.run import (
     read_scores,
     write_scores,
 )
-from tests.feature_files import CLASS_NAMES
+from tests.feature_files import CLASS_NAMES, RECIPE
 from tests.runs.conftest import untrained_run
 
-FEATURES = TrainedOn({"made": "up"}, list(CLASS_NAMES))
+FEATURES = TrainedOn(RECIPE, list(CLASS_NAMES))
 WEIGHTS = WeightsIdentity("last", 100)
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from avmil.evaluation.identity import Training, WeightsIdentity
 from avmil.features.store import FeatureStore
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.fusion import Fusion, fuse, open_members, open_run
-from avmil.runs.run import SPLITS, Run, training_of, write_scores
+from avmil.runs.run import SPLITS, Run, TrainedOn, training_of, write_scores
 from model import systems
 from tests.feature_files import CLASS_NAMES, write_features
 from tests.runs.conftest import untrained_run
@@ -164,6 +164,16 @@ def test_features_of_another_recipe_are_refused(paths, tmp_path):
     info_path.write_text(json.dumps(info | {"recipe": {"made": "new"}}))
     with pytest.raises(FeaturesError, match="made: there 'up', received 'new'"):
         _ = Run(paths["d0"], features_dir=directory).stores
+
+
+def test_cvssp_systems_refuse_features_with_the_former_spectrogram(tmp_path):
+    def start(system):
+        config = flags.TrainConfig(system, run_dir=str(tmp_path / system))
+        return Run.start(config, TrainedOn({"made": "up"}, ["bus", "train"]))
+
+    with pytest.raises(FeaturesError, match="older ones"):
+        start("cvssp_gated_crnn")
+    start("av_two_stream")
 
 
 def test_flags_name_every_system():

@@ -21,7 +21,7 @@ from avmil.features.store import FeatureStore
 from avmil.runs import evaluation
 from avmil.runs.fusion import open_run
 from tests.checkpoint_files import assert_same_weights, read_weights
-from tests.feature_files import write_features
+from tests.feature_files import RECIPE, write_features
 from tests.runs.conftest import GATED
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 def test_run_directory_tells_everything(trained):
     config = json.loads((trained / "config.json").read_text())
     assert config["config"]["learning_rate"] == 0.003
-    assert config["features"]["recipe"] == {"made": "up"}
+    assert config["features"]["recipe"] == RECIPE
     assert "--fc_units=8\n" in (trained / "flags.txt").read_text()
     versions = json.loads((trained / "versions.json").read_text())
     assert versions["keras"] == keras.__version__

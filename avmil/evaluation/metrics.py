@@ -1,15 +1,20 @@
-"""F1, precision and recall, and their curves over all thresholds.
+"""F1, precision and recall of decisions; ranking metrics of scores.
 
 Source: the paper's section 4 and DCASE 2017 task 4, subtask A: counts are
-pooled over clips and classes before F1 is taken (micro average).
+pooled over clips and classes before F1 is taken (micro average). The ranking
+metrics are those of AudioSet's publications, means over classes (macro): mAP,
+ROC AUC and d-prime (Hershey et al., CNN architectures for large-scale audio
+classification, ICASSP 2017).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.stats
 from sklearn import metrics
 
 from avmil.evaluation import checks
@@ -94,6 +99,74 @@ def ratio(
     )
 
 
+def mean_average_precision(
+    labels: npt.ArrayLike, scores: npt.ArrayLike
+) -> float:
+    """Mean of `class_average_precision` (mAP), in [0, 1].
+
+    Over the classes that some clip holds; NaN without any.
+    """
+    return _defined_mean(class_average_precision(labels, scores))
+
+
+def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """Mean of `class_roc_auc`, in [0, 1].
+
+    Over the classes that some clips hold and others do not; NaN without any.
+    """
+    return _defined_mean(class_roc_auc(labels, scores))
+
+
+def d_prime(auc: float) -> float:
+    """The distance of two unit Gaussians whose ROC AUC this is.
+
+    0 at chance, infinite where no pair is in the wrong order. AudioSet's
+    publications take it of the mean AUC.
+    """
+    return float(np.sqrt(2) * scipy.stats.norm.ppf(auc))
+
+
+def class_average_precision(
+    labels: npt.ArrayLike, scores: npt.ArrayLike
+) -> np.ndarray:
+    """Average precision of each class, the area below its curve's steps.
+
+    Clips without features, whose scores are -inf, are ranked last, equal to
+    each other; so are all clips where a class's scores are constant, which
+    makes its average precision the share of the clips that hold it.
+
+    Args:
+        labels: {0, 1} of shape [N, C].
+        scores: [N, C], finite or -inf.
+
+    Returns:
+        [C], in [0, 1]; NaN of a class that no clip holds.
+
+    Raises:
+        ValueError: if the input is malformed.
+    """
+    return _of_ranks(
+        metrics.average_precision_score,
+        labels,
+        scores,
+        lambda column: column.any(),
+    )
+
+
+def class_roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
+    """Area below the ROC curve of each class: pairs in the right order.
+
+    A pair is a clip with the class and one without; equal scores count half.
+    As `class_average_precision`, NaN also of a class that every clip holds.
+    """
+    return _of_ranks(
+        metrics.roc_auc_score,
+        labels,
+        scores,
+        lambda column: column.any() and not column.all(),
+    )
+
+
 def precision_recall_curve(
     labels: np.ndarray, scores: np.ndarray
 ) -> Curve | None:
@@ -138,6 +211,30 @@ def average_precision(
         precision = np.maximum.accumulate(precision)
     found = Curve(recall, precision).average_precision
     return float(found * hits.sum() / num_true)
+
+
+def _of_ranks(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    is_defined: Callable[[np.ndarray], bool],
+) -> np.ndarray:
+    """A metric of each class's labels and ranks, [C]; NaN if undefined."""
+    labels = checks.indicator_matrix(labels, "labels")
+    scores = checks.score_matrix(scores, labels.shape)
+    # Scikit-learn takes finite scores only, which ranks are.
+    ranks = scipy.stats.rankdata(scores, "dense", axis=0)
+    return np.array(
+        [
+            metric(held, ranked) if is_defined(held) else np.nan
+            for held, ranked in zip(labels.T, ranks.T, strict=True)
+        ]
+    )
+
+
+def _defined_mean(by_class: np.ndarray) -> float:
+    defined = by_class[~np.isnan(by_class)]
+    return float(defined.mean()) if defined.size else float("nan")
 
 
 def _sums(

@@ -161,3 +161,64 @@ def test_curves_of_classes_without_hits():
     assert (curve.recall.tolist(), curve.precision.tolist()) == ([0], [1])
     assert curve.average_precision == 0
     assert metrics.precision_recall_curve(np.zeros(2), missing) is None
+
+
+# Ranked by score, the clips of the first class are 1, 0, 1 and 0; the second
+# is tied throughout; nobody holds the third, and all the fourth.
+RANKED_LABELS = [[1, 1, 0, 1], [0, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1]]
+RANKED_SCORES = [[4, 7, 1, 4], [3, 7, 2, 3], [2, 7, 3, 2], [1, 7, 4, 1]]
+
+
+def test_ranking_metrics_by_hand():
+    found = metrics.class_average_precision(RANKED_LABELS, RANKED_SCORES)
+    np.testing.assert_allclose(found, [(1 + 2 / 3) / 2, 1 / 4, np.nan, 1])
+    found = metrics.class_roc_auc(RANKED_LABELS, RANKED_SCORES)
+    np.testing.assert_allclose(found, [3 / 4, 1 / 2, np.nan, np.nan])
+    mean = metrics.mean_average_precision(RANKED_LABELS, RANKED_SCORES)
+    assert mean == pytest.approx((5 / 6 + 1 / 4 + 1) / 3)
+    assert isinstance(mean, float)
+    auc = metrics.roc_auc(RANKED_LABELS, RANKED_SCORES)
+    assert auc == pytest.approx(5 / 8)
+    assert np.isnan(metrics.mean_average_precision([[0], [0]], [[1], [2]]))
+    assert np.isnan(metrics.roc_auc([[1], [1]], [[1], [2]]))
+
+
+def test_clips_without_features_are_ranked_last_and_equal():
+    labels = np.array([[1], [0], [1], [0]])
+    scores = [[0.5], [-1e30], [-np.inf], [-np.inf]]
+    # Of four pairs two are in order and one is equal.
+    assert metrics.roc_auc(labels, scores) == pytest.approx(2.5 / 4)
+    # The second label is found among all four clips.
+    found = metrics.mean_average_precision(labels, scores)
+    assert found == pytest.approx((1 + 2 / 4) / 2)
+
+
+def test_d_prime_is_the_distance_of_two_gaussians():
+    generator = np.random.default_rng(0)
+    labels = np.arange(20_000)[:, np.newaxis] % 2
+    scores = generator.normal(size=labels.shape) + 1.5 * labels
+    auc = metrics.roc_auc(labels, scores)
+    assert metrics.d_prime(auc) == pytest.approx(1.5, abs=0.05)
+    # The baseline of AudioSet's paper, whose d-prime is 2.452.
+    assert metrics.d_prime(0.959) == pytest.approx(2.46, abs=0.01)
+    assert metrics.d_prime(0.5) == 0
+    assert metrics.d_prime(1) == np.inf
+
+
+def test_ranking_metrics_are_scikit_learn_s_and_know_no_order():
+    generator = np.random.default_rng(0)
+    labels = generator.random((60, 5)) < 0.3
+    scores = generator.normal(size=labels.shape).round(1)
+    order = generator.permutation(60)
+    for mine, other in (
+        (
+            metrics.mean_average_precision,
+            sklearn.metrics.average_precision_score,
+        ),
+        (metrics.roc_auc, sklearn.metrics.roc_auc_score),
+    ):
+        expected = pytest.approx(other(labels, scores, average="macro"))
+        assert mine(labels, scores) == expected
+        assert mine(labels[order], np.exp(scores[order])) == expected
+        with pytest.raises(ValueError, match=r"NaN or \+inf in 1 clip"):
+            mine([[1], [0]], [[np.nan], [0]])

@@ -25,6 +25,7 @@ class TrainState:
             before any.
         best_step: Its step.
         num_worse: Validations since then.
+        backend: The Keras backend of the last steps.
     """
 
     step: int = 0
@@ -33,6 +34,7 @@ class TrainState:
     best: float = -1.0
     best_step: int = 0
     num_worse: int = 0
+    backend: str = "tensorflow"
 
 
 class Checkpoints:

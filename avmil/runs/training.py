@@ -44,6 +44,12 @@ def train(config: TrainConfig) -> None:
         FeaturesError: for features that cannot be trained on.
         KeyboardInterrupt: if it was interrupted; its last step is kept.
     """
+    backend = keras.backend.backend()
+    if config.backend != backend:
+        raise ConfigError(
+            f"--backend: Expected {backend}, which Keras was imported with, "
+            f"received {config.backend}."
+        )
     if not files.is_remote(config.features_dir):
         # evaluate.py may be started elsewhere.
         features_dir = os.path.abspath(config.features_dir)
@@ -71,7 +77,8 @@ class _Trainer:
             self._model, self._state = loaded
             self._restore()
         else:
-            self._model, self._state = self._build(), TrainState()
+            self._model = self._build()
+            self._state = TrainState(backend=config.backend)
         _check_inputs(self._model, self._store)
         self._no_class_loss = no_class_loss(
             self._model, label_frequencies(self._store.labels)
@@ -149,6 +156,12 @@ class _Trainer:
                 f"{config.run_dir} has, received {config.steps}."
             )
         print(f"Going on after step {state.step}.")
+        if state.backend != config.backend:
+            print(
+                f"The steps so far ran on {state.backend}: from here on other "
+                "dropout is drawn, and rounding differs."
+            )
+            state.backend = config.backend
 
     def _is_done(self) -> bool:
         config, state = self._config, self._state

@@ -16,15 +16,19 @@ a truth, Table 3 says where and when the systems localize.
 
 from __future__ import annotations
 
+import os
+
 import flags
 from avmil.common import command_line
 
 
 def main() -> None:
     """Reads the flags and evaluates."""
+    config = flags.read(flags.EvaluationConfig)
+    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
     from avmil.runs import evaluation
 
-    evaluation.evaluate(flags.read(flags.EvaluationConfig))
+    evaluation.evaluate(config)
 
 
 def console_entry_point() -> None:

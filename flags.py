@@ -22,6 +22,15 @@ def _flag(default: Any, help_text: str, **options: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def _backend_flag() -> Any:
+    return _flag(
+        "tensorflow",
+        "What Keras computes with; `jax` needs no TensorFlow where all files "
+        "are local.",
+        choices=("tensorflow", "jax"),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig:
     """What decides the numbers of the features; the defaults are the paper's.
@@ -169,7 +178,9 @@ class TrainConfig:
         "Arithmetic of the layers; scores are always float32.",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    xla: bool = _flag(True, "Compile the training step with XLA.")
+    xla: bool = _flag(
+        True, "Compile the training step with XLA; JAX always does."
+    )
     seed: int = _flag(0, "Seed of weights, dropout and batches.")
     log_every: int = _flag(
         50, "Steps between TensorBoard points.", lower_bound=1
@@ -189,13 +200,42 @@ class TrainConfig:
     keep_last: int = _flag(
         10, "How many of these stay, the last ones.", lower_bound=1
     )
+    save_interval_s: float = _flag(
+        60.0,
+        "Seconds at least between two checkpoints to go on from, and between "
+        "TensorBoard's heat maps, which on an accelerator take longer than "
+        "hundreds of steps.",
+        lower_bound=0.0,
+    )
+    best_by: str = _flag(
+        "map",
+        "What the best checkpoint is best in on validation: mean average "
+        "precision, or micro F1 with thresholds tuned there, which is noisy "
+        "on few clips.",
+        choices=("map", "f1"),
+    )
+    early_stopping: int = _flag(
+        0,
+        "Validations without a new best after which training ends; 0 for "
+        "never.",
+        lower_bound=0,
+    )
+    backend: str = _backend_flag()
+    cache: str = _flag(
+        "auto",
+        "Where the features are held: on the accelerator, in host memory, or "
+        "nowhere, read from their files ahead of use. `auto` takes the first "
+        "one that is there and large enough.",
+        choices=("auto", "device", "host", "none"),
+    )
 
     def choices(self) -> dict[str, Any]:
         """The flags that decide what is learned, without the bookkeeping."""
+        bookkeeping = ("keep_last", "save_interval_s", "backend", "cache")
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if not (name.endswith(("_dir", "_every")) or name == "keep_last")
+            if not (name.endswith(("_dir", "_every")) or name in bookkeeping)
         }
 
 
@@ -252,6 +292,7 @@ class EvaluationConfig:
         "File for a single run's detected events in DCASE's format for sound "
         "event detection; needs --truth, to tune thresholds on validation.",
     )
+    backend: str = _backend_flag()
 
 
 @dataclasses.dataclass(frozen=True)

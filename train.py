@@ -9,15 +9,19 @@ the curves.
 
 from __future__ import annotations
 
+import os
+
 import flags
 from avmil.common import command_line
 
 
 def main() -> None:
     """Reads the flags and trains."""
+    config = flags.read(flags.TrainConfig)
+    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
     from avmil.runs import training
 
-    training.train(flags.read(flags.TrainConfig))
+    training.train(config)
 
 
 def console_entry_point() -> None:

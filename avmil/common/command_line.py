@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -44,8 +45,9 @@ def run(
             `main` is called with them.
         resumes: Whether the script goes on where it was interrupted.
     """
-    # Before TensorFlow is imported: most of its notes are not for users.
+    # Before they are imported: most of their notes are not for users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("jax").setLevel(logging.WARNING)
     flags.define(*configs)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -28,6 +28,13 @@ def label_slots(labels: np.ndarray) -> np.ndarray:
     return np.repeat(np.arange(len(counts)), slots)
 
 
+def label_frequencies(labels: np.ndarray) -> np.ndarray:
+    """Share of the drawn clips that have each class, [C], of labels [N, C]."""
+    labels = np.asarray(labels)
+    drawn = [labels[labels[:, c] > 0].mean(axis=0) for c in label_slots(labels)]
+    return np.mean(drawn, axis=0)
+
+
 class BalancedSampler:
     """Draws batches of clip indices, full ones, without end.
 

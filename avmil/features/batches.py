@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,6 +34,8 @@ _FIELDS = {
 INPUTS = tuple(_FIELDS)
 # Frames of the CVSSP systems' input, and the seconds between two.
 CVSSP_FRAMES, CVSSP_HOP_S = cvssp_features.NUM_FRAMES, cvssp_features.HOP_S
+# XLA on a CPU takes arrays as they are, without a copy, if so aligned.
+_ALIGNMENT_BYTES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,37 +50,15 @@ class BatchShape:
     max_segments: int
 
 
-def load_batch(
-    store: FeatureStore,
-    indices: np.ndarray,
-    shape: BatchShape,
-    inputs: Collection[str] = INPUTS,
-) -> Batch:
-    """Reads clips and pads them.
-
-    Returns:
-        What `pad` returns, and `labels` float32 [B, C].
-
-    Raises:
-        FeaturesError: for a damaged clip, by name.
-    """
-    fields = tuple(dict.fromkeys(_FIELDS[name] for name in inputs))
-    batch = pad([store.read(i, fields) for i in indices], shape, inputs)
-    num_classes = len(store.class_names)
-    batch["labels"] = np.zeros((shape.batch_size, num_classes), np.float32)
-    batch["labels"][: len(indices)] = store.labels[indices]
-    return batch
-
-
 def pad(
-    clips: Sequence[ClipFeatures | Mapping[str, np.ndarray]],
+    clips: Sequence[ClipFeatures],
     shape: BatchShape,
     inputs: Collection[str] = INPUTS,
 ) -> Batch:
     """Puts clips into arrays of one size.
 
     Args:
-        clips: One to `shape.batch_size` clips, or what a store read of them.
+        clips: One to `shape.batch_size` clips.
         shape: Size of the batch; what the clips do not fill is zeros that
             the masks leave out.
         inputs: What is wanted of `INPUTS`.
@@ -80,7 +68,141 @@ def pad(
         float32 [B, T, D], `segment_mask` bool [B, T] and `cvssp_log_mel`
         float32 [B, 240, 64] those that are wanted.
     """
-    bags = [vars(c) if isinstance(c, ClipFeatures) else c for c in clips]
+    like = {field: getattr(clips[0], field) for field in _FIELDS.values()}
+    types = {field: (a.shape[1], a.dtype) for field, a in like.items()}
+    batch = _empty(shape, types, inputs)
+    for row, clip in enumerate(clips):
+        _fill(batch, row, vars(clip))
+    return batch
+
+
+class BatchLoader:
+    """Reads padded batches of a split, from its files or from memory.
+
+    Args:
+        store: The split's features.
+        batch_size: Clips of a batch.
+        inputs: What is wanted of `INPUTS`.
+        num_readers: Batches that are read at a time, ahead of their use.
+
+    Attributes:
+        shape: The size of all batches.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        batch_size: int,
+        inputs: Collection[str] = INPUTS,
+        num_readers: int = 2,
+    ) -> None:
+        self._store = store
+        self._inputs = tuple(inputs)
+        self._num_readers = num_readers
+        self._fields = tuple(dict.fromkeys(_FIELDS[n] for n in self._inputs))
+        self._held: Batch | None = None
+        self.shape = BatchShape(
+            batch_size, max(1, store.max_regions), max(1, store.max_segments)
+        )
+
+    @property
+    def split_bytes(self) -> int:
+        """Memory that the padded clips of the whole split take."""
+        one_clip = self._new_batch(1)
+        return len(self._store) * sum(a.nbytes for a in one_clip.values())
+
+    def hold(
+        self, on_clips: Callable[[int], None] = lambda count: None
+    ) -> None:
+        """Reads the whole split into memory, where batches then come from.
+
+        Args:
+            on_clips: Called with the number of clips that were read.
+
+        Raises:
+            FeaturesError: for a damaged clip, by name.
+        """
+        batch = self._new_batch(len(self._store))
+        with ThreadPoolExecutor(self._num_readers) as readers:
+            indices = range(len(self._store))
+            for _ in readers.map(
+                self._read, itertools.repeat(batch), *[indices] * 2
+            ):
+                on_clips(1)
+        self._held = batch
+
+    def load(self, indices: np.ndarray, into: Batch | None = None) -> Batch:
+        """Reads clips and pads them.
+
+        Args:
+            indices: One to `batch_size` clips.
+            into: A batch whose arrays are used again.
+
+        Returns:
+            What `pad` returns, and `labels` float32 [B, C].
+
+        Raises:
+            FeaturesError: for a damaged clip, by name.
+        """
+        batch = into or self._new_batch(self.shape.batch_size)
+        for name, array in batch.items():
+            array[len(indices) :] = 0
+            if self._held is not None:
+                part = array[: len(indices)]
+                # Only without `raise` NumPy writes there directly.
+                np.take(self._held[name], indices, 0, part, mode="clip")
+        if self._held is None:
+            for row, index in enumerate(indices):
+                self._read(batch, row, index)
+        return batch
+
+    def ahead(self, index_batches: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """Yields what `load` returns, in order, while the next are read.
+
+        As many index batches are taken ahead as there are readers. A batch
+        holds until the next but one is taken: its arrays are used again,
+        since new ones cost more than what is copied into them.
+        """
+        size = self.shape.batch_size
+        buffers = itertools.cycle(
+            [self._new_batch(size) for _ in range(self._num_readers + 2)]
+        )
+        waiting = collections.deque()
+        with ThreadPoolExecutor(self._num_readers) as readers:
+            for indices, buffer in zip(index_batches, buffers):  # noqa: B905
+                waiting.append(readers.submit(self.load, indices, buffer))
+                if len(waiting) > self._num_readers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _new_batch(self, batch_size: int) -> Batch:
+        shape = dataclasses.replace(self.shape, batch_size=batch_size)
+        types = {
+            name: (field.shape[-1], field.dtype)
+            for name, field in self._store.fields.items()
+            if name in self._fields
+        }
+        labels = _zeros((batch_size, len(self._store.class_names)), "float32")
+        return {**_empty(shape, types, self._inputs), "labels": labels}
+
+    def _read(self, batch: Batch, row: int, index: int) -> None:
+        _fill(batch, row, self._store.read(index, self._fields))
+        batch["labels"][row] = self._store.labels[index]
+
+
+def in_order(num_clips: int, batch_size: int) -> Iterator[np.ndarray]:
+    """Yields the indices of all clips once; the last batch may be short."""
+    for start in range(0, num_clips, batch_size):
+        yield np.arange(start, min(start + batch_size, num_clips))
+
+
+def _empty(
+    shape: BatchShape,
+    types: Mapping[str, tuple[int, np.dtype | str]],
+    inputs: Collection[str],
+) -> Batch:
+    """A batch of zeros; `types` are row size and dtype of each field."""
     lengths = {
         "regions": shape.max_regions,
         "segments": shape.max_segments,
@@ -89,43 +211,25 @@ def pad(
     batch = {}
     for name in inputs:
         field = _FIELDS[name]
+        row_size, dtype = types[field]
         size = shape.batch_size, lengths[field]
         if name.endswith("_mask"):
-            batch[name] = np.zeros(size, bool)
-            for row, bag in enumerate(bags):
-                batch[name][row, : len(bag[field])] = True
+            batch[name] = _zeros(size, "bool")
         else:
-            like = bags[0][field]  # [N, D]
-            batch[name] = np.zeros((*size, like.shape[1]), like.dtype)
-            for row, bag in enumerate(bags):
-                batch[name][row, : len(bag[field])] = bag[field]
+            batch[name] = _zeros((*size, row_size), dtype)
     return batch
 
 
-def read_ahead(
-    store: FeatureStore,
-    index_batches: Iterable[np.ndarray],
-    shape: BatchShape,
-    inputs: Collection[str] = INPUTS,
-    num_readers: int = 2,
-) -> Iterator[Batch]:
-    """Yields what `load_batch` returns, in order, while the next are read.
-
-    As many index batches are taken ahead as there are readers.
-    """
-    waiting = collections.deque()
-    with ThreadPoolExecutor(num_readers) as readers:
-        for indices in index_batches:
-            waiting.append(
-                readers.submit(load_batch, store, indices, shape, inputs)
-            )
-            if len(waiting) > num_readers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+def _zeros(shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
+    num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(num_bytes + _ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT_BYTES
+    return memory[start : start + num_bytes].view(dtype).reshape(shape)
 
 
-def in_order(num_clips: int, batch_size: int) -> Iterator[np.ndarray]:
-    """Yields the indices of all clips once; the last batch may be short."""
-    for start in range(0, num_clips, batch_size):
-        yield np.arange(start, min(start + batch_size, num_clips))
+def _fill(batch: Batch, row: int, clip: Mapping[str, np.ndarray]) -> None:
+    """Puts a clip into a row, whatever was there before."""
+    for name in batch.keys() & _FIELDS.keys():
+        bag = clip[_FIELDS[name]]  # [N, D]
+        batch[name][row, : len(bag)] = True if name.endswith("_mask") else bag
+        batch[name][row, len(bag) :] = 0

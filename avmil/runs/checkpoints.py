@@ -21,15 +21,20 @@ class TrainState:
         step: Finished training steps.
         sampler: State of the batch sampler behind this step.
         dropout_seeds: States of the dropout layers' generators.
-        best_micro_f1: Best micro F1 on validation so far, -1 before any.
+        best: The best value on validation so far of what --best_by names, -1
+            before any.
         best_step: Its step.
+        num_worse: Validations since then.
+        backend: The Keras backend of the last steps.
     """
 
     step: int = 0
     sampler: dict | None = None
     dropout_seeds: list[list[int]] = dataclasses.field(default_factory=list)
-    best_micro_f1: float = -1.0
+    best: float = -1.0
     best_step: int = 0
+    num_worse: int = 0
+    backend: str = "tensorflow"
 
 
 class Checkpoints:
@@ -127,7 +132,10 @@ class Checkpoints:
         path = self._of(kind, self.find(kind, step))
         try:
             content = files.read_json(files.join(path, "state.json"))
-            state = TrainState(**content)
+            known = {f.name for f in dataclasses.fields(TrainState)}
+            state = TrainState(
+                **{k: v for k, v in content.items() if k in known}
+            )
             with files.local_copy(files.join(path, "model.keras")) as local:
                 network = keras.saving.load_model(local)
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -30,7 +30,7 @@ SPLITS = ("val", "test")
 CONFIG_FILE = "config.json"
 FUSION_FILE = "fusion.json"
 SCORES_FILE = "scores.json"
-_PACKAGES = ("avmil", "tensorflow", "keras", "numpy", "scikit-learn")
+_PACKAGES = ("avmil", "tensorflow", "jax", "keras", "numpy", "scikit-learn")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,9 +302,9 @@ class Run(ScoredRun):
         print(f"Scoring {self.path} with its {self.weights}.")
         with Progress(sum(map(len, stores.values())), "clip") as progress:
             return {
-                split: scoring.score(
-                    self.model, store, self.config.batch_size, progress.update
-                )
+                split: scoring.Scorer(
+                    self.model, store, self.config.batch_size
+                ).score(progress.update)[0]
                 for split, store in stores.items()
             }
 
@@ -314,8 +314,9 @@ class Run(ScoredRun):
         settings = self.config.choices()
         seed = settings.pop("seed")
         scored = dataclasses.asdict(self.weights) if self.weights else {}
-        if scored.get("checkpoint") == "best":
-            del scored["step"]  # It differs between seeds, others must not.
+        if scored.get("checkpoint") == "best" or settings["early_stopping"]:
+            # It differs between seeds, others must not.
+            scored.pop("step", None)
         described = [settings, dataclasses.asdict(self.trained_on), scored]
         return RunIdentity(
             self.config.system,

@@ -13,14 +13,14 @@ from avmil.evaluation.scores import ScoreSet
 from avmil.features.batches import (
     CVSSP_FRAMES,
     CVSSP_HOP_S,
-    Batch,
     BatchShape,
     in_order,
     pad,
-    read_ahead,
 )
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
+from avmil.runs.steps import SplitData, batch_of
+from model.layers import ScoreNormalization
 
 
 def open_split(features_dir: str, split: str) -> FeatureStore:
@@ -38,48 +38,68 @@ def open_split(features_dir: str, split: str) -> FeatureStore:
     return store
 
 
-def batch_shape(store: FeatureStore, batch_size: int) -> BatchShape:
-    """The one size of all batches of a split."""
-    return BatchShape(
-        batch_size, max(1, store.max_regions), max(1, store.max_segments)
-    )
-
-
-def inputs(model: keras.Model, batch: Batch) -> Batch:
-    """The part of a batch that a network takes."""
-    return {name: batch[name] for name in model.input}
-
-
-def score(
-    model: keras.Model,
-    store: FeatureStore,
-    batch_size: int,
-    on_clips: Callable[[int], None] = lambda count: None,
-) -> ScoreSet:
-    """Scores the clips of a split.
-
-    Clips without features are part of the result and count as missed.
+class Scorer:
+    """Scores the clips of a split, as often as wanted.
 
     Args:
         model: A system of `model.systems`.
         store: The split's features.
         batch_size: Clips at a time.
-        on_clips: Called with the number of clips that were scored.
+        cache: Where the clips are held, as in `steps.SplitData`.
     """
-    shape = batch_shape(store, batch_size)
-    indices = in_order(len(store), batch_size)
-    batches = read_ahead(store, indices, shape, model.input)
-    scores = np.empty((len(store), len(store.class_names)), np.float32)
-    start = 0
-    for batch in batches:
-        outputs = model.predict_on_batch(inputs(model, batch))
-        rows = scores[start : start + batch_size]
-        rows[:] = outputs["scores"][: len(rows)]
-        start += len(rows)
-        on_clips(len(rows))
-    known = ScoreSet(store.clip_ids, store.class_names, store.labels, scores)
-    missing = [clip.clip_id for clip in store.missing]
-    return known.with_missing(missing, store.missing_labels())
+
+    def __init__(
+        self,
+        model: keras.Model,
+        store: FeatureStore,
+        batch_size: int,
+        cache: str = "none",
+    ) -> None:
+        self._store, self._batch_size = store, batch_size
+        self._data = SplitData(store, batch_size, model.input, cache)
+        outputs = {"scores": model.output["scores"]}
+        for layer in model.layers:
+            if isinstance(layer, ScoreNormalization):
+                outputs[layer.name.removesuffix("_normalization")] = (
+                    layer.output
+                )
+        self._network = keras.Model(model.input, outputs)
+        self._network.jit_compile = model.jit_compile
+
+    def score(
+        self, on_clips: Callable[[int], None] = lambda count: None
+    ) -> tuple[ScoreSet, dict[str, np.ndarray]]:
+        """Scores all clips.
+
+        Clips without features are part of the result and count as missed.
+
+        Args:
+            on_clips: Called with the number of clips that were scored.
+
+        Returns:
+            The scores and, for each modality whose scores are normalized,
+            `visual` or `audio`, these scores of the clips that have features,
+            float32 [N, C].
+        """
+        store, size = self._store, self._batch_size
+        # The clips that fill up the last batch are left out again.
+        chunks = (np.resize(i, (1, size)) for i in in_order(len(store), size))
+        parts: list[dict[str, np.ndarray]] = []
+        for clips, rows in self._data.calls(chunks):
+            batch = batch_of(clips, None if rows is None else rows[0])
+            inputs = {name: batch[name] for name in self._network.input}
+            parts.append(self._network.predict_on_batch(inputs))
+            on_clips(min(size, len(store) - size * (len(parts) - 1)))
+        outputs = {
+            name: np.concatenate([part[name] for part in parts])[: len(store)]
+            for name in parts[0]
+        }
+        scores = outputs.pop("scores")
+        known = ScoreSet(
+            store.clip_ids, store.class_names, store.labels, scores
+        )
+        missing = [clip.clip_id for clip in store.missing]
+        return known.with_missing(missing, store.missing_labels()), outputs
 
 
 def localize(
@@ -100,9 +120,8 @@ def localize(
     if duration_s is None:
         duration_s = clip.duration_s
     shape = BatchShape(1, max(1, len(clip.regions)), max(1, len(clip.segments)))
-    batch = pad([clip], shape, model.input)
     # Called instead of predict_on_batch, which compiles for each new shape.
-    called = model(inputs(model, batch), training=False)
+    called = model(pad([clip], shape, model.input), training=False)
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
     no_scores = np.zeros((0, len(class_names)), np.float32)
     regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import itertools
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -16,20 +16,21 @@ from avmil.common import command_line, files
 from avmil.common.errors import ConfigError, FeaturesError, config_errors
 from avmil.common.progress import Progress
 from avmil.evaluation import metrics, thresholds
-from avmil.features import published_weights
-from avmil.features.balanced import BalancedSampler
-from avmil.features.batches import read_ahead
+from avmil.features.balanced import BalancedSampler, label_frequencies
 from avmil.features.standardization import fit_bins
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.run import Run, TrainedOn
+from avmil.runs.steps import SplitData, train_function
 from avmil.runs.tensorboard_log import TensorBoardLog
 from flags import TrainConfig
 from model import systems
+from model.layers import ScoreNormalization
 
 # Validation clips whose heat maps TensorBoard shows.
 _LOCALIZED_CLIPS = 3
+_CRITERIA = {"map": "mAP", "f1": "micro F1"}
 
 
 def train(config: TrainConfig) -> None:
@@ -43,6 +44,12 @@ def train(config: TrainConfig) -> None:
         FeaturesError: for features that cannot be trained on.
         KeyboardInterrupt: if it was interrupted; its last step is kept.
     """
+    backend = keras.backend.backend()
+    if config.backend != backend:
+        raise ConfigError(
+            f"--backend: Expected {backend}, which Keras was imported with, "
+            f"received {config.backend}."
+        )
     if not files.is_remote(config.features_dir):
         # evaluate.py may be started elsewhere.
         features_dir = os.path.abspath(config.features_dir)
@@ -70,18 +77,31 @@ class _Trainer:
             self._model, self._state = loaded
             self._restore()
         else:
-            self._model, self._state = self._build(), TrainState()
+            self._model = self._build()
+            self._state = TrainState(backend=config.backend)
         _check_inputs(self._model, self._store)
+        self._no_class_loss = no_class_loss(
+            self._model, label_frequencies(self._store.labels)
+        )
+        # The best network since the last checkpoint, and its state.
+        self._best: tuple[list[np.ndarray], TrainState] | None = None
+        self._saved_s = time.monotonic()
         self._log = TensorBoardLog(self._run.file("tensorboard"))
 
     def run(self) -> None:
         """Trains to the last step, or to the one of an interrupt."""
         self._log.config(self._state.step, self._config)
         try:
-            with command_line.postponed_interrupt() as interrupted:
-                self._train(interrupted)
+            if not self._is_done():
+                with command_line.postponed_interrupt() as interrupted:
+                    self._train(interrupted)
         finally:
             self._log.close()
+        state, criterion = self._state, _CRITERIA[self._config.best_by]
+        print(
+            f"Trained {state.step} steps. Best on validation: {criterion} "
+            f"{state.best:.3f} at step {state.best_step}."
+        )
 
     def _build(self) -> keras.Model:
         config = self._config
@@ -102,9 +122,17 @@ class _Trainer:
         num_classes = len(self._store.class_names)
         network = systems.build(config.system, num_classes, sizes)
         if config.fc_weights:
+            # Here, since it brings along all that downloads.
+            from avmil.features import published_weights
+
             weights = published_weights.fc_weights(config.fc_weights)
             with config_errors("--fc_weights"):
                 systems.set_fc_weights(network, weights)
+        elif "regions" in network.input:
+            print(
+                "fc6 and fc7 start from random weights; the paper's start "
+                "from CaffeNet's, which --fc_weights takes."
+            )
         network.compile(
             keras.optimizers.Adam(
                 config.learning_rate, epsilon=config.adam_epsilon
@@ -128,87 +156,146 @@ class _Trainer:
                 f"{config.run_dir} has, received {config.steps}."
             )
         print(f"Going on after step {state.step}.")
+        if state.backend != config.backend:
+            print(
+                f"The steps so far ran on {state.backend}: from here on other "
+                "dropout is drawn, and rounding differs."
+            )
+            state.backend = config.backend
+
+    def _is_done(self) -> bool:
+        config, state = self._config, self._state
+        stopped = 0 < config.early_stopping <= state.num_worse
+        return stopped or state.step == config.steps
 
     def _train(self, interrupted: Callable[[], bool]) -> None:
+        """Trains in calls of several steps, which end where a pause is due."""
         config, state = self._config, self._state
-        batches = read_ahead(
-            self._store,
-            itertools.islice(self._sampler, config.steps - state.step),
-            scoring.batch_shape(self._store, config.batch_size),
-            self._model.input,
+        inputs = tuple(self._model.input)
+        data = SplitData(self._store, config.batch_size, inputs, config.cache)
+        self._scorer = scoring.Scorer(
+            self._model, self._validation, config.batch_size, config.cache
         )
-        interval_s = time.monotonic()
+        train = train_function(self._model)
+        losses = _Losses(config, state.step, self._log, self._no_class_loss)
+        under_way: collections.deque = collections.deque()
         with Progress(config.steps, "step", state.step) as progress:
-            for batch in batches:
-                logs = self._model.train_on_batch(
-                    scoring.inputs(self._model, batch),
-                    {"scores": batch["labels"]},
-                    return_dict=True,
-                )
-                state.step += 1
-                loss = float(logs["loss"])  # The mean since the last point.
-                if not math.isfinite(loss):
-                    raise ConfigError(
-                        f"Expected a finite loss, received {loss} at step "
-                        f"{state.step}. Try a lower --learning_rate."
-                    )
-                progress.update(loss=f"{loss:.4f}")
-                if state.step % config.log_every == 0:
-                    num_examples = config.log_every * config.batch_size
-                    interval_s = time.monotonic() - interval_s
-                    curves = {
-                        "loss": loss,
-                        "learning_rate": float(
-                            self._model.optimizer.learning_rate
-                        ),
-                        "examples_per_s": num_examples / interval_s,
-                    }
-                    self._log.scalars(state.step, curves)
-                    self._model.reset_metrics()
-                    interval_s = time.monotonic()
-                pause_s = time.monotonic()
-                self._validate_and_save()
-                interval_s += time.monotonic() - pause_s
-                if interrupted():
+            calls = data.calls(self._chunks(data.steps_per_call))
+            for clips, rows in calls:
+                under_way.append(train(clips, rows))
+                state.step += 1 if rows is None else len(rows)
+                pause = self._is_pause(state.step)
+                ends = interrupted()
+                while len(under_way) > (0 if pause or ends else data.in_flight):
+                    losses.add(np.asarray(under_way.popleft()), progress)
+                if pause:
+                    self._validate_and_save(progress)
+                    losses.start_clock()
+                if ends and not self._is_done():
                     self._save()
                     raise KeyboardInterrupt
+                if self._is_done():
+                    break
+        if step_s := losses.median_step_s():
+            print(f"A step took {1000 * step_s:.3g} ms (median).")
 
-    def _validate_and_save(self) -> None:
-        config, step = self._config, self._state.step
-        last = step == config.steps
-        if last or step % config.validate_every == 0:
-            self._validate()
-        if config.keep_every and step % config.keep_every == 0:
-            self._run.checkpoints.save(
-                "kept", self._model, self._state, config.keep_last
+    def _chunks(self, max_steps: int) -> Iterator[np.ndarray]:
+        """Yields the clips [K, B] of K steps at a time up to each pause."""
+        step = self._state.step
+        while step < self._config.steps:
+            chunk = [next(self._sampler)]
+            while len(chunk) < max_steps and not self._is_pause(
+                step + len(chunk)
+            ):
+                chunk.append(next(self._sampler))
+            step += len(chunk)
+            yield np.stack(chunk)
+
+    def _is_pause(self, step: int) -> bool:
+        config = self._config
+        return step == config.steps or any(
+            every and step % every == 0
+            for every in (
+                config.validate_every,
+                config.checkpoint_every,
+                config.keep_every,
             )
-        if last or step % config.checkpoint_every == 0:
+        )
+
+    def _validate_and_save(self, progress: Progress) -> None:
+        config, state = self._config, self._state
+        due = time.monotonic() - self._saved_s >= config.save_interval_s
+        last = state.step == config.steps
+        if last or state.step % config.validate_every == 0:
+            progress.write(self._validate(with_pictures=due or last))
+        if config.keep_every and state.step % config.keep_every == 0:
+            self._run.checkpoints.save(
+                "kept", self._model, state, config.keep_last
+            )
+        if self._is_done() or (
+            due and state.step % config.checkpoint_every == 0
+        ):
             self._save()
 
     def _save(self) -> None:
-        state = self._state
+        state, checkpoints = self._state, self._run.checkpoints
+        if self._best:
+            now, (weights, best_state) = self._model.get_weights(), self._best
+            self._model.set_weights(weights)
+            checkpoints.save("best", self._model, best_state)
+            self._model.set_weights(now)
+            self._best = None
         # The sampler is ahead of training by the batches that are read.
         state.sampler = {**self._sampler.state(), "num_batches": state.step}
         state.dropout_seeds = [
             np.asarray(seed).tolist() for seed in _dropout_seeds(self._model)
         ]
-        self._run.checkpoints.save("last", self._model, state)
+        checkpoints.save("last", self._model, state)
+        self._saved_s = time.monotonic()
 
-    def _validate(self) -> None:
-        """Scores validation with thresholds tuned on it, hence a bit high."""
-        state, store = self._state, self._validation
-        scores = scoring.score(self._model, store, self._config.batch_size)
+    def _validate(self, with_pictures: bool) -> str:
+        """Scores validation with thresholds tuned on it, hence a bit high.
+
+        Returns:
+            A line with the result.
+        """
+        state = self._state
+        scores, by_modality = self._scorer.score()
         predictions = thresholds.apply(
             scores.scores, thresholds.tune(scores.labels, scores.scores)
         )
         micro = metrics.micro_scores(scores.labels, predictions)
         classes = metrics.class_scores(scores.labels, predictions)
+        values = {
+            "map": metrics.mean_average_precision(scores.labels, scores.scores),
+            "f1": float(micro.f1),
+        }
         named = zip(scores.class_names, classes.f1, strict=True)
         curves = {f"validation_f1/{name}": f1 for name, f1 in named}
-        self._log.scalars(
-            state.step, {"validation/micro_f1": micro.f1, **curves}
+        curves["validation/micro_f1"] = values["f1"]
+        curves["validation/map"] = values["map"]
+        for modality, normalized in by_modality.items():
+            curves[f"{modality}_score/mean"] = normalized.mean()
+            # Over clips: near 0, the modality tells no clip from another.
+            deviation = normalized.std(axis=0).mean()
+            curves[f"{modality}_score/deviation"] = deviation
+        self._log.scalars(state.step, curves)
+        if with_pictures:
+            self._draw_localizations()
+        value = values[self._config.best_by]
+        state.num_worse += 1
+        if value > state.best:
+            state.best, state.best_step, state.num_worse = value, state.step, 0
+            best_state = dataclasses.replace(state)
+            self._best = self._model.get_weights(), best_state
+        return (
+            f"Step {state.step}: validation mAP {values['map']:.3f}, "
+            f"F1 {values['f1']:.3f}"
         )
-        # Where and when a few clips' first class is found.
+
+    def _draw_localizations(self) -> None:
+        """Where and when a few validation clips' first class is found."""
+        store = self._validation
         for index in np.flatnonzero(store.labels.any(axis=1))[
             :_LOCALIZED_CLIPS
         ]:
@@ -216,10 +303,61 @@ class _Trainer:
                 self._model, store[index], store.class_names
             )
             label = store.class_names[store.labels[index].argmax()]
-            self._log.localization(state.step, localized, label)
-        if micro.f1 > state.best_micro_f1:
-            state.best_micro_f1, state.best_step = float(micro.f1), state.step
-            self._run.checkpoints.save("best", self._model, state)
+            self._log.localization(self._state.step, localized, label)
+
+
+class _Losses:
+    """Checks the losses of finished steps, and shows their curve."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        step: int,
+        log: TensorBoardLog,
+        no_class_loss: float | None,
+    ) -> None:
+        self._config, self._step, self._log = config, step, log
+        self._constants = {"learning_rate": config.learning_rate}
+        if no_class_loss is not None:
+            self._constants["loss_of_no_class"] = no_class_loss
+        self._since_point: list[tuple[float, float]] = []
+        self._times_s: list[float] = []
+        self._start_s = time.monotonic()
+
+    def start_clock(self) -> None:
+        """Leaves out of the times what passed since the last losses."""
+        self._start_s = time.monotonic()
+
+    def add(self, losses: np.ndarray, progress: Progress) -> None:
+        """Takes the losses [K] of the next steps.
+
+        Raises:
+            ConfigError: for one that is not finite.
+        """
+        step_s = (time.monotonic() - self._start_s) / len(losses)
+        self._times_s += [step_s] * len(losses)
+        self.start_clock()
+        for loss in losses.tolist():
+            self._step += 1
+            if not math.isfinite(loss):
+                raise ConfigError(
+                    f"Expected a finite loss, received {loss} at step "
+                    f"{self._step}. Try a lower --learning_rate."
+                )
+            self._since_point.append((loss, step_s))
+            if self._step % self._config.log_every == 0:
+                mean, mean_s = np.mean(self._since_point, axis=0)
+                rate = self._config.batch_size / mean_s
+                curves = {"loss": mean, "examples_per_s": rate}
+                self._log.scalars(self._step, curves | self._constants)
+                self._since_point.clear()
+        progress.update(len(losses), loss=f"{losses[-1]:.4f}")
+
+    def median_step_s(self) -> float | None:
+        """Median time of a step; None before the second call is done."""
+        first = self._times_s.count(self._times_s[0])  # It compiled.
+        times_s = self._times_s[first:]
+        return float(np.median(times_s)) if times_s else None
 
 
 def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
@@ -250,6 +388,33 @@ def _check_inputs(network: keras.Model, store: FeatureStore) -> None:
                 f"Expected features with {name}, which {network.name} needs, "
                 "received none: were they extracted with --modalities?"
             )
+
+
+def no_class_loss(
+    network: keras.Model, label_frequencies: np.ndarray
+) -> float | None:
+    """The hinge loss of scores that find no class in any clip.
+
+    A constant vector of negative scores in each modality, divided by its
+    norm, gets this loss: a system that does not get below it tells no clip
+    from another.
+
+    Args:
+        network: A system.
+        label_frequencies: Share of the training examples that have each of
+            the C classes, [C].
+
+    Returns:
+        The loss; None for a system whose scores are not normalized.
+    """
+    num_modalities = sum(
+        isinstance(layer, ScoreNormalization) for layer in network.layers
+    )
+    if not num_modalities:
+        return None
+    score = num_modalities / math.sqrt(len(label_frequencies))
+    positive = float(np.mean(label_frequencies))
+    return positive * (1 + score) + (1 - positive) * max(0, 1 - score)
 
 
 def _dropout_seeds(network: keras.Model) -> list[keras.Variable]:

@@ -112,6 +112,13 @@ class ExtractionConfig:
     )
     shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
     retry_failed: bool = _flag(False, "Try the clips of failed.csv once more.")
+    boxes_from: str = _flag(
+        "",
+        "Complete features directory of the same clips to take boxes from, "
+        "instead of searching them: its frame rate, edges and number of boxes "
+        "then count. Audio features are taken too where their flags, or no "
+        "--audio_weights, ask for the same ones.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import resampy
 
 SAMPLE_RATE_HZ = 16_000
 
@@ -52,6 +51,8 @@ def to_mono_16k(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
         samples = samples.mean(axis=1)  # [N]
     if sample_rate_hz == SAMPLE_RATE_HZ:
         return samples
+    import resampy  # Here, as machines without it can do all the rest.
+
     # The filter that both VGGish's code and librosa used in 2017.
     return resampy.resample(
         samples, sample_rate_hz, SAMPLE_RATE_HZ, filter="kaiser_best"

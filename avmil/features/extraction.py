@@ -21,6 +21,11 @@ from avmil.common import files
 from avmil.common.errors import ExtractionError
 from avmil.common.progress import Progress
 from avmil.features import extractor, shards
+from avmil.features.given_features import (
+    GivenFeatures,
+    given_recipe,
+    has_audio_of,
+)
 from avmil.features.shards import ExtractClip, Shard
 from avmil.features.store import MissingClip, ShardIndex
 from flags import ExtractionConfig, RecipeConfig
@@ -35,7 +40,10 @@ _DASK = {
     # Decoding may keep a process from answering for minutes.
     "distributed.scheduler.worker-ttl": None,
     # Arithmetic libraries have the threads that they would have without dask.
-    "distributed.nanny.pre-spawn-environ": {},
+    # JAX shares one device among all of them.
+    "distributed.nanny.pre-spawn-environ": {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false"
+    },
 }
 
 
@@ -52,14 +60,25 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
     )
-    recipe = extractor.recipe(recipe_config)
+    given = None
+    if config.boxes_from:
+        given = given_recipe(config.boxes_from)
+        rate_hz = given["frame_rate_hz"]
+        recipe_config = dataclasses.replace(
+            recipe_config, frame_rate_hz=rate_hz
+        )
+    recipe = extractor.recipe(recipe_config, given)
     num_cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # Not on every system.
         num_cores = len(os.sched_getaffinity(0))
     num_workers = config.workers or num_cores
     # The same number of threads whatever is left to do, for the same bits.
     make_extractor = functools.partial(
-        extractor.ClipExtractor, recipe_config, max(1, num_cores // num_workers)
+        _make_extractor,
+        recipe_config,
+        max(1, num_cores // num_workers),
+        config.boxes_from,
+        given is not None and has_audio_of(given, recipe),
     )
     with files.exclusive(config.features_dir):
         planned = shards.plan(
@@ -92,6 +111,16 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     for (stage, reason), count in reasons.most_common():
         print(f"  {count:6d}  {stage}: {reason}")
     return int(len(missing) == len(rows))
+
+
+def _make_extractor(
+    recipe_config: RecipeConfig,
+    num_threads: int,
+    boxes_from: str,
+    audio_too: bool,
+) -> extractor.ClipExtractor:
+    given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
+    return extractor.ClipExtractor(recipe_config, num_threads, given)
 
 
 def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:

@@ -22,6 +22,15 @@ def _flag(default: Any, help_text: str, **options: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def _backend_flag() -> Any:
+    return _flag(
+        "tensorflow",
+        "What Keras computes with; `jax` needs no TensorFlow where all files "
+        "are local.",
+        choices=("tensorflow", "jax"),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class RecipeConfig:
     """What decides the numbers of the features; the defaults are the paper's.
@@ -119,6 +128,7 @@ class ExtractionConfig:
         "then count. Audio features are taken too where their flags, or no "
         "--audio_weights, ask for the same ones.",
     )
+    backend: str = _backend_flag()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -391,6 +401,7 @@ class LocalizeConfig:
     edge_forest: str = _flag("", "The structured edge forest of the run.")
     region_weights: str = _flag("", "Weights of the run's base visual network.")
     audio_weights: str = _flag("", "Weights of the run's base audio network.")
+    backend: str = _backend_flag()
 
 
 def define(*configs: type) -> None:

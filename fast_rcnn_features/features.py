@@ -7,6 +7,7 @@ R-CNN", ICCV 2015.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 
 import keras
@@ -52,6 +53,7 @@ class RegionFeatures:
         # without it would not compile at all.
         model.jit_compile = keras.backend.backend() == "jax"
         self._model = model
+        self._lock = threading.Lock()
 
     def __call__(
         self, images_rgb: Sequence[np.ndarray], boxes: Sequence[np.ndarray]
@@ -86,9 +88,9 @@ class RegionFeatures:
             )
             for index in wanted
         ]
-        feature_maps = self._model.predict_on_batch(
-            np.stack([image for image, _ in prepared])
-        )  # [F, h, w, D]
+        images = np.stack([image for image, _ in prepared])
+        with self._lock:  # Keras' models serve one thread at a time.
+            feature_maps = self._model.predict_on_batch(images)  # [F, h, w, D]
         for index, (_, scale), feature_map in zip(
             wanted, prepared, feature_maps, strict=True
         ):

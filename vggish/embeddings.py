@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import keras
 import numpy as np
@@ -61,6 +62,7 @@ class SegmentEmbeddings:
         # JAX without it would not compile at all.
         model.jit_compile = keras.backend.backend() == "jax"
         self._model = model
+        self._lock = threading.Lock()
 
     def __call__(self, log_mel: np.ndarray) -> np.ndarray:
         """Embeds the patches of `mel_features.log_mel_patches`.
@@ -73,4 +75,6 @@ class SegmentEmbeddings:
         """
         starts = range(0, max(1, len(log_mel)), _BATCH_SIZE)
         batches = (log_mel[start : start + _BATCH_SIZE] for start in starts)
-        return np.concatenate(list(map(self._model.predict_on_batch, batches)))
+        with self._lock:  # Keras' models serve one thread at a time.
+            embedded = [self._model.predict_on_batch(b) for b in batches]
+        return np.concatenate(embedded)

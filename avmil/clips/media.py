@@ -131,8 +131,9 @@ def decode_clip(
                 return None, section.duration_s(file_end_s)
             decode_streams(container, sinks, section, seek_s)
         ends_s = [sink.end_s for sink in sinks.values()]
-        least_end_s = section.start_s + least_duration_s
-        duration_s = section.duration_s(max(*ends_s, least_end_s))
+        if least_duration_s:
+            ends_s.append(section.start_s + least_duration_s)
+        duration_s = section.duration_s(max(ends_s))
         if frames:
             frames.finish(section.start_s + duration_s)
         return sound.waveform() if sound else None, duration_s

@@ -1,51 +1,115 @@
-"""Times a training step of every row at the sizes of its flagfile.
+"""A training step of every row of Table 1 at the sizes of its flagfile.
 
-    python -m benchmarks.training_steps
-
-Batches are made up, so that neither disk nor decoding counts: 100 regions and
-20 segments a clip, 17 classes. Prints milliseconds a step (the median), the
-ratio to row (a) in the same run, and hours for the flagfile's steps.
+Batches are drawn by index from 96 made-up clips in memory: 100 regions and 20
+segments each, 17 classes. PyTorch has the same model, weights and optimizer
+(fused Adam). "Products" are the matrix products of fc6 and fc7 and of their
+gradients and nothing else: by NumPy on a CPU, by Keras on an accelerator; the
+share of the peak that training reaches is 1 / ratio. PyTorch's GRU has no hard
+sigmoid, so that row (g) has no counterpart.
 """
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
-import statistics
-import time
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
+from keras import ops
 
+from avmil.runs import steps
+from benchmarks import timing
 from model import systems
 
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
+_NUM_CLIPS, _NUM_CLASSES, _NUM_REGIONS, _NUM_SEGMENTS = 96, 17, 100, 20
+_TURNS = 3
 
-_NUM_CLASSES, _NUM_REGIONS, _NUM_SEGMENTS = 17, 100, 20
-_NUM_STEPS = 7
 
-
-def main() -> None:
-    """Times all rows that are trained."""
-    print("row  system                      ms/step  to (a)    hours")
-    reference_s = None
-    for path in sorted((_ROOT / "configs").glob("[a-g]_*.flags")):
+def run() -> Iterator[str]:
+    """Compares all rows that are trained, with bfloat16 too on a GPU."""
+    torch_models = None
+    try:
+        from benchmarks import torch_models
+    except ImportError as error:
+        yield f"Not compared with PyTorch: {error}."
+    precisions = ["float32"]
+    if _has_accelerator():
+        precisions.append("mixed_bfloat16")
+    clips = _clips()
+    for precision, path in itertools.product(
+        precisions, sorted(_CONFIGS.glob("[a-g]_*.flags"))
+    ):
         values = dict(re.findall(r"^--(\w+)=(\S+)$", path.read_text(), re.M))
-        if "system" not in values:  # Row (f) is not trained.
-            continue
-        step_s = _step_s(values)
-        reference_s = reference_s or step_s
-        hours = step_s * int(values["steps"]) / 3600
-        print(
-            f"({path.name[0]})  {values['system']:26}{1000 * step_s:9.1f}"
-            f"{step_s / reference_s:8.3f}{hours:9.1f}",
-            flush=True,
-        )
+        if "system" in values:  # Row (f) is not trained.
+            yield from _row(
+                path.name[0], values, precision, clips, torch_models
+            )
 
 
-def _step_s(values: dict[str, str]) -> float:
-    system = systems.build(values["system"], _NUM_CLASSES)
-    system.compile(
+def _row(
+    name: str,
+    values: dict[str, str],
+    precision: str,
+    clips: dict[str, np.ndarray],
+    torch_models: object,
+) -> Iterator[str]:
+    keras.mixed_precision.set_dtype_policy(precision)
+    batch_size = int(values["batch_size"])
+    num_steps = 100 if _has_accelerator() else 1
+    generator = np.random.default_rng(0)
+    rows = generator.integers(_NUM_CLIPS, size=(num_steps, batch_size))
+    model = systems.build(values["system"], _NUM_CLASSES)
+    clips = {name: clips[name] for name in (*model.input, "labels")}
+    functions = {timing.OURS: _ours(model, values, clips, rows)}
+    if "regions" in clips:
+        functions["products"] = _products(batch_size, precision, num_steps)
+    if torch_models and name != "g":
+        for kind, compiled in (("eager", False), ("compiled", True)):
+            train = _torch(
+                torch_models, model, values, clips, precision, compiled
+            )
+            try:
+                train(rows)
+            except RuntimeError as error:
+                first, *_ = str(error).splitlines()
+                yield f"({name}): PyTorch {kind} failed: {first}"
+                continue
+            functions[f"PyTorch, {kind}"] = lambda t=train: t(rows)
+    what = f"({name}) {values['system']}, {precision}"
+    yield from timing.compare(what, functions, _TURNS, num_steps)
+
+
+def _has_accelerator() -> bool:
+    devices = keras.distribution.list_devices()
+    return any(not name.startswith("cpu") for name in devices)
+
+
+def _clips() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    regions = generator.random((_NUM_CLIPS, _NUM_REGIONS, 9216), np.float32)
+    labels = generator.random((_NUM_CLIPS, _NUM_CLASSES)) < 0.1
+    return {
+        "regions": regions.astype(np.float16),
+        "region_mask": np.ones((_NUM_CLIPS, _NUM_REGIONS), bool),
+        "segments": generator.random(
+            (_NUM_CLIPS, _NUM_SEGMENTS, 128), np.float32
+        ),
+        "segment_mask": np.ones((_NUM_CLIPS, _NUM_SEGMENTS), bool),
+        "cvssp_log_mel": generator.random((_NUM_CLIPS, 240, 64), np.float32),
+        "labels": labels.astype(np.float32),
+    }
+
+
+def _ours(
+    model: keras.Model,
+    values: dict[str, str],
+    clips: dict[str, np.ndarray],
+    rows: np.ndarray,
+) -> Callable[[], np.ndarray]:
+    model.compile(
         keras.optimizers.Adam(
             float(values["learning_rate"]),
             epsilon=float(values["adam_epsilon"]),
@@ -53,28 +117,67 @@ def _step_s(values: dict[str, str]) -> float:
         loss={"scores": systems.loss(values["system"])},
         jit_compile=values["xla"] == "true",
     )
-    batch = _batch(int(values["batch_size"]))
-    inputs = {name: batch[name] for name in system.input}
-    times_s = []
-    for _ in range(_NUM_STEPS + 1):
-        start_s = time.perf_counter()
-        system.train_on_batch(inputs, {"scores": batch["labels"]})
-        times_s.append(time.perf_counter() - start_s)
-    return statistics.median(times_s[1:])  # The first one compiles.
+    train = steps.train_function(model)
+    resident = {name: ops.convert_to_tensor(a) for name, a in clips.items()}
+    return lambda: np.asarray(train(resident, rows.astype(np.int32)))
 
 
-def _batch(size: int) -> dict[str, np.ndarray]:
+def _products(
+    batch_size: int, precision: str, num_steps: int
+) -> Callable[[], object]:
+    """fc6, its weights' gradient; fc7, its weights' and inputs' gradient."""
+    size = batch_size * _NUM_REGIONS
+    shapes = [(size, 9216, 4096), (9216, size, 4096), (size, 4096, 4096)]
+    shapes += [(4096, size, 4096), (size, 4096, 4096)]
     generator = np.random.default_rng(0)
-    regions = generator.random((size, _NUM_REGIONS, 9216), np.float32)
-    return {
-        "regions": regions.astype(np.float16),
-        "region_mask": np.ones((size, _NUM_REGIONS), bool),
-        "segments": generator.random((size, _NUM_SEGMENTS, 128), np.float32),
-        "segment_mask": np.ones((size, _NUM_SEGMENTS), bool),
-        "cvssp_log_mel": generator.random((size, 240, 64), np.float32),
-        "labels": (generator.random((size, _NUM_CLASSES)) < 0.1) * 1.0,
+    pairs = [
+        [
+            generator.random(shape, np.float32)
+            for shape in ((rows, inner), (inner, columns))
+        ]
+        for rows, inner, columns in shapes
+    ]
+    if not _has_accelerator():
+        return lambda: [a @ b for a, b in pairs]
+    dtype = precision.removeprefix("mixed_")
+    pairs = [[ops.cast(array, dtype) for array in pair] for pair in pairs]
+
+    def multiply() -> np.ndarray:
+        for _ in range(num_steps):
+            for a, b in pairs:
+                product = ops.matmul(a, b)
+        return np.asarray(product[0, 0])  # Waits for all, as they are queued.
+
+    return multiply
+
+
+def _torch(
+    torch_models: object,
+    model: keras.Model,
+    values: dict[str, str],
+    clips: dict[str, np.ndarray],
+    precision: str,
+    compiled: bool,
+) -> Callable[[np.ndarray], None]:
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = True
+    tensors = {
+        name: torch.from_numpy(array).to(torch_models.DEVICE)
+        for name, array in clips.items()
     }
-
-
-if __name__ == "__main__":
-    main()
+    system = torch_models.System(model).eval()
+    batch = {name: array[:2] for name, array in clips.items()}
+    batch.pop("labels")
+    with torch.inference_mode():
+        scores = system({name: t[:2] for name, t in tensors.items()})
+    expected = model.predict_on_batch(batch)["scores"]
+    np.testing.assert_allclose(scores.cpu(), expected, atol=2e-2)
+    return torch_models.train_function(
+        system,
+        tensors,
+        float(values["learning_rate"]),
+        float(values["adam_epsilon"]),
+        precision == "mixed_bfloat16",
+        compiled,
+    )

@@ -1,0 +1,78 @@
+"""VGGish and the convolutions of AlexNet and CaffeNet against PyTorch eager.
+
+A clip of 10 s each: 20 log-mel patches; 10 frames of 16:9, as they are after
+scaling. Both have the same weights, compute in float32, and take and give
+arrays of NumPy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+
+from benchmarks import timing
+from fast_rcnn_features import networks
+from vggish.network import build_vggish
+
+_FRAMES, _PATCHES = (10, 563, 1000, 3), (20, 96, 64)
+
+
+def run() -> Iterator[str]:
+    """Compares each network."""
+    torch_models = None
+    try:
+        from benchmarks import torch_models
+    except ImportError as error:
+        yield f"Not compared with PyTorch: {error}."
+    generator = np.random.default_rng(0)
+    with _float32_products():
+        for model, shape in (
+            (build_vggish(), _PATCHES),
+            *((networks.build(name), _FRAMES) for name in networks.NAMES),
+        ):
+            inputs = generator.standard_normal(shape, np.float32)
+            model.jit_compile = keras.backend.backend() == "jax"
+            functions = {
+                timing.OURS: lambda m=model, x=inputs: m.predict_on_batch(x)
+            }
+            if torch_models:
+                functions["PyTorch"] = _torch(torch_models, model, inputs)
+                ours, other = (function() for function in functions.values())
+                error = np.abs(ours - other).max() / np.abs(ours).max()
+                assert error < 1e-3, f"{model.name} differs by {error}"
+            yield from timing.compare(model.name, functions)
+
+
+@contextlib.contextmanager
+def _float32_products() -> Iterator[None]:
+    """No TF32, as in extraction."""
+    with contextlib.ExitStack() as stack:
+        if keras.backend.backend() == "jax":
+            import jax
+
+            stack.enter_context(jax.default_matmul_precision("float32"))
+        yield
+
+
+def _torch(
+    torch_models: object, model: keras.Model, inputs: np.ndarray
+) -> Callable[[], np.ndarray]:
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    network = torch_models.convolution_network(model)
+
+    def predict() -> np.ndarray:
+        with torch.inference_mode():
+            x = torch.from_numpy(inputs).to(torch_models.DEVICE)
+            # [B, H, W, D], or patches [B, H, W] of one channel
+            x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x[:, None]
+            outputs = network(x.contiguous())
+            if outputs.ndim == 4:
+                outputs = outputs.permute(0, 2, 3, 1)
+            return outputs.cpu().numpy()
+
+    return predict

@@ -12,19 +12,24 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 demo: $(INSTALLED)
 	$(BIN)/python demo.py
 
-# All rows of the paper's tables: make tables FEATURES=features RUNS=runs
+# All rows of the paper's tables: make tables FEATURES=features RUNS=runs \
+#     FC_WEIGHTS=weights/bvlc_reference_caffenet.caffemodel
+# FC_WEIGHTS starts fc6 and fc7 of the rows with a visual module; row e-mean is
+# (e) with log-mean-exp, trained if ROWS names it.
 # Several seeds: SEEDS="0 1 2", or of row (d) alone SEEDS_d=0. Other flags of
 # train.py: TRAIN_FLAGS for all rows, TRAIN_FLAGS_g behind it for row (g); of
 # evaluate.py: EVALUATE_FLAGS. Row (f) is made of (g).
 ROWS ?= a b c d e g
+VISUAL_ROWS := a c d e e-mean
 SEEDS ?= 0
 seeds = $(or $(SEEDS_$(1)),$(SEEDS))
+fc_weights = $(and $(filter $(VISUAL_ROWS),$(1)),$(FC_WEIGHTS:%=--fc_weights=%))
 comma := ,
 empty :=
 define train
 $(BIN)/python train.py --flagfile=$(wildcard configs/$(1)_*.flags) \
     --features_dir=$(FEATURES) --run_dir=$(RUNS)/$(1)-$(2) --seed=$(2) \
-    $(TRAIN_FLAGS) $(TRAIN_FLAGS_$(1))
+    $(fc_weights) $(TRAIN_FLAGS) $(TRAIN_FLAGS_$(1))
 
 endef
 define fuse
@@ -37,8 +42,8 @@ runs = $(foreach row,$(ROWS),$(foreach seed,$(call seeds,$(row)),$(RUNS)/$(row)-
     $(foreach seed,$(fused),$(RUNS)/f-$(seed))
 
 tables: $(INSTALLED)
-	@test -z "$(filter-out a b c d e g,$(ROWS))" || { echo "Expected ROWS of \
-	a b c d e g, separated by spaces ((f) follows from g), received $(ROWS)."; \
+	@test -z "$(filter-out a b c d e e-mean g,$(ROWS))" || { echo "Expected \
+	ROWS of a b c d e e-mean g, separated by spaces ((f) follows from g), received $(ROWS)."; \
 	exit 2; }
 	@test -n "$(FEATURES)" -a -n "$(RUNS)" || { echo "Expected a features \
 	directory and one for the runs: make tables FEATURES=... RUNS=..."; exit 2; }

@@ -89,6 +89,13 @@ class RecipeConfig:
     segment_hop_s: float = _flag(
         0.48, "Seconds between segments.", lower_bound=0.01
     )
+    cvssp_scaling_rate_hz: float = _flag(
+        1.0,
+        "Sampling rate that scales the spectrogram of the CVSSP systems: 1 as "
+        "in revision 78b1646 of their code, which passes none to SciPy, 16000 "
+        "as in 4634b83.",
+        lower_bound=1.0,
+    )
     missing_audio: str = _flag(
         "fail",
         "A clip without a sound track goes to failed.csv, or is silent.",
@@ -155,6 +162,12 @@ class TrainConfig:
     )
     fc_units: int = _flag(4096, "Neurons of fc6 and of fc7.", lower_bound=1)
     audio_units: int = _flag(128, "Neurons of the audio layer.", lower_bound=1)
+    one_stream_pooling: str = _flag(
+        "sum",
+        "Pooling of the proposals' scores in av_one_stream: the paper's "
+        "log-sum-exp, or log-mean-exp, which learns from the start.",
+        choices=("sum", "mean"),
+    )
     fc_weights: str = _flag(
         "",
         "CaffeNet's .caffemodel (or .npz) for fc6 and fc7; without it they "

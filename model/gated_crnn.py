@@ -7,10 +7,12 @@ in yongxuUSTC/dcase2017_task4_cvssp, written for Keras 2. Shapes: `B` clips,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 from keras import ops
+
+from model.layers import child_seeds
 
 NUM_FRAMES = 240
 NUM_MEL_BINS = 64
@@ -126,6 +128,7 @@ def build(
         A model from `cvssp_log_mel` [B, 240, 64] to `scores` [B, C] and
         `step_scores` [B, N, C], probabilities; N is 30, or 240 with attention.
     """
+    seeds = iter(child_seeds(seed, 18))
     log_mel = keras.Input((NUM_FRAMES, NUM_MEL_BINS), name="cvssp_log_mel")
     standardized = keras.layers.Normalization(
         axis=-1,
@@ -139,7 +142,7 @@ def build(
     poolings = (None, pool, None, pool, None, pool, (1, 2))
     for number, pooling in enumerate(poolings):
         maps = GatedConvolution(
-            seed + number, name=f"gated_convolution_{number + 1}"
+            next(seeds), name=f"gated_convolution_{number + 1}"
         )(maps)
         if pooling:
             maps = keras.layers.MaxPooling2D(pooling)(maps)
@@ -148,20 +151,21 @@ def build(
         3,
         padding="same",
         activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(seed + 10),
+        kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
         name="convolution",
     )(maps)  # [B, N, 4, 256]
     maps = keras.layers.MaxPooling2D((1, 4))(maps)  # [B, N, 1, 256]
     steps = keras.layers.Reshape((-1, 256))(maps)  # [B, N, 256]
+    steps = _gated_gru(steps, seeds)  # [B, N, 256]
     step_scores = keras.layers.Dense(
         num_classes,
         activation="sigmoid",
-        kernel_initializer=keras.initializers.GlorotUniform(seed + 30),
+        kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
         dtype="float32",
         name="localization_layer",
-    )(_gated_gru(steps, seed + 20))  # [B, N, C]
+    )(steps)  # [B, N, C]
     if attention:
-        pooling = ClassAttention(seed + 31, dtype="float32", name="attention")
+        pooling = ClassAttention(next(seeds), dtype="float32", name="attention")
     else:
         pooling = keras.layers.GlobalAveragePooling1D(
             dtype="float32", name="mean"
@@ -170,22 +174,33 @@ def build(
     return keras.Model({"cvssp_log_mel": log_mel}, outputs, name=name)
 
 
-def _gated_gru(steps: keras.KerasTensor, seed: int) -> keras.KerasTensor:
+def _gated_gru(
+    steps: keras.KerasTensor, seeds: Iterator[int]
+) -> keras.KerasTensor:
     """[B, N, 256] -> [B, N, 256], one recurrent layer gating another."""
     outputs = []
-    for layer_seed, activation in enumerate(("linear", "sigmoid"), start=seed):
-        gru = keras.layers.GRU(
-            128,
-            activation=activation,
-            # What Keras 2 does unless told otherwise.
-            recurrent_activation=keras_2_hard_sigmoid,
-            reset_after=False,
-            kernel_initializer=keras.initializers.GlorotUniform(layer_seed),
-            recurrent_initializer=keras.initializers.Orthogonal(
-                seed=layer_seed
-            ),
-            return_sequences=True,
+    for activation in ("linear", "sigmoid"):
+        # Both are given, since Keras would start them with equal weights.
+        forward, backward = (
+            keras.layers.GRU(
+                128,
+                activation=activation,
+                # What Keras 2 does unless told otherwise.
+                recurrent_activation=keras_2_hard_sigmoid,
+                reset_after=False,
+                kernel_initializer=keras.initializers.GlorotUniform(
+                    next(seeds)
+                ),
+                recurrent_initializer=keras.initializers.Orthogonal(
+                    seed=next(seeds)
+                ),
+                return_sequences=True,
+                go_backwards=go_backwards,
+            )
+            for go_backwards in (False, True)
         )
-        name = f"gru_{activation}"
-        outputs.append(keras.layers.Bidirectional(gru, name=name)(steps))
+        gru = keras.layers.Bidirectional(
+            forward, backward_layer=backward, name=f"gru_{activation}"
+        )
+        outputs.append(gru(steps))
     return keras.layers.Multiply(name="gated_gru")(outputs)

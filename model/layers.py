@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 # A logit that softmax turns into 0, finite in every float type.
 _LOWEST = -6e4
+
+
+def child_seeds(seed: int, count: int) -> list[int]:
+    """Seeds of independent random streams, one for each random tensor.
+
+    With `seed + 1`, `seed + 2`, ... tensors of neighboring seeds would hold
+    the same numbers.
+    """
+    children = np.random.SeedSequence(seed).spawn(count)
+    return [int(child.generate_state(1)[0]) for child in children]
 
 
 class _MaskedLayer(keras.layers.Layer):
@@ -54,7 +65,8 @@ class _Scoring(_MaskedLayer):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.seed = seed
-        self.classification = self._stream("classification", seed)
+        (stream_seed,) = child_seeds(seed, 1)
+        self.classification = self._stream("classification", stream_seed)
 
     def _stream(self, name: str, seed: int) -> keras.layers.Dense:
         return keras.layers.Dense(
@@ -92,7 +104,8 @@ class TwoStreamScoring(_Scoring):
 
     def __init__(self, num_classes: int, seed: int = 0, **kwargs) -> None:
         super().__init__(num_classes, seed, **kwargs)
-        self.localization = self._stream("localization", seed + 1)
+        _, stream_seed = child_seeds(seed, 2)
+        self.localization = self._stream("localization", stream_seed)
         self.proposal_softmax = ProposalSoftmax(dtype=self.dtype_policy)
 
     def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
@@ -128,21 +141,49 @@ class WsddnScoring(TwoStreamScoring):
 class OneStreamScoring(_Scoring):
     """Classification stream only, log-sum-exp over proposals (section 4).
 
-    Soft maximum without temperature: log of the sum of exp of the scores. A
-    bag without any proposal scores 0. Arguments, call arguments and output as
-    in `TwoStreamScoring`.
+    Soft maximum without temperature: log of the sum of exp of the scores, or
+    of their mean. A bag without any proposal scores 0. Call arguments and
+    output as in `TwoStreamScoring`.
+
+    Args:
+        num_classes: Number of classes C.
+        seed: Seed of the initial weights.
+        pooling: `sum`, as the paper writes it, or `mean`.
+
+    Raises:
+        ValueError: for another pooling.
     """
+
+    def __init__(
+        self,
+        num_classes: int,
+        seed: int = 0,
+        pooling: str = "sum",
+        **kwargs,
+    ) -> None:
+        super().__init__(num_classes, seed, **kwargs)
+        if pooling not in ("sum", "mean"):
+            raise ValueError(
+                f"Expected pooling by sum or mean, received {pooling!r}."
+            )
+        self.pooling = pooling
 
     def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
         proposal_scores = self.classification(proposals)  # [B, P, C]
         if mask is None:
-            return ops.logsumexp(proposal_scores, axis=1), proposal_scores
+            mask = ops.ones_like(proposal_scores[..., 0], dtype="bool")
         mask = ops.expand_dims(mask, -1)  # [B, P, 1]
         scores = ops.logsumexp(
             ops.where(mask, proposal_scores, _LOWEST), axis=1
         )  # [B, C]
+        if self.pooling == "mean":
+            count = ops.sum(ops.cast(mask, scores.dtype), axis=1)  # [B, 1]
+            scores = scores - ops.log(ops.maximum(count, 1.0))
         scores = ops.where(ops.any(mask, axis=1), scores, 0.0)
         return scores, ops.where(mask, proposal_scores, 0.0)
+
+    def get_config(self) -> dict:  # noqa: D102
+        return {**super().get_config(), "pooling": self.pooling}
 
 
 @keras.saving.register_keras_serializable(package="avmil")

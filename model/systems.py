@@ -19,6 +19,7 @@ class SystemConfig:
         dropout: Share of fc6's and fc7's outputs dropped in training.
         seed: Seed of the initial weights and of dropout.
         segment_size: Size D of a segment's embedding.
+        one_stream_pooling: `sum` or `mean`, of `layers.OneStreamScoring`.
         bin_means: Mean of each mel band on the training split, for the
             CVSSP systems; nothing is standardized without it.
         bin_stds: Standard deviation of each mel band there.
@@ -29,6 +30,7 @@ class SystemConfig:
     dropout: float = 0.5
     seed: int = 0
     segment_size: int = 128
+    one_stream_pooling: str = "sum"
     bin_means: tuple[float, ...] = (0.0,) * gated_crnn.NUM_MEL_BINS
     bin_stds: tuple[float, ...] = (1.0,) * gated_crnn.NUM_MEL_BINS
 
@@ -95,6 +97,11 @@ def has_audio(name: str) -> bool:
     return name in _GATED_CRNNS or _SYSTEMS[name].audio is not None
 
 
+def has_visual(name: str) -> bool:
+    """Whether a system has a visual module, and with it fc6 and fc7."""
+    return name not in _GATED_CRNNS and _SYSTEMS[name].visual is not None
+
+
 def needs_standardization(name: str) -> bool:
     """Whether `build` needs the training split's `bin_means`, `bin_stds`."""
     return name in _GATED_CRNNS
@@ -112,10 +119,11 @@ def build(
 
     Returns:
         A model from `regions` [B, M, 9216], `region_mask` bool [B, M],
-        `segments` [B, T, D] and `segment_mask` bool [B, T] to `scores` [B, C],
-        `region_scores` [B, M, C] and `segment_scores` [B, T, C]; of a single
-        modality, only its own. The CVSSP systems are those of
-        `model.gated_crnn`.
+        `segments` [B, T, D] and `segment_mask` bool [B, T] to `scores` [B, C];
+        `visual_scores` and `audio_scores` [B, C], each modality's before the
+        normalization; `region_scores` [B, M, C] and `segment_scores`
+        [B, T, C]. Of a single modality, only its own. The CVSSP systems are
+        those of `model.gated_crnn`.
 
     Raises:
         ValueError: for an unknown name or fewer than two classes.
@@ -147,21 +155,23 @@ def _compose(
 ) -> keras.Model:
     """Bags -> representations -> scores of each modality -> their sum."""
     inputs, outputs, scores = {}, {}, []
-    for modality, kind, scoring, represent, seed in (
-        ("visual", "region", parts.visual, _regions, config.seed + 10),
-        ("audio", "segment", parts.audio, _segments, config.seed + 20),
+    seeds = layers.child_seeds(config.seed, 4)
+    for modality, kind, scoring, represent, (bag_seed, scoring_seed) in (
+        ("visual", "region", parts.visual, _regions, seeds[:2]),
+        ("audio", "segment", parts.audio, _segments, seeds[2:]),
     ):
         if scoring is None:
             continue
-        bag, representation = represent(config)
+        bag, representation = represent(config, bag_seed)
         mask = keras.Input((None,), dtype="bool", name=f"{kind}_mask")
         inputs |= {f"{kind}s": bag, f"{kind}_mask": mask}
-        layer = scoring(
-            num_classes, seed, dtype="float32", name=f"{modality}_scoring"
-        )
-        clip_scores, outputs[f"{kind}_scores"] = layer(
-            representation, mask=mask
-        )  # [B, C], [B, P, C]
+        options = {"dtype": "float32", "name": f"{modality}_scoring"}
+        if scoring is layers.OneStreamScoring:
+            options["pooling"] = config.one_stream_pooling
+        clip_scores, outputs[f"{kind}_scores"] = scoring(
+            num_classes, scoring_seed, **options
+        )(representation, mask=mask)  # [B, C], [B, P, C]
+        outputs[f"{modality}_scores"] = clip_scores
         if parts.normalized:
             clip_scores = layers.ScoreNormalization(
                 dtype="float32", name=f"{modality}_normalization"
@@ -176,34 +186,35 @@ def _compose(
 
 
 def _regions(
-    config: SystemConfig,
+    config: SystemConfig, seed: int
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Regions, and them after CaffeNet's fc6 and fc7, which are fine-tuned."""
     # Stored and sent as float16; the first layer casts.
     regions = keras.Input((None, 9216), dtype="float16", name="regions")
     outputs = regions
-    for seed, name in enumerate(("fc6", "fc7"), start=config.seed):
+    seeds = iter(layers.child_seeds(seed, 4))
+    for name in ("fc6", "fc7"):
         outputs = keras.layers.Dense(
             config.fc_units,
             activation="relu",
-            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
             name=name,
         )(outputs)  # [B, M, fc_units]
         outputs = keras.layers.Dropout(
-            config.dropout, seed=seed, name=f"drop_{name}"
+            config.dropout, seed=next(seeds), name=f"drop_{name}"
         )(outputs)
     return regions, outputs
 
 
 def _segments(
-    config: SystemConfig,
+    config: SystemConfig, seed: int
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Segments, and them after the layer that is learned from scratch."""
     segments = keras.Input((None, config.segment_size), name="segments")
     outputs = keras.layers.Dense(
         config.audio_units,
         activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(config.seed + 2),
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
         name="audio_fc",
     )(segments)  # [B, T, audio_units]
     return segments, outputs

@@ -11,6 +11,7 @@ from avmil.features.clip_features import ClipFeatures
 from avmil.features.shards import ExtractClip, Shard
 
 CLASS_NAMES = ("bus", "siren, loud", "train")
+RECIPE = {"made": "up", "cvssp_scaling_rate_hz": 1.0}
 
 
 def make_clip(
@@ -77,7 +78,7 @@ def plan_shards(
     return shards.plan(
         rows,
         directory,
-        {"made": "up"},
+        RECIPE,
         CLASS_NAMES,
         shard_size,
         clip_features.layout(9216, segment_size),

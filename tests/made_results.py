@@ -7,16 +7,19 @@ import numpy as np
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import evaluation, metrics
 from avmil.evaluation.audio_localization import Audio, AudioScores
-from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.identity import RunIdentity, Training
 from avmil.evaluation.localization import LocalizationResult
 from avmil.evaluation.scores import ScoreSet
 from avmil.evaluation.visual_localization import Bounds, Visual, VisualScores
+
+TRAINING = Training((0.25,), 0.25, ("random",))
 
 CHANCE = evaluation.Chance(
     random_mean=metrics.Scores(0.125, 0.0704, 0.5),
     random_std=metrics.Scores(0.0042, 0.01, 0.02),
     num_draws=200,
     every_class=metrics.Scores(0.1311, 0.0702, 1.0),
+    ranking=metrics.Ranking(0.3, 0.5, 0.0),
 )
 
 AUDIO_CHANCE = AudioScores(0.1, 9.0, 0.03)
@@ -60,6 +63,7 @@ def result_of(
     run_name=None,
     seed=0,
     settings="",
+    training=TRAINING,
     **changes,
 ):
     """A result whose class F1 are 0.00, 0.01, 0.02, ... in its own order."""
@@ -67,7 +71,7 @@ def result_of(
     test = score_set("t", 30, class_names, num_missing)
     fields = {
         "identity": RunIdentity(
-            system, run_name or f"run_of_{system}", seed, settings
+            system, run_name or f"run_of_{system}", seed, settings, training
         ),
         "thresholds": np.full(len(class_names), 0.25),
         "untuned_class_names": (),
@@ -75,6 +79,8 @@ def result_of(
         "micro": metrics.Scores(0.6119, 0.5, 0.7),
         "by_class": metrics.Scores(f1, f1, f1),
         "counts": metrics.Counts(1, 2, 3),
+        "ranking": metrics.Ranking(0.6, 0.8, 1.19),
+        "class_ranking": metrics.ClassRanking(f1, 1 - f1),
         "chance": CHANCE,
         "val": score_set("v", 20, class_names, num_missing=1),
         "test": test,
@@ -87,7 +93,9 @@ def localized(system="av_two_stream", run_name="a", settings="", **changes):
     """A localization result, with some fields replaced."""
     pairs = {"in sync": 2, "partly in sync": 0, "apart": 0}
     fields = {
-        "identity": RunIdentity(system, run_name, settings=settings),
+        "identity": RunIdentity(
+            system, run_name, settings=settings, training=TRAINING
+        ),
         "class_names": ("bus", "dog"),
         "num_pairs": {"all": 6, **pairs, "only heard": 3, "only seen": 1},
         "num_val_clips": 5,

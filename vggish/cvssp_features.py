@@ -24,7 +24,9 @@ _LOG_OFFSET = 1e-8
 _MAX_SAMPLES = _WINDOW_SAMPLES + (NUM_FRAMES - 1) * _HOP_SAMPLES
 
 
-def cvssp_log_mel(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
+def cvssp_log_mel(
+    waveform: np.ndarray, sample_rate_hz: float, scaling_rate_hz: float = 1.0
+) -> np.ndarray:
     """Log-mel spectrogram of 240 frames, 41.5 ms apart: 10 s.
 
     As in the original, shorter clips are filled up with zeros after the
@@ -35,6 +37,9 @@ def cvssp_log_mel(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     Args:
         waveform: Float [N] or [N, channels] in [-1, 1], or int16.
         sample_rate_hz: Rate of `waveform` in Hz.
+        scaling_rate_hz: Rate whose root SciPy divides the magnitudes by: 1
+            where none is passed, as in revision 78b1646 of the original; in
+            4634b83 it is 16000.
 
     Returns:
         float32 [240, 64]: frames, mel bands.
@@ -45,11 +50,11 @@ def cvssp_log_mel(waveform: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     samples = to_mono_16k(waveform, sample_rate_hz)[:_MAX_SAMPLES]
     features = np.zeros((NUM_FRAMES, NUM_MEL_BINS), np.float32)
     if len(samples) >= _WINDOW_SAMPLES:
-        # SciPy divides by the root of the sampling rate times the window's
-        # energy, also in this mode, which the logarithm's offset makes matter.
+        # SciPy divides by the root of the rate times the window's energy, also
+        # in this mode, which the offset and the padding make matter.
         _, _, magnitudes = scipy.signal.spectrogram(
             samples,
-            fs=SAMPLE_RATE_HZ,
+            fs=scaling_rate_hz,
             window=np.hamming(_WINDOW_SAMPLES),
             noverlap=_OVERLAP_SAMPLES,
             detrend=False,

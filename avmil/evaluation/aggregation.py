@@ -7,12 +7,13 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from avmil.evaluation import bootstrap, metrics, paper
 from avmil.evaluation.evaluation import Chance, Result
+from avmil.evaluation.identity import Training
 from avmil.evaluation.localization import ALL, LocalizationResult
 
 _AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
@@ -34,6 +35,11 @@ class _Runs(Generic[_AnyResult]):
     def run_names(self) -> tuple[str, ...]:
         """Names of the runs."""
         return tuple(result.identity.run_name for result in self.results)
+
+    @property
+    def training(self) -> Training:
+        """How far the runs were trained, and from where."""
+        return Training.joined(r.identity.training for r in self.results)
 
     @property
     def has_seeds(self) -> bool:
@@ -73,26 +79,69 @@ class Row(_Runs[Result]):
         return self._over_seeds(_sample_std, "by_class")
 
     @functools.cached_property
-    def resampled(self) -> metrics.Scores:
+    def ranking(self) -> metrics.Ranking:
+        """Means over the seeds, floats."""
+        return self._over_seeds(_mean, "ranking")
+
+    @functools.cached_property
+    def ranking_std(self) -> metrics.Ranking:
+        """Standard deviations over the seeds, floats."""
+        return self._over_seeds(_sample_std, "ranking")
+
+    @functools.cached_property
+    def class_ranking(self) -> metrics.ClassRanking:
+        """Means over the seeds, arrays [C]."""
+        return self._over_seeds(_mean, "class_ranking")
+
+    @functools.cached_property
+    def class_ranking_std(self) -> metrics.ClassRanking:
+        """Standard deviations over the seeds, arrays [C]."""
+        return self._over_seeds(_sample_std, "class_ranking")
+
+    @functools.cached_property
+    def resampled_clips(self) -> metrics.Scores:
         """Micro scores in each bootstrap resample of the clips, arrays [R].
 
-        All rows of a table share the draws.
+        All rows of a table share the draws; seeds are averaged.
         """
-        return bootstrap.resampled_scores(
-            self.results[0].test.labels,
-            np.stack([result.predictions for result in self.results]),
+        return metrics.Scores(*map(_mean, self._resampled_by_seed))
+
+    @functools.cached_property
+    def resampled(self) -> metrics.Scores:
+        """As `resampled_clips`, of drawn seeds if there are enough."""
+        if not self.resamples_seeds:
+            return self.resampled_clips
+        identity = self.results[0].identity
+        return bootstrap.over_drawn_seeds(
+            self._resampled_by_seed, f"{identity.system} {identity.settings}"
         )
+
+    @property
+    def resamples_seeds(self) -> bool:
+        """Whether there are enough seeds to draw among them."""
+        return len(self.results) >= bootstrap.MIN_SEEDS
 
     @functools.cached_property
     def intervals(self) -> metrics.Scores:
         """`bootstrap.Interval`s of the micro scores, over the resamples."""
         return metrics.Scores(*map(bootstrap.interval, self.resampled))
 
+    @functools.cached_property
+    def _resampled_by_seed(self) -> metrics.Scores:
+        # Draws must not depend on the order in which runs are named.
+        ordered = sorted(self.results, key=lambda r: r.identity.run_name)
+        return bootstrap.resampled_scores(
+            ordered[0].test.labels,
+            np.stack([result.predictions for result in ordered]),
+        )
+
     def _over_seeds(
         self, statistic: Callable[[np.ndarray], np.ndarray], name: str
-    ) -> metrics.Scores:
-        fields = zip(*(getattr(r, name) for r in self.results), strict=True)
-        return metrics.Scores(*map(statistic, map(np.array, fields)))
+    ) -> Any:
+        """A statistic of each field of the results' named tuples."""
+        tuples = [getattr(result, name) for result in self.results]
+        fields = zip(*tuples, strict=True)
+        return type(tuples[0])(*map(statistic, map(np.array, fields)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -145,9 +194,18 @@ def chances(rows: Sequence[Row]) -> list[Chance]:
 
 
 def compare(first: Row, second: Row) -> bootstrap.Comparison:
-    """Compares the F1 of two rows on the same resamples of the test clips."""
+    """Compares the F1 of two rows on the same resamples of the test clips.
+
+    Seeds are drawn too if both rows have enough of them.
+    """
+    resamples_seeds = first.resamples_seeds and second.resamples_seeds
+    name = "resampled" if resamples_seeds else "resampled_clips"
     return bootstrap.compare(
-        first.micro.f1, second.micro.f1, first.resampled.f1, second.resampled.f1
+        first.micro.f1,
+        second.micro.f1,
+        getattr(first, name).f1,
+        getattr(second, name).f1,
+        resamples_seeds,
     )
 
 
@@ -200,6 +258,81 @@ def localization_rows(
     return found
 
 
+def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+    """Letters of the rows, or systems that the paper lacks.
+
+    With their runs where several have one letter.
+    """
+    num_rows = collections.Counter(row.system for row in rows)
+    names = []
+    for row in rows:
+        published = paper.SYSTEMS.get(row.system)
+        name = f"({published.letter})" if published else row.system
+        if num_rows[row.system] > 1:
+            name += f" {'/'.join(row.run_names)}"
+        names.append(name)
+    return names
+
+
+def training_notes(
+    rows: Sequence[Row] | Sequence[LocalizationRow],
+) -> list[str]:
+    """How far rows were trained and from where, and if they are comparable."""
+    trainings = [row.training for row in rows]
+    travels = list(map(weight_travel, trainings))
+    # CVSSP's rows have a recipe of their own: 3,000 steps at 1e-3.
+    kinds = [row.system.startswith("cvssp_") for row in rows]
+    limits = {
+        (kind, f"{t.weight_travel_limit:.3g}" if t.weight_travels else "")
+        for kind, t in zip(kinds, trainings, strict=True)
+    }
+    fcs = [", ".join(t.fc_initializations) for t in trainings]
+    differing = ["weight travel"] * (len(limits) > len(set(kinds)))
+    differing += ["the initialization of fc6 and fc7"] * (
+        len({fc for fc in fcs if fc}) > 1
+    )
+    names = short_names(rows)
+    notes = []
+    if differing:
+        notes.append(
+            "These rows are not comparable: they differ in "
+            f"{' and in '.join(differing)}."
+        )
+    notes.append(
+        "Weight travel (training steps times learning rate; the paper's is "
+        f"0.25): {_by_row(travels, names)}."
+    )
+    if any(fcs):
+        notes.append(f"fc6 and fc7 start: {_by_row(fcs, names)}.")
+    return notes
+
+
+def weight_travel(training: Training) -> str:
+    """Writes "0.25", of several weights "0.1 to 0.2"."""
+    if not training.weight_travels:
+        return "unknown"
+    limit = f"{training.weight_travel_limit:.3g}"
+    ends = training.weight_travels[:: len(training.weight_travels) - 1 or 1]
+    ends = dict.fromkeys(f"{travel:.3g}" for travel in ends)
+    text = " to ".join(ends)
+    if limit not in ends:
+        text += f" (best on validation up to {limit})"
+    return text
+
+
+def _by_row(texts: Sequence[str], names: Sequence[str]) -> str:
+    """Joins what holds for each row, once for all rows with it; "" is left."""
+    rows_of: dict[str, list[str]] = {}
+    for text, name in zip(texts, names, strict=True):
+        rows_of.setdefault(text, []).append(name)
+    rows_of.pop("", None)
+    if len(rows_of) == 1:
+        return next(iter(rows_of))
+    return "; ".join(
+        f"{text} in {', '.join(found)}" for text, found in rows_of.items()
+    )
+
+
 def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     """Results of one system and settings, which differ in their seed."""
     groups = collections.defaultdict(list)
@@ -212,4 +345,5 @@ def _sample_std(values: np.ndarray) -> np.ndarray:
     """Over the seeds, the first axis; NaN of a single one."""
     if len(values) == 1:
         return np.full_like(values[0], np.nan)
-    return values.std(axis=0, ddof=1)
+    with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
+        return values.std(axis=0, ddof=1)

@@ -1,16 +1,21 @@
-"""What chance in the choice of test clips does to a figure, by bootstrap.
+"""What chance in test clips and in seeds does to a figure, by bootstrap.
 
 Test clips are drawn with replacement, counts are pooled anew over the drawn
-ones, and F1, precision and recall follow. Thresholds stay as they were tuned,
-and the seeds of a system are averaged in each resample: the intervals speak of
-the sampling of test clips, not of that of seeds.
+ones, and F1, precision and recall follow, with thresholds as they were tuned.
+From `MIN_SEEDS` seeds on, a system's seeds are drawn with replacement as well,
+and the drawn ones averaged (hierarchical bootstrap). Of S seeds S - 1 are
+drawn: S would understate the variance by the factor (S - 1) / S, which is a
+third with three seeds. With fewer seeds all of them are averaged, and the
+intervals speak of the sampling of test clips alone.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13
-(percentile intervals).
+(percentile intervals); Rao and Wu, Resampling inference with complex survey
+data, JASA 1988 (one draw fewer).
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +26,7 @@ from avmil.evaluation import metrics
 
 NUM_RESAMPLES = 2000
 LEVEL = 0.95
+MIN_SEEDS = 3  # Of a system, to draw among them.
 _BATCH = 100  # Resamples at a time; more of them leave the cache.
 
 
@@ -36,12 +42,13 @@ class Comparison(NamedTuple):
 
     difference: float
     interval: Interval  # Of the difference.
-    p_value: float  # That there is no difference, two-sided (see `compare`).
+    resamples_seeds: bool  # Or test clips alone, where seeds are too few.
+    p_value: float  # That there is no difference; NaN of test clips alone.
 
     @property
-    def is_more_than_chance(self) -> bool:
-        """Whether a difference this large is rare among resamples."""
-        return self.p_value < 1 - LEVEL
+    def is_more_than_chance(self) -> bool | None:
+        """Whether a difference this large is rare; None of clips alone."""
+        return self.p_value < 1 - LEVEL if self.resamples_seeds else None
 
 
 def resampled_scores(
@@ -54,7 +61,7 @@ def resampled_scores(
     shape [N, C], predictions [S, N, C], of S seeds of one system.
 
     Returns:
-        Means over the seeds, arrays [R]; 0 where a denominator is 0.
+        Arrays [S, R]; 0 where a denominator is 0.
     """
     predictions = np.asarray(predictions, bool)
     labels = np.broadcast_to(np.asarray(labels, bool), predictions.shape)
@@ -79,6 +86,20 @@ def resampled_scores(
     return metrics.Scores(*drawn.bootstrap_distribution)
 
 
+def over_drawn_seeds(scores: metrics.Scores, system: str) -> metrics.Scores:
+    """Means over seeds that are drawn anew in each resample, [S, R] -> [R].
+
+    The draws depend on the text `system` alone: they are independent between
+    systems, in whatever order these come.
+    """
+    num_seeds, num_resamples = scores.f1.shape
+    generator = np.random.default_rng(zlib.crc32(system.encode()))
+    drawn = generator.integers(num_seeds, size=(num_seeds - 1, num_resamples))
+    return metrics.Scores(
+        *(np.take_along_axis(s, drawn, axis=0).mean(axis=0) for s in scores)
+    )
+
+
 def interval(samples: np.ndarray) -> Interval:
     """Percentile interval of a figure over resamples, of shape [R]."""
     tail = 100 * (1 - LEVEL) / 2
@@ -90,22 +111,28 @@ def compare(
     second: float,
     first_samples: np.ndarray,
     second_samples: np.ndarray,
+    resamples_seeds: bool,
 ) -> Comparison:
     """Compares figures of two systems, and those of the same resamples, [R].
 
     The p value is the share of resamples in which the difference is 0 or on
     the other side of it, the smaller share of the two sides, doubled for the
     two sides, at most 1. Both the resamples and those on the other side count
-    one more, the test set itself, so that p is never 0.
+    one more, the test set itself, so that p is never 0. Resamples of clips
+    alone have none: they do not tell systems from seeds.
     """
     differences = first_samples - second_samples
-    # Averages over seeds may differ by rounding alone.
-    signs = np.sign(np.round(differences, 12))
-    opposite = min(np.sum(signs <= 0), np.sum(signs >= 0)) + 1
-    p_value = min(1.0, 2 * float(opposite) / (len(signs) + 1))
-    return Comparison(first - second, interval(differences), p_value)
+    p_value = float("nan")
+    if resamples_seeds:
+        # Averages over seeds may differ by rounding alone.
+        signs = np.sign(np.round(differences, 12))
+        opposite = min(np.sum(signs <= 0), np.sum(signs >= 0)) + 1
+        p_value = min(1.0, 2 * float(opposite) / (len(signs) + 1))
+    return Comparison(
+        first - second, interval(differences), resamples_seeds, p_value
+    )
 
 
 def _scores(counts: np.ndarray, axis: int) -> np.ndarray:
-    """Pools the counts of clips, [3, S, ..., N] -> F1, P and R, [3, ...]."""
-    return np.mean(metrics.from_counts(*counts.sum(axis=axis)), axis=1)
+    """Pools the counts of clips, [3, S, ..., N] -> F1, P and R, [3, S, ...]."""
+    return np.array(metrics.from_counts(*counts.sum(axis=axis)))

@@ -14,6 +14,11 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+# Share of the proposals that may lie below a robust scale.
+_OUTLIERS = 0.1
+# Least share of the whole range that a robust scale spans.
+_LEAST_EXTENT = 0.25
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipLocalization:
@@ -36,6 +41,7 @@ class ClipLocalization:
     # Onset and offset, [T, 2]; the last one may end after the clip.
     segment_times_s: np.ndarray
     segment_scores: np.ndarray  # [T, C]
+    heat_scale: str = "robust"  # Of heat maps; or "paper": `scaled`.
 
     @functools.cached_property
     def ranked_classes(self) -> tuple[str, ...]:
@@ -78,7 +84,7 @@ class ClipLocalization:
 
 
 class ClassLocalization:
-    """One class of a clip, scaled as the paper's heat maps show it.
+    """One class of a clip, scaled as heat maps show it.
 
     Attributes:
         clip: The clip with all its classes.
@@ -101,8 +107,8 @@ class ClassLocalization:
         column = clip.class_names.index(class_name)
         self.clip, self.class_name = clip, class_name
         self.score = float(clip.scores[column])
-        self.regions = scaled(clip.region_scores[:, column])
-        self.segments = scaled(clip.segment_scores[:, column])
+        self.regions = heat(clip.region_scores[:, column], clip.heat_scale)
+        self.segments = heat(clip.segment_scores[:, column], clip.heat_scale)
         self.frames = np.zeros(len(clip.frame_times_s))
         np.maximum.at(self.frames, clip.region_frames, self.regions)
 
@@ -112,15 +118,42 @@ class ClassLocalization:
         return regions[np.argsort(self.regions[regions], kind="stable")]
 
 
-def scaled(scores: np.ndarray) -> np.ndarray:
-    """Scales a class's scores of all proposals to [0, 1], float64 [P].
+def scaled(scores: npt.ArrayLike) -> np.ndarray:
+    """Scales scores to [0, 1], float64 [P]: the lowest 0, the highest 1.
 
-    The lowest becomes 0 and the highest 1 (Fig. 4); equal scores become 0.
+    So the paper scales heat maps (Fig. 4). Equal scores become 0.
     """
     scores = np.asarray(scores, np.float64)
     if not scores.size or not (extent := np.ptp(scores)):
         return np.zeros_like(scores)
     return (scores - scores.min()) / extent
+
+
+def heat(scores: npt.ArrayLike, heat_scale: str) -> np.ndarray:
+    """Scales a class's scores of all proposals as heat maps show them, [P].
+
+    Below `heat_limits` it is 0 and above them 1.
+    """
+    relative = scaled(scores)
+    low, high = heat_limits(relative, heat_scale)
+    return ((relative - low) / (high - low)).clip(0, 1)
+
+
+def heat_limits(relative: np.ndarray, heat_scale: str) -> tuple[float, float]:
+    """Which `scaled` scores [P] a heat map shows as 0 and as 1.
+
+    Args:
+        relative: What `scaled` returns.
+        heat_scale: `paper` for 0 and 1, in which one low outlier makes all
+            other proposals alike and bright. `robust` begins at the score
+            that one in ten proposals does not reach; where the others span
+            less than a quarter of all, they are nearly equal and shown so: a
+            quarter is 1 then.
+    """
+    if heat_scale == "paper" or not relative.any():
+        return 0.0, 1.0
+    low = float(np.quantile(relative, _OUTLIERS, method="lower"))
+    return low, max(1.0, low + _LEAST_EXTENT)
 
 
 def part_at(edges_s: np.ndarray, times_s: npt.ArrayLike) -> np.ndarray:

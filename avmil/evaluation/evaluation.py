@@ -14,12 +14,13 @@ NUM_DRAWS = 200
 
 
 class Chance(NamedTuple):
-    """Micro scores of two scorers that know nothing of the clips."""
+    """Metrics of two scorers that know nothing of the clips."""
 
     random_mean: metrics.Scores  # Over draws of random scores.
     random_std: metrics.Scores
     num_draws: int
     every_class: metrics.Scores  # Of all classes predicted for every clip.
+    ranking: metrics.Ranking  # Of constant scores.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class Result:
     micro: metrics.Scores  # Pooled over clips and classes, floats.
     by_class: metrics.Scores  # Arrays [C].
     counts: metrics.Counts
+    ranking: metrics.Ranking  # Needs no thresholds.
+    class_ranking: metrics.ClassRanking
     chance: Chance
     val: scores.ScoreSet
     test: scores.ScoreSet
@@ -81,6 +84,8 @@ def evaluate(
         micro=metrics.micro_scores(test.labels, predictions),
         by_class=metrics.class_scores(test.labels, predictions),
         counts=metrics.counts(test.labels, predictions),
+        ranking=metrics.ranking(test.labels, test.scores),
+        class_ranking=metrics.class_ranking(test.labels, test.scores),
         chance=chance_scores(val.labels, test.labels, fallback_argmax),
         val=val,
         test=test,
@@ -110,4 +115,5 @@ def chance_scores(
         metrics.Scores(*np.std(drawn, axis=0).tolist()),
         NUM_DRAWS,
         metrics.micro_scores(test_labels, np.ones_like(test_labels)),
+        metrics.ranking(test_labels, np.zeros_like(test_labels)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ from avmil.evaluation.clip_localization import ClipLocalization
 
 # Times are float32 in the features: two that mean the same instant must meet.
 TIME_DECIMALS = 4
-_MIN_NORM = 1e-6  # As in the systems.
 
 
 class Event(NamedTuple):
@@ -21,18 +19,6 @@ class Event(NamedTuple):
     class_name: str
     onset_s: float
     offset_s: float
-
-
-def normalized(clip: ClipLocalization) -> ClipLocalization:
-    """Divides a clip's segment scores by the l2 norm of their sum.
-
-    What is left is each segment's share in the scores that the clip gets from
-    its sound (section 3.2 of the paper). The shares of different clips compare
-    better than raw scores, whose size varies from clip to clip.
-    """
-    summed = np.asarray(clip.segment_scores, np.float64).sum(axis=0)  # [C]
-    norm = max(np.linalg.norm(summed), _MIN_NORM)
-    return dataclasses.replace(clip, segment_scores=clip.segment_scores / norm)
 
 
 def score_cells(clip: ClipLocalization) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +18,31 @@ class WeightsIdentity:
         return f"{self.checkpoint} weights, step {self.step}"
 
 
+class Training(NamedTuple):
+    """How far the weights of a run's scores were trained, and from where.
+
+    Weight travel is training steps times learning rate, about the farthest that
+    Adam moves a weight. Runs of other travel are at other points of training.
+    """
+
+    # Of the scored weights; of a fusion several, none if not known.
+    weight_travels: tuple[float, ...] = ()
+    # Of the last weights that could have been scored: those of the whole
+    # training where validation chose the checkpoint.
+    weight_travel_limit: float | None = None
+    # "random" or weights' file; of a fusion several, none without fc6 and fc7.
+    fc_initializations: tuple[str, ...] = ()
+
+    @classmethod
+    def joined(cls, trainings: Iterable[Training]) -> Training:
+        """That of several runs together; not known if one of them is not."""
+        travels, limits, fcs = zip(*trainings, strict=True)
+        fcs = tuple(sorted(set().union(*fcs)))
+        if None in limits:
+            return cls(fc_initializations=fcs)
+        return cls(tuple(sorted(set().union(*travels))), max(limits), fcs)
+
+
 @dataclasses.dataclass(frozen=True)
 class RunIdentity:
     """Where a result comes from.
@@ -27,3 +54,4 @@ class RunIdentity:
     run_name: str  # What tells this run from others of the system.
     seed: int | str | None = None  # Of a fusion joined by "+"; None: unknown.
     settings: str = ""  # Everything else that decides the scores, as JSON.
+    training: Training = dataclasses.field(default=Training(), compare=False)

@@ -16,7 +16,7 @@ from avmil.evaluation import audio_localization, visual_localization
 from avmil.evaluation.asynchrony import pair_groups
 from avmil.evaluation.audio_localization import Audio
 from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event, detect_events, normalized
+from avmil.evaluation.events import Event, detect_events
 from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.truth import TrueEvent, Truth
 from avmil.evaluation.visual_localization import Visual, sightings
@@ -86,14 +86,12 @@ def evaluate(
     truth: Truth,
     *,
     identity: RunIdentity,
-    normalize_segments: bool,
     num_test_missing: int = 0,
     num_test_without_truth: int = 0,
 ) -> LocalizationResult:
     """Tunes event thresholds on validation and measures on test.
 
     The truth names all clips, which are localized or `missing_clip`s.
-    Normalized segments are those of `events.normalized`.
 
     Raises:
         ValueError: if no validation clip is scored, no test clip has features,
@@ -111,8 +109,6 @@ def evaluate(
     groups = {ALL: np.ones((len(test), len(class_names)), bool)} | groups
     if not any(e.sight for clip in test for e in truth[clip.clip_id]):
         groups, num_pairs = ({ALL: of[ALL]} for of in (groups, num_pairs))
-    if normalize_segments:
-        val, test = (tuple(map(normalized, part)) for part in (val, test))
     has_audio = any(len(clip.segment_scores) for clip in test)
     has_visual = any(len(clip.region_scores) for clip in test)
     if not (has_audio or has_visual):

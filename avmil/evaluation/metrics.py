@@ -28,6 +28,21 @@ class Scores(NamedTuple):
     recall: float | np.ndarray
 
 
+class Ranking(NamedTuple):
+    """How well scores rank the clips: floats, over classes (macro)."""
+
+    mean_average_precision: float  # In [0, 1], as ROC AUC.
+    roc_auc: float
+    d_prime: float
+
+
+class ClassRanking(NamedTuple):
+    """How well the scores of each class rank the clips: arrays [C]."""
+
+    average_precision: np.ndarray
+    roc_auc: np.ndarray
+
+
 class Counts(NamedTuple):
     """Decisions on pairs of clip and class."""
 
@@ -96,6 +111,19 @@ def ratio(
         denominator,
         out=np.full_like(numerator, undefined),
         where=np.asarray(denominator) > 0,
+    )
+
+
+def ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
+    """All ranking metrics; arguments as `class_average_precision`."""
+    auc = roc_auc(labels, scores)
+    return Ranking(mean_average_precision(labels, scores), auc, d_prime(auc))
+
+
+def class_ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ClassRanking:
+    """As `ranking`, of each class."""
+    return ClassRanking(
+        class_average_precision(labels, scores), class_roc_auc(labels, scores)
     )
 
 

@@ -244,7 +244,9 @@ class ClipExtractor:
             "segment_times_s": mel_features.segment_times_s(
                 len(log_mel), hop_s
             ),
-            "cvssp_log_mel": cvssp_log_mel(waveform, SAMPLE_RATE_HZ),
+            "cvssp_log_mel": cvssp_log_mel(
+                waveform, SAMPLE_RATE_HZ, self._config.cvssp_scaling_rate_hz
+            ),
         }
 
 

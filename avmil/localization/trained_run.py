@@ -16,8 +16,8 @@ from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, ConfigError, MediaError
-from avmil.evaluation.clip_localization import ClipLocalization, scaled
-from avmil.evaluation.events import detect_events, normalized, score_cells
+from avmil.evaluation.clip_localization import ClipLocalization, heat
+from avmil.evaluation.events import detect_events, score_cells
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.features.extractor import ClipExtractor, stage
 from avmil.localization import videos
@@ -31,7 +31,6 @@ from avmil.runs import scoring
 from avmil.runs.fusion import open_run
 from avmil.runs.localization_evaluation import (
     EVENT_THRESHOLDS_FILE,
-    normalizes_segments,
 )
 from avmil.runs.run import SCORES_FILE, Run
 from flags import RecipeConfig
@@ -166,12 +165,14 @@ class TrainedRun:
     def compared(self, clip: ClipLocalization) -> ClipLocalization:
         """Puts in the segment scores that events are found in.
 
-        With thresholds of their own, segment scores are compared as these
-        were tuned; without, as scaled in the heat maps.
+        With thresholds of their own, these are the segments' own scores;
+        without, those of the heat maps.
         """
         if self.event_thresholds is not None:
-            return normalized(clip) if normalizes_segments(self.model) else clip
-        columns = [scaled(column) for column in clip.segment_scores.T]
+            return clip
+        columns = [
+            heat(column, clip.heat_scale) for column in clip.segment_scores.T
+        ]
         return dataclasses.replace(clip, segment_scores=np.transpose(columns))
 
     def _decode(self, video: ManifestEntry) -> media.Clip:

@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
-from avmil.evaluation import metrics
-from avmil.evaluation.aggregation import Row, in_paper_order
+from avmil.evaluation.aggregation import (
+    Row,
+    in_paper_order,
+    weight_travel,
+)
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
     evaluation_figures,
@@ -116,24 +119,22 @@ def _class_table(row: Row, style: Style) -> Table:
     cells = []
     for index, class_name in enumerate(row.class_names):
         for result in row.results:
-            labels = result.test.labels[:, index]
-            curve = metrics.precision_recall_curve(
-                labels, result.test.scores[:, index]
-            )
             cells.append(
                 (
                     class_name,
                     result.identity.run_name,
-                    labels.sum(),
+                    result.test.labels[:, index].sum(),
                     f"{result.thresholds[index]:.4g}",
-                    *(percent(scores[index]) for scores in result.by_class),
-                    percent(curve.average_precision) if curve else "-",
+                    *(
+                        percent(figures[index])
+                        for figures in result.by_class + result.class_ranking
+                    ),
                 )
             )
     groups = {
         "": ("Class", "Run"),
         "Test clips": ("with it",),
-        "Figures": ("Threshold", "F1", "Precision", "Recall", "AP"),
+        "Figures": ("Threshold", "F1", "Precision", "Recall", "AP", "ROC AUC"),
     }
     return Table(f"Classes of {style.name}", groups, cells)
 
@@ -145,6 +146,8 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             style.name,
             result.identity.run_name,
             "-" if result.identity.seed is None else result.identity.seed,
+            weight_travel(result.identity.training),
+            ", ".join(result.identity.training.fc_initializations) or "-",
             result.val.num_clips,
             result.val.num_missing,
             result.test.num_clips,
@@ -157,7 +160,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
     ]
     groups = {
         "": ("System", "Run"),
-        "Training": ("seed",),
+        "Training": ("seed", "weight travel", "fc6 and fc7"),
         "Validation": ("clips", "without features"),
         "Test": ("clips", "without features"),
         "Thresholds": ("arg-max fallback", "no clip to tune"),

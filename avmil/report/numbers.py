@@ -6,6 +6,7 @@ are made of the frames. Rows are those of `aggregation.rows`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,11 +19,22 @@ from avmil.evaluation.evaluation import Result
 from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
 
 _SCORES = metrics.Scores._fields
+_RANKING = metrics.Ranking._fields
 
 
 def percent(fraction: float) -> str:
     """Writes a fraction as the paper prints it: 0.642 becomes "64.2"."""
     return "-" if np.isnan(fraction) else f"{100 * fraction:.1f}"
+
+
+def resampled(intervals_of: Row | bootstrap.Comparison) -> str:
+    """Names what the bootstrap of a row or a comparison draws."""
+    return "clips and seeds" if intervals_of.resamples_seeds else "clips"
+
+
+def plain(value: float) -> str:
+    """Writes a figure that is no fraction, with two decimals."""
+    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 def table_1(rows: Sequence[Row]) -> pd.DataFrame:
@@ -37,19 +49,25 @@ def table_1(rows: Sequence[Row]) -> pd.DataFrame:
             "num_test_clips": row.results[0].test.num_clips,
             "num_test_missing": row.results[0].test.num_missing,
             **row.micro._asdict(),
+            **row.ranking._asdict(),
             **_named("paper_dcase2017_{}", scores),
             "num_runs": len(row.results),
             **_named("{}_std", map(float, row.micro_std)),
+            **_named("{}_std", map(float, row.ranking_std), _RANKING),
         }
         for name, interval in zip(_SCORES, row.intervals, strict=True):
             entry[f"{name}_low"], entry[f"{name}_high"] = interval
+        entry["resampled"] = resampled(row)
         entries.append(entry)
     for chance in aggregation.chances(rows):
-        for name, scores in (
-            ("chance_random_scores", chance.random_mean),
-            ("chance_every_class", chance.every_class),
+        for name, figures in (
+            ("chance_random_scores", chance.random_mean._asdict()),
+            (
+                "chance_every_class",
+                chance.every_class._asdict() | chance.ranking._asdict(),
+            ),
         ):
-            entries.append({"system": name, "run_name": ""} | scores._asdict())
+            entries.append({"system": name, "run_name": ""} | figures)
     return pd.DataFrame(entries, dtype=object)
 
 
@@ -69,12 +87,13 @@ def table_2(rows: Sequence[Row]) -> pd.DataFrame:
                     "run_name": ", ".join(row.run_names),
                     "class_name": row.class_names,
                     **row.by_class._asdict(),
+                    **row.class_ranking._asdict(),
                     "threshold": thresholds,
                     "paper_dcase2017_f1": [
                         published.get(name, np.nan) for name in row.class_names
                     ],
                     "num_runs": len(row.results),
-                    **_named("{}_std", row.by_class_std),
+                    **_class_stds(row),
                 }
             )
         )
@@ -92,6 +111,7 @@ def leads(rows: Sequence[Row]) -> pd.DataFrame:
             "f1_difference": comparison.difference,
             "f1_low": comparison.interval.low,
             "f1_high": comparison.interval.high,
+            "resampled": resampled(comparison),
             "p_value": comparison.p_value,
         }
         for first, second, comparison in aggregation.pairs(rows)
@@ -118,12 +138,15 @@ def table_3(results: Sequence[LocalizationResult]) -> pd.DataFrame:
 
 
 def to_csv(numbers: pd.DataFrame) -> str:
-    """CSV: scores and their leads in percent, as the tables print them."""
+    """CSV: figures as the tables print them, in percent if so named."""
     numbers = numbers.copy()
     if "threshold" in numbers:  # In full, which no float format is.
         numbers["threshold"] = numbers["threshold"].astype(object)
-    names = [n for n in numbers if any(score in n for score in _SCORES)]
+    scores = (*_SCORES, "roc_auc")
+    names = [n for n in numbers if any(score in n for score in scores)]
     numbers[names] = numbers[names].map(percent, na_action="ignore")
+    others = [name for name in numbers if name.startswith("d_prime")]
+    numbers[others] = numbers[others].map(plain, na_action="ignore")
     numbers = numbers.rename(columns={n: f"{n}_percent" for n in names})
     return numbers.to_csv(index=False, float_format="%.4f")
 
@@ -134,12 +157,16 @@ def run_dict(result: Result) -> dict[str, Any]:
         "system": result.identity.system,
         "run_name": result.identity.run_name,
         "seed": result.identity.seed,
+        "training": result.identity.training,
         "micro": result.micro,
+        "ranking": result.ranking,
         "micro_intervals": Row((result,)).intervals,
+        "resampled": resampled(Row((result,))),
         "counts": result.counts,
         "classes": _records(
             name=result.class_names,
             **result.by_class._asdict(),
+            **result.class_ranking._asdict(),
             threshold=result.thresholds,
         ),
         "untuned_class_names": result.untuned_class_names,
@@ -156,6 +183,7 @@ def run_dict(result: Result) -> dict[str, Any]:
 def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
     """The tables' rows and each pair of them."""
     return {
+        "training_notes": aggregation.training_notes(rows),
         "bootstrap": {
             "num_resamples": len(rows[0].resampled.f1),
             "level": bootstrap.LEVEL,
@@ -165,13 +193,18 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
                 "system": row.system,
                 "run_names": row.run_names,
                 "seeds": [result.identity.seed for result in row.results],
+                "training": row.training,
                 "micro": row.micro,
                 "micro_std": row.micro_std,
+                "ranking": row.ranking,
+                "ranking_std": row.ranking_std,
                 "micro_intervals": row.intervals,
+                "resampled": resampled(row),
                 "classes": _records(
                     name=row.class_names,
                     **row.by_class._asdict(),
-                    **_named("{}_std", row.by_class_std),
+                    **row.class_ranking._asdict(),
+                    **_class_stds(row),
                 ),
                 "paper": _published(row.system),
             }
@@ -183,6 +216,7 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
                 "second": second.run_names,
                 "f1_difference": comparison.difference,
                 "interval": comparison.interval,
+                "resampled": resampled(comparison),
                 "p_value": comparison.p_value,
                 "is_more_than_chance": comparison.is_more_than_chance,
             }
@@ -203,6 +237,7 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
     return {
         "system": result.identity.system,
         "run_name": result.identity.run_name,
+        "training": result.identity.training,
         "audio": audio.scores if audio else {},
         "audio_chance": audio.chance if audio else {},
         "visual": visual.scores if visual else {},
@@ -221,7 +256,7 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
 
 
 def jsonable(value: Any) -> Any:
-    """Named tuples as dictionaries, and NaN, which JSON lacks, as None."""
+    """Named tuples as dictionaries; None for NaN and infinity, of no JSON."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
@@ -230,12 +265,20 @@ def jsonable(value: Any) -> Any:
         return [jsonable(item) for item in value]
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.item()
-    return None if value != value else value
+    is_float = isinstance(value, float)
+    return None if is_float and not math.isfinite(value) else value
 
 
-def _named(template: str, scores: Iterable[Any]) -> dict[str, Any]:
-    """F1, precision and recall by their names in a template."""
-    return dict(zip(map(template.format, _SCORES), scores, strict=True))
+def _named(
+    template: str, values: Iterable[Any], names: Iterable[str] = _SCORES
+) -> dict[str, Any]:
+    """F1, precision and recall, or others, by their names in a template."""
+    return dict(zip(map(template.format, names), values, strict=True))
+
+
+def _class_stds(row: Row) -> dict[str, np.ndarray]:
+    stds = row.by_class_std._asdict() | row.class_ranking_std._asdict()
+    return {f"{name}_std": values for name, values in stds.items()}
 
 
 def _records(**columns: Any) -> list[dict[str, Any]]:

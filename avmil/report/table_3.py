@@ -6,14 +6,18 @@ seeds are means with their sample standard deviation.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from avmil.evaluation import paper
-from avmil.evaluation.aggregation import LocalizationRow, localization_rows
+from avmil.evaluation.aggregation import (
+    LocalizationRow,
+    localization_rows,
+    short_names,
+    training_notes,
+)
 from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
 from avmil.report.numbers import percent
 from avmil.report.tables import Table, best_places, figure, seeds_notes
@@ -88,6 +92,7 @@ def table_3(results: Sequence[LocalizationResult]) -> list[Table]:
             *part.notes,
             *_clip_notes(rows),
             _CHANCE_NOTE,
+            *training_notes(rows),
             *seeds_notes(rows),
         ]
         tables.append(_table(title, rows, part, [ALL], notes))
@@ -98,9 +103,8 @@ def table_3(results: Sequence[LocalizationResult]) -> list[Table]:
         ]
         if groups:
             title = f"Table 3{part.letters[1]}. {part.title}, by asynchrony"
-            by_asynchrony.append(
-                _table(title, rows, part, groups, [_ASYNCHRONY_NOTE])
-            )
+            notes = [_ASYNCHRONY_NOTE, *training_notes(rows)]
+            by_asynchrony.append(_table(title, rows, part, groups, notes))
     return tables + by_asynchrony
 
 
@@ -177,13 +181,8 @@ def _by_value(
     Value -> letters of the rows with it, and their runs where several have one
     letter; "" if all rows have one value.
     """
-    num_rows = collections.Counter(row.system for row in rows)
     names: dict[_Value, list[str]] = {}
-    for row in rows:
-        published = paper.SYSTEMS.get(row.system)
-        name = f"({published.letter})" if published else row.system
-        if num_rows[row.system] > 1:
-            name += f" {'/'.join(row.run_names)}"
+    for row, name in zip(rows, short_names(rows), strict=True):
         for value in dict.fromkeys(map(value_of, row.results)):
             names.setdefault(value, []).append(name)
     return {

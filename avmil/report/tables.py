@@ -66,15 +66,21 @@ class Table:
 
 
 def table_1(rows: Sequence[Row]) -> Table:
-    """Micro-averaged scores, a row for each system and for chance."""
+    """Figures of all classes, a row for each system and for chance."""
     figures = numbers.table_1(rows)
     scores = ["f1", "precision", "recall"]
+    ranking = {
+        "mean_average_precision": percent,
+        "roc_auc": percent,
+        "d_prime": numbers.plain,
+    }
     published = [f"paper_dcase2017_{name}" for name in scores]
     table = Table(
-        "Table 1. Micro-averaged scores on the test set, in percent",
+        "Table 1. Scores on the test set, in percent",
         {
             "": ("System", "Run"),
-            "Ours": ("F1", LEVEL, "Precision", "Recall"),
+            "Ours, micro average": ("F1", LEVEL, "Precision", "Recall"),
+            "Ours, macro average": ("mAP", "ROC AUC", "d'"),
             f"Paper, {paper.DATASET}": ("F1", "Precision", "Recall"),
         },
         [
@@ -86,6 +92,10 @@ def table_1(rows: Sequence[Row]) -> Table:
                 percent_interval(row.f1_low, row.f1_high),
                 figure(row.precision, row.precision_std),
                 figure(row.recall, row.recall_std),
+                *(
+                    figure(getattr(row, n), getattr(row, f"{n}_std"), write)
+                    for n, write in ranking.items()
+                ),
                 *(percent(getattr(row, name)) for name in published),
             )
             for row in figures.itertuples()
@@ -94,7 +104,10 @@ def table_1(rows: Sequence[Row]) -> Table:
     )
     figures = figures[: len(rows)]  # Without chance.
     table.bold[: len(rows), [2, 4, 5]] = best_places(figures[scores])
-    table.bold[: len(rows), 6:] = best_places(
+    table.bold[: len(rows), 6:9] = best_places(
+        figures[[*ranking]], writes=[*ranking.values()]
+    )
+    table.bold[: len(rows), 9:] = best_places(
         figures[published], [s.scores for s in paper.SYSTEMS.values()]
     )
     return table
@@ -133,6 +146,7 @@ def table_2(rows: Sequence[Row]) -> Table:
         "Table 2. Class-wise F1 on the test set, in percent",
         {"": ["System"], **heads},
         cells,
+        aggregation.training_notes(rows),
     )
     table.bold[:, 1:] = bold
     return table
@@ -142,27 +156,34 @@ def leads(rows: Sequence[Row]) -> Table:
     """The best row's lead in F1 over each other row, and what chance makes."""
     best = max(rows, key=lambda row: row.micro.f1)  # The first of several.
     names = row_names(rows)
+    verdicts = {None: "-", True: "yes", False: "no"}
     cells = []
     for row, name in zip(rows, names, strict=True):
         if row is not best:
             lead = aggregation.compare(best, row)
+            p_value = f"{lead.p_value:.3f}" if lead.resamples_seeds else "-"
             cells.append(
                 (
                     name,
                     percent(lead.difference),
                     percent_interval(*lead.interval),
-                    f"{lead.p_value:.3f}",
-                    "yes" if lead.is_more_than_chance else "no",
+                    numbers.resampled(lead),
+                    p_value,
+                    verdicts[lead.is_more_than_chance],
                 )
             )
+    heads = ("F1", LEVEL, "Resampled", "p", "More than chance")
     return Table(
         f"Leads of {names[rows.index(best)]}, in percentage points",
-        {"": ("Over",), "Lead": ("F1", LEVEL, "p", "More than chance")},
+        {"": ("Over",), "Lead": heads},
         cells,
         (
-            "Paired bootstrap: both systems on the same resamples of the test "
-            "clips, seeds averaged. p is two-sided and speaks of the sampling "
-            "of test clips only; it is not corrected for several comparisons.",
+            "Paired bootstrap: both rows on the same resamples of the test "
+            "clips, and each on resamples of its own seeds. p is two-sided; "
+            "it is not corrected for several comparisons.",
+            f"With fewer than {bootstrap.MIN_SEEDS} seeds of either row only "
+            "test clips are resampled. Such an interval is that of these runs; "
+            "it does not say whether other seeds would show the lead.",
         ),
     )
 
@@ -208,7 +229,7 @@ def best_places(
 
     It is sought among the competitors, [Q, F], or else among the values, where
     a single row is not the best. Equal is what `writes` (else percent), one
-    for each column, prints alike.
+    for each column, prints alike. NaN is never the best.
     """
     values = np.asarray(values, float)
     if competitors is None:
@@ -219,7 +240,10 @@ def best_places(
     writes = writes or [percent] * len(best)
     return np.array(
         [
-            [w(v) == w(b) for w, v, b in zip(writes, row, best, strict=True)]
+            [
+                w(v) == w(b) and not np.isnan(v)
+                for w, v, b in zip(writes, row, best, strict=True)
+            ]
             for row in values
         ]
     )
@@ -228,9 +252,10 @@ def best_places(
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:
     results = [result for row in rows for result in row.results]
     notes = [
+        *aggregation.training_notes(rows),
         *seeds_notes(rows),
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
-        "resamples of the test clips, with thresholds and seeds as they are.",
+        f"resamples of {_resampled(rows)}, with thresholds as they are.",
     ]
     for texts in zip(*map(_run_notes, results), strict=True):
         if len(set(texts)) == 1:  # It holds for all runs.
@@ -238,6 +263,12 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
         else:
             pairs = zip(results, texts, strict=True)
             notes += [f"{r.identity.run_name}: {t}" for r, t in pairs if t]
+    notes.append(
+        "mAP: mean of the classes' average precision; d': square root of 2 "
+        "times the normal quantile of ROC AUC, no percentage. Clips without "
+        "features are ranked last."
+    )
+    notes += _undefined_notes(rows[0])
     for chance in aggregation.chances(rows):
         std = percent(chance.random_std.f1)
         notes.append(
@@ -250,6 +281,32 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
             "classes than these: for orientation only."
         )
     return notes
+
+
+def _undefined_notes(row: Row) -> list[str]:
+    """Which classes the means over classes lack, the same in all rows."""
+    held = row.results[0].test.labels.any(axis=0)
+    undefined = np.isnan(row.class_ranking.roc_auc)
+    notes = []
+    for places, text in (
+        (~held, "Held by no test clip and left out of mAP, ROC AUC and d'"),
+        (held & undefined, "Held by all test clips, out of ROC AUC and d'"),
+    ):
+        if places.any():
+            names = "; ".join(np.array(row.class_names)[places])
+            notes.append(f"{text}: {names}.")
+    return notes
+
+
+def _resampled(rows: Sequence[Row]) -> str:
+    """What the rows' intervals resample."""
+    names = list(map(numbers.resampled, rows))
+    if len(set(names)) == 1:
+        return f"the test {names[0]}"
+    return (
+        "the test clips, in rows of "
+        f"{bootstrap.MIN_SEEDS} seeds or more of the seeds too"
+    )
 
 
 def _run_notes(result: Result) -> tuple[str, str, str]:

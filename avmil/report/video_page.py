@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from avmil.evaluation.clip_localization import ClipLocalization, scaled
+from avmil.evaluation.clip_localization import (
+    ClipLocalization,
+    heat_limits,
+    scaled,
+)
 from avmil.report import offline_page
 
 # Scores are written as whole steps between the lowest and the highest.
@@ -102,23 +106,29 @@ def _data(clip: ClipLocalization, order: list[int]) -> dict[str, object]:
         "regions": {
             "boxes": _rounded(clip.boxes, 1),
             "frames": clip.region_frames.tolist(),
-            **_steps(clip.region_scores[:, order]),
+            **_steps(clip.region_scores[:, order], clip.heat_scale),
         },
         "segments": {
             "times_s": _rounded(clip.segment_times_s, 3),
             "edges_s": _rounded(clip.segment_edges_s, 3),
-            **_steps(clip.segment_scores[:, order]),
+            **_steps(clip.segment_scores[:, order], clip.heat_scale),
         },
     }
 
 
-def _steps(scores: np.ndarray) -> dict[str, list]:
-    """Scores [P, C] as whole steps, [C, P], of a class's range, [C, 2]."""
-    steps = [np.rint(_STEPS * scaled(column)) for column in scores.T]
+def _steps(scores: np.ndarray, heat_scale: str) -> dict[str, list]:
+    """Scores [P, C] as whole steps, [C, P], of a class's range, [C, 2].
+
+    `heat` are the parts of the range that heat maps show as 0 and 1, [C, 2].
+    """
+    relative = [scaled(column) for column in scores.T if column.size]
     ends = [(column.min(), column.max()) for column in scores.T if column.size]
     return {
-        "steps": [column.astype(int).tolist() for column in steps],
+        "steps": [
+            np.rint(_STEPS * column).astype(int).tolist() for column in relative
+        ],
         "range": [[float(f"{end:.4g}") for end in pair] for pair in ends],
+        "heat": [_rounded(heat_limits(r, heat_scale), 4) for r in relative],
     }
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import scores
-from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.identity import RunIdentity, Training, WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.run import (
@@ -26,6 +27,7 @@ from avmil.runs.run import (
     ScoredRun,
     read_scores,
     run_directories,
+    training_of,
     write_scores,
 )
 from model import systems
@@ -59,8 +61,9 @@ class Fusion(ScoredRun):
                 self.name,
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
                 json.dumps(settings),
+                Training.joined(map(_training, content["members"])),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Expected a fusion that evaluate.py wrote, received {name}: "
                 f"{error!r}."
@@ -71,6 +74,15 @@ class Fusion(ScoredRun):
         """Mean probabilities of both splits, from the directory."""
         print(f"Scores of the fusion {self.path}.")
         return read_scores(self.path)[0]
+
+
+def _training(member: Mapping[str, Any]) -> Training:
+    """How a member that `fuse` described came about."""
+    choices = json.loads(member["settings"])[0]
+    weights = None
+    if "step" in member:
+        weights = WeightsIdentity(member["checkpoint"], member["step"])
+    return training_of(choices, weights)
 
 
 def open_run(

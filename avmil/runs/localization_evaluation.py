@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import keras
-
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.common.progress import Progress
@@ -15,7 +13,6 @@ from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
 from avmil.runs.run import Run
-from model.layers import ScoreNormalization
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
 
@@ -66,7 +63,6 @@ def evaluate_run(
             clips["test"],
             events,
             identity=run.identity,
-            normalize_segments=normalizes_segments(model),
             num_test_missing=sum(c.clip_id in events for c in test.missing),
             num_test_without_truth=len(_clip_ids(test)) - len(clips["test"]),
         )
@@ -83,11 +79,6 @@ def evaluate_run(
         }
         files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
     return result
-
-
-def normalizes_segments(model: keras.Model) -> bool:
-    """Whether a system divides a clip's scores by their norm."""
-    return any(isinstance(layer, ScoreNormalization) for layer in model.layers)
 
 
 def read_truth(

@@ -18,12 +18,13 @@ import keras
 from avmil.common import files
 from avmil.common.errors import ConfigError, FeaturesError
 from avmil.common.progress import Progress
-from avmil.evaluation.identity import RunIdentity, WeightsIdentity
+from avmil.evaluation.identity import RunIdentity, Training, WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.features.store import FeatureStore, differences
 from avmil.runs import scoring
 from avmil.runs.checkpoints import Checkpoints
 from flags import TrainConfig, to_flagfile
+from model import systems
 
 SPLITS = ("val", "test")
 CONFIG_FILE = "config.json"
@@ -146,6 +147,7 @@ class Run(ScoredRun):
 
     Raises:
         ConfigError: if it is no run directory.
+        FeaturesError: if a CVSSP system has features of an older version.
     """
 
     localizes = True
@@ -176,6 +178,16 @@ class Run(ScoredRun):
                 f"Expected a run of this version of avmil, received "
                 f"{self.file(CONFIG_FILE)}: {error}."
             ) from error
+        if (
+            systems.needs_standardization(self.config.system)
+            and "cvssp_scaling_rate_hz" not in self.trained_on.recipe
+        ):
+            raise FeaturesError(
+                "Expected features whose recipe names the scale of CVSSP's "
+                f"spectrogram for {path}, received older ones in "
+                f"{self.config.features_dir}. Extract again, and train into "
+                "another --run_dir."
+            )
         self._features_dir = features_dir or self.config.features_dir
 
     def __str__(self) -> str:
@@ -311,11 +323,28 @@ class Run(ScoredRun):
             self.name,
             seed,
             json.dumps(described, sort_keys=True),
+            training_of(settings, self.weights),
         )
 
     @functools.cached_property
     def _saved(self) -> tuple[dict[str, ScoreSet], WeightsIdentity | None]:
         return read_scores(self.path)
+
+
+def training_of(
+    choices: Mapping[str, Any], weights: WeightsIdentity | None
+) -> Training:
+    """How the weights came about, from the choices of their `TrainConfig`."""
+    fc_initializations = ()
+    if systems.has_visual(choices["system"]):
+        name = os.path.basename(choices["fc_weights"])
+        fc_initializations = (name or "random",)
+    if weights is None:
+        return Training(fc_initializations=fc_initializations)
+    rate = choices["learning_rate"]
+    chosen = weights.checkpoint == "best" or choices.get("early_stopping")
+    limit = choices["steps"] if chosen else weights.step
+    return Training((weights.step * rate,), limit * rate, fc_initializations)
 
 
 def run_directories(

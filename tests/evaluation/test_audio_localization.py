@@ -39,14 +39,6 @@ def test_overlapping_segments_share_the_mean_of_their_scores(
     np.testing.assert_allclose(found, expected)
 
 
-def test_normalized_scores_are_shares_of_the_sum_s_norm():
-    clip = events.normalized(make_clip(segment_scores=[[1, 4], [2, 0]]))
-    # The sums are 3 and 4, their norm is 5.
-    np.testing.assert_allclose(clip.segment_scores, [[0.2, 0.8], [0.4, 0]])
-    silent = events.normalized(make_clip(segment_scores=np.zeros((3, 2))))
-    assert not silent.segment_scores.any()
-
-
 def table_of(clip, truth_events, resolution_s=1.0):
     return audio_localization.time_table(
         [clip], {clip.clip_id: truth_events}, resolution_s

@@ -7,7 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import ClassLocalization, part_at
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    heat,
+    part_at,
+    scaled,
+)
 from tests.localized_clips import make_clip
 
 
@@ -73,6 +78,32 @@ def test_scores_are_scaled_over_the_whole_clip(train):
     assert train.segments.tolist() == [0, 1, 0.5]
     # Equal scores are black.
     assert not ClassLocalization(train.clip, "bus").regions.any()
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        # Under eleven scores none is an outlier: as in the paper.
+        ([-1, 3, 1], [0, 1, 0.5]),
+        # The lowest of 20 does not turn the others white ...
+        ([-100, *[0] * 17, 1, 2], [0, *[0] * 17, 0.5 * 8 / 102, 8 / 102]),
+        # ... and does not darken what stands out otherwise.
+        ([-50, *[0] * 17, 25, 50], [0, *[0] * 17, 0.5, 1]),
+        ([7.0] * 20, [0.0] * 20),
+    ],
+)
+def test_robust_scale(scores, expected):
+    np.testing.assert_allclose(heat(scores, "robust"), expected, atol=1e-12)
+
+
+def test_the_paper_s_scale_spans_all_scores():
+    scores = [-100, *[0] * 17, 1, 2]
+    np.testing.assert_array_equal(heat(scores, "paper"), scaled(scores))
+    clip = make_clip(segment_scores=np.transpose([scores, scores]))
+    robust = ClassLocalization(clip, clip.class_names[0]).segments
+    clip = dataclasses.replace(clip, heat_scale="paper")
+    paper = ClassLocalization(clip, clip.class_names[0]).segments
+    assert robust[-1] < 0.1 < 0.9 < paper[1]
 
 
 def test_a_frame_has_the_score_of_its_best_region(train):

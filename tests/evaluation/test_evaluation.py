@@ -112,6 +112,10 @@ def test_random_scores_get_what_chance_gets():
     assert result.chance == level
     error = abs(result.micro.f1 - level.random_mean.f1)
     assert error < 5 * level.random_std.f1
+    assert result.ranking.d_prime == pytest.approx(0, abs=0.2)
+    assert result.ranking.mean_average_precision == pytest.approx(
+        level.ranking.mean_average_precision, abs=0.03
+    )
     # They gain little over every class.
     assert level.every_class == metrics.micro_scores(test, np.ones_like(test))
     assert level.random_mean.f1 == pytest.approx(level.every_class.f1, abs=0.03)
@@ -121,6 +125,8 @@ def test_every_class_by_hand():
     labels = np.array([[1, 0, 0], [0, 1, 0]])  # 2 of 6 are right.
     result = evaluation.chance_scores(labels, labels, False)
     assert result.every_class == pytest.approx((0.5, 1 / 3, 1.0))
+    # Half of the clips hold each class that any holds.
+    assert result.ranking == (0.5, 0.5, 0.0)
 
 
 @pytest.mark.parametrize("held", [0, 1])

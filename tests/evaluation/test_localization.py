@@ -44,13 +44,12 @@ TEST, TEST_TRUTH = perfect_split("test")
 TRUTH = VAL_TRUTH | TEST_TRUTH
 
 
-def evaluate(val=VAL, test=TEST, truth=TRUTH, normalize_segments=True):
+def evaluate(val=VAL, test=TEST, truth=TRUTH):
     return localization.evaluate(
         val,
         test,
         truth,
         identity=RunIdentity("av_two_stream", "a"),
-        normalize_segments=normalize_segments,
     )
 
 
@@ -122,20 +121,18 @@ def test_the_order_of_clips_regions_and_segments_does_not_matter():
 
 def test_thresholds_come_from_validation_only():
     doubled = changed(TEST, lambda c: {"segment_scores": 2 * c.segment_scores})
-    other = evaluate(test=doubled, normalize_segments=False)
-    expected = evaluate(normalize_segments=False)
+    other = evaluate(test=doubled)
+    expected = evaluate()
     assert np.array_equal(other.event_thresholds, expected.event_thresholds)
 
 
-def test_normalized_scores_do_not_depend_on_a_clip_s_scale():
+def test_segments_of_all_clips_are_compared_by_their_own_scores():
     scales = iter((0.01, 0.1, 0.3, 1, 3, 100))  # Three below the threshold.
     scaled = changed(
         TEST, lambda c: {"segment_scores": next(scales) * c.segment_scores}
     )
     result = evaluate(test=scaled)
-    assert result.audio.scores["all"] == pytest.approx((1, 0, 1))
-    raw = evaluate(test=scaled, normalize_segments=False)
-    assert raw.audio.scores["all"].f1 == pytest.approx(2 * 3 / (6 + 3))
+    assert result.audio.scores["all"].f1 == pytest.approx(2 * 3 / (6 + 3))
 
 
 def test_a_clip_without_features_is_missed():

@@ -12,13 +12,12 @@ from avmil.evaluation.events import score_cells
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.localization import TrainedRun
 from avmil.localization.recipe import WeightsFiles
-from model.layers import ScoreNormalization
 from tests.localized_clips import CLASS_NAMES, make_clip
 
 SCORES = np.array([[0, 1], [3, 2], [9, 4], [6, 5]], float)
 
 
-def make_run(event_thresholds, layers=()):
+def make_run(event_thresholds):
     return TrainedRun(
         name="run",
         system="made_up",
@@ -27,7 +26,7 @@ def make_run(event_thresholds, layers=()):
         thresholds=dict.fromkeys(CLASS_NAMES, -1.0),
         event_thresholds=event_thresholds,
         weights=WeightsIdentity("last", 1),
-        model=SimpleNamespace(layers=layers),
+        model=SimpleNamespace(),
         weights_files=WeightsFiles(),
     )
 
@@ -46,25 +45,15 @@ def test_without_thresholds_of_their_own_scores_are_scaled():
     assert silent.segment_scores.shape == (0, 2)
 
 
-def test_normalizing_systems_share_out_the_norm():
-    run = make_run(dict.fromkeys(CLASS_NAMES, 0.0), [ScoreNormalization()])
-    compared = run.compared(clip())
-    # The classes' sums are 18 and 12.
-    np.testing.assert_allclose(
-        compared.segment_scores, SCORES / np.hypot(18, 12)
-    )
-
-
-def test_scores_of_other_systems_stay():
+def test_with_thresholds_of_their_own_scores_stay():
     run = make_run(dict.fromkeys(CLASS_NAMES, 0.0))
     assert run.compared(clip()).segment_scores.tolist() == SCORES.tolist()
 
 
-@pytest.mark.parametrize("layers", [(), (ScoreNormalization(),)])
 @pytest.mark.parametrize("threshold", [None, 0.15, 3.5])
-def test_events_are_where_the_compared_scores_pass(threshold, layers):
+def test_events_are_where_the_compared_scores_pass(threshold):
     limits = threshold and dict.fromkeys(CLASS_NAMES, threshold)
-    run = make_run(limits, layers)
+    run = make_run(limits)
     cells_s, scores = score_cells(run.compared(clip()))
     passed = scores > threshold if threshold else scores >= 0.5
     heard = np.zeros_like(passed)

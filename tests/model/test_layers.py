@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from model.layers import (
 )
 
 SCORINGS = [TwoStreamScoring, OneStreamScoring, WsddnScoring]
+MEAN = functools.partial(OneStreamScoring, pooling="mean")
+ALL_SCORINGS = [*SCORINGS, pytest.param(MEAN, id="OneStreamScoring-mean")]
 
 
 def softmax(logits, axis):
@@ -68,19 +73,41 @@ def test_two_streams_against_numpy(kind):
     np.testing.assert_allclose(scores, weighted.sum(axis=1), atol=1e-5)
 
 
-def test_one_stream_is_log_sum_exp():
+@pytest.mark.parametrize("pooling", ["sum", "mean"])
+def test_one_stream_is_log_sum_exp_or_log_mean_exp(pooling):
     bags = make_bags()
-    layer = make_scoring(OneStreamScoring, bags)
+    layer = make_scoring(
+        functools.partial(OneStreamScoring, pooling=pooling), bags
+    )
     weight, bias = map(np.array, layer.get_weights())
     each = bags @ weight + bias
     scores, proposal_scores = layer(bags)
     np.testing.assert_allclose(proposal_scores, each, atol=1e-5)
-    np.testing.assert_allclose(
-        scores, np.log(np.exp(each).sum(axis=1)), atol=1e-5
-    )
+    pooled = np.exp(each).sum(axis=1)
+    if pooling == "mean":
+        pooled /= 5
+    np.testing.assert_allclose(scores, np.log(pooled), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", SCORINGS)
+def test_another_pooling_is_refused():
+    with pytest.raises(ValueError, match="sum or mean, received 'max'"):
+        OneStreamScoring(6, pooling="max")
+
+
+@pytest.mark.parametrize("kind", ALL_SCORINGS)
+def test_a_layer_is_made_again_from_its_config(kind):
+    layer = kind(6, seed=7)
+    config = json.loads(json.dumps(layer.get_config()))
+    assert config["seed"] == 7
+    again = type(layer).from_config(config)
+    assert again.get_config() == layer.get_config()
+    for one in (layer, again):
+        one(make_bags())
+    for first, second in zip(layer.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("kind", ALL_SCORINGS)
 def test_neither_padding_nor_order_changes_a_score(kind):
     bags = make_bags()
     layer = make_scoring(kind, bags)
@@ -96,7 +123,7 @@ def test_neither_padding_nor_order_changes_a_score(kind):
     assert (padded_proposals[:, 5:] == 0).all()
 
 
-@pytest.mark.parametrize("kind", SCORINGS)
+@pytest.mark.parametrize("kind", ALL_SCORINGS)
 def test_empty_bag_scores_zero(kind):
     bags = make_bags()
     layer = make_scoring(kind, bags)

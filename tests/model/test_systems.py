@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -30,6 +31,12 @@ def make_batch(seed=0, num_clips=2, num_regions=5, num_segments=4):
         "segments": generator.random((num_clips, num_segments, 128), "f4"),
         "segment_mask": np.ones((num_clips, num_segments), bool),
     }
+
+
+def modalities_of(model):
+    """The modalities of which a system has bags."""
+    inputs = {"visual": "regions", "audio": "segments"}
+    return [m for m, name in inputs.items() if name in model.input]
 
 
 BAG_SYSTEMS = [n for n in systems.names() if not n.startswith("cvssp")]
@@ -74,7 +81,9 @@ def test_scores_of_clips_and_proposals(name, system, inputs):
         if key.endswith("_mask")
     }
     received = {key: values.shape for key, values in outputs.items()}
-    assert received == {"scores": (2, 3), **(bags or steps)}
+    modalities = {f"{m}_scores": (2, 3) for m in modalities_of(system)}
+    expected = {"scores": (2, 3), **modalities, **(bags or steps)}
+    assert received == expected
     assert systems.has_audio(name) == (not name.startswith("visual"))
     assert systems.needs_standardization(name) == name.startswith("cvssp")
     if systems.gives_probabilities(name):
@@ -135,6 +144,53 @@ def test_seed_decides_the_initial_weights(name):
         assert np.array_equal(one, different) != is_random
 
 
+def random_tensors(model):
+    """All initial random tensors and two masks of each dropout, flattened."""
+    named = {w.path: w for w in model.weights if "kernel" in w.path}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            for number in range(2):
+                mask = layer(np.ones((1, 50, 64), "f4"), training=True)
+                named[f"{layer.name}/mask_{number}"] = mask
+    return {name: np.ravel(tensor)[:20_000] for name, tensor in named.items()}
+
+
+def test_no_two_random_tensors_of_seeds_0_to_4_correlate(name):
+    sizes = {"fc_units": 64, "audio_units": 64}
+    tensors = [
+        ((seed, path), values)
+        for seed in range(5)
+        for path, values in random_tensors(
+            systems.build(name, 5, SystemConfig(seed=seed, **sizes))
+        ).items()
+    ]
+    for (one, first), (other, second) in itertools.combinations(tensors, 2):
+        size = min(len(first), len(second))
+        correlation = np.corrcoef(first[:size], second[:size])[0, 1]
+        # Chance alone: 6 standard deviations.
+        assert abs(correlation) < 6 / size**0.5, (one, other)
+
+
+@pytest.mark.parametrize("pooling", ["sum", "mean"])
+def test_pooling_of_the_one_stream_system(pooling):
+    """Padding changes neither; with equal proposals the mean is their score."""
+    config = dataclasses.replace(SMALL, one_stream_pooling=pooling)
+    model = systems.build("av_one_stream", 3, config)
+    batch = make_batch(num_clips=1)
+    for key in ("regions", "segments"):
+        batch[key] = np.repeat(batch[key][:, :1], 6, axis=1)
+        mask = np.arange(6) < 4
+        batch[f"{key.removesuffix('s')}_mask"] = mask[None]
+    outputs = model.predict_on_batch(batch)
+    offset = np.log(4) if pooling == "sum" else 0.0
+    for modality, kind in (("visual", "region"), ("audio", "segment")):
+        np.testing.assert_allclose(
+            outputs[f"{modality}_scores"][0],
+            outputs[f"{kind}_scores"][0, 0] + offset,
+            atol=1e-5,
+        )
+
+
 def dense(inputs, layer):
     kernel, bias = layer.get_weights()
     return np.maximum(inputs @ kernel + bias, 0)
@@ -167,7 +223,7 @@ def test_systems_against_numpy_with_masks(name, scoring, normalized):
         ):
             if f"{kind}s" not in model.input:
                 continue
-            names.add(f"{kind}_scores")
+            names |= {f"{kind}_scores", f"{modality}_scores"}
             hidden = batch[f"{kind}s"][clip][batch[f"{kind}_mask"][clip]]
             for layer in layers:
                 hidden = dense(hidden.astype("f4"), model.get_layer(layer))
@@ -176,6 +232,12 @@ def test_systems_against_numpy_with_masks(name, scoring, normalized):
             scores, expected = map(np.array, layer(hidden[None]))
             total = total + (
                 scores / np.linalg.norm(scores) if normalized else scores
+            )
+            np.testing.assert_allclose(
+                outputs[f"{modality}_scores"][clip],
+                scores[0],
+                rtol=1e-4,
+                atol=2e-4,
             )
             received = outputs[f"{kind}_scores"][clip]
             np.testing.assert_allclose(

@@ -50,6 +50,7 @@ def test_table_1_csv():
         for limit, value in interval._asdict().items()
     }
     stds = [f"{name}_std_percent" for name in metrics.Scores._fields]
+    stds += ["mean_average_precision_std_percent", "roc_auc_std_percent"]
     assert first == {
         "system": "av_two_stream",
         "run_name": "run, 1",
@@ -58,12 +59,16 @@ def test_table_1_csv():
         "f1_percent": "61.2",
         "precision_percent": "50.0",
         "recall_percent": "70.0",
+        "mean_average_precision_percent": "60.0",
+        "roc_auc_percent": "80.0",
+        "d_prime": "1.19",
         "paper_dcase2017_f1_percent": "64.2",
         "paper_dcase2017_precision_percent": "59.7",
         "paper_dcase2017_recall_percent": "69.4",
         "num_runs": "1",
-        **dict.fromkeys(stds, ""),
+        **dict.fromkeys([*stds, "d_prime_std"], ""),
         **limits,
+        "resampled": "clips",
     }
     assert other["system"] == "visual_wsddn"
     assert random["system"] == "chance_random_scores"
@@ -72,6 +77,9 @@ def test_table_1_csv():
         "f1_percent": "13.1",
         "precision_percent": "7.0",
         "recall_percent": "100.0",
+        "mean_average_precision_percent": "30.0",
+        "roc_auc_percent": "50.0",
+        "d_prime": "0.00",
     }
 
 
@@ -86,12 +94,16 @@ def test_table_2_csv_has_a_row_for_each_run_and_class():
         "f1_percent": f"{place}.0",
         "precision_percent": f"{place}.0",
         "recall_percent": f"{place}.0",
+        "average_precision_percent": f"{place}.0",
+        "roc_auc_percent": f"{100 - place}.0",
         "threshold": "0.25",
         "paper_dcase2017_f1_percent": "40.0",
         "num_runs": "1",
         "f1_std_percent": "",
         "precision_std_percent": "",
         "recall_std_percent": "",
+        "average_precision_std_percent": "",
+        "roc_auc_std_percent": "",
     }
     # Table 2 leaves row d out.
     assert entries[-1]["system"] == "visual_wsddn"
@@ -131,7 +143,8 @@ def test_leads_csv_has_a_row_for_each_pair():
         "f1_difference_percent": f"{100 * compared.difference:.1f}",
         "f1_low_percent": f"{100 * compared.interval.low:.1f}",
         "f1_high_percent": f"{100 * compared.interval.high:.1f}",
-        "p_value": f"{compared.p_value:.4f}",
+        "resampled": "clips",
+        "p_value": "",
     }
 
 
@@ -168,6 +181,8 @@ def test_json_of_a_run():
     assert values["classes"][3] == {
         "name": CLASSES[3],
         **dict.fromkeys(metrics.Scores._fields, 0.03),
+        "average_precision": 0.03,
+        "roc_auc": 0.97,
         "threshold": 0.25,
     }
     assert through_json(numbers.run_dict(result_of("mine")))["paper"] is None
@@ -189,7 +204,26 @@ def test_json_of_several_runs():
     assert pair["f1_difference"] == pytest.approx(
         first["micro"]["f1"] - second["micro"]["f1"]
     )
-    assert pair["is_more_than_chance"] == (pair["p_value"] < 0.05)
+    verdict = ("resampled", "p_value", "is_more_than_chance")
+    assert [pair[name] for name in verdict] == ["clips", None, None]
+
+
+def test_infinite_d_prime_is_none_in_json_and_has_no_deviation():
+    perfect = metrics.Ranking(1.0, 1.0, np.inf)
+    first, second = (
+        dataclasses.replace(result, ranking=perfect)
+        for result in (FIRST, SECOND)
+    )
+    rows = aggregation.rows([first, second])
+    (row,) = through_json(numbers.comparison_dict(rows))["rows"]
+    assert row["ranking"] == {
+        "mean_average_precision": 1,
+        "roc_auc": 1,
+        "d_prime": None,
+    }
+    assert row["ranking_std"]["d_prime"] is None
+    entry, *_ = read(numbers.table_1(rows))
+    assert (entry["d_prime"], entry["d_prime_std"]) == ("inf", "")
 
 
 def test_json_of_localization():

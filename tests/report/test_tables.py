@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from avmil.evaluation import aggregation, metrics, paper
-from avmil.report import tables
+from avmil.evaluation.identity import Training
+from avmil.report import tables, writers
 from tests.made_results import CHANCE, bold_cells, cells_of, result_of
 
 
@@ -40,36 +43,85 @@ def test_table_1_puts_the_paper_beside_ours_and_chance_below():
     )
     low, high = aggregation.rows([result_of()])[0].intervals.f1
     interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
-    ours = ("61.2", interval, "50.0", "70.0")
+    ours = ("61.2", interval, "50.0", "70.0", "60.0", "80.0", "1.19")
     none = ("-",) * 3
+    constant = ("30.0", "50.0", "0.00", *none)
     assert cells_of(table) == [
         ("(a) Proposed AV Two Stream", "seed 0", *ours, "64.2", "59.7", "69.4"),
         ("mine", "run_of_mine", *ours, *none),
         ("mine", "run_of_mine", *ours, *none),
-        ("Chance: random scores", "", "12.5", "-", "7.0", "50.0", *none),
-        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *none),
-        ("Chance: random scores", "", "20.0", "-", "20.0", "20.0", *none),
-        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *none),
+        ("Chance: random scores", "", "12.5", "-", "7.0", "50.0", *none * 2),
+        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *constant),
+        ("Chance: random scores", "", "20.0", "-", "20.0", "20.0", *none * 2),
+        ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *constant),
     ]
-    assert list(table.groups) == ["", "Ours", "Paper, DCASE 2017 task 4"]
+    assert list(table.groups.values()) == [
+        [0, 1],
+        [2, 3, 4, 5],  # Ours, over clips and classes,
+        [6, 7, 8],  # and over classes,
+        [9, 10, 11],  # and the paper's.
+    ]
 
 
 def test_notes_name_the_run_only_where_runs_differ():
     assert table_1(result_of(), result_of("mine")).notes == (
+        "Weight travel (training steps times learning rate; the paper's is "
+        "0.25): 0.25.",
+        "fc6 and fc7 start: random.",
         "95 %: interval of F1 over 2000 bootstrap resamples of the test clips, "
-        "with thresholds and seeds as they are.",
+        "with thresholds as they are.",
         "2 of 30 test clips have no features and count as missed.",
         "Thresholds tuned on 20 validation clips (1 without features), without "
         "arg-max fallback.",
+        "mAP: mean of the classes' average precision; d': square root of 2 "
+        "times the normal quantile of ROC AUC, no percentage. Clips without "
+        "features are ranked last.",
         "Random scores: mean of 200 draws with thresholds tuned likewise; "
         "standard deviation of F1 0.4.",
     )
     other = result_of("mine", num_missing=0, untuned_class_names=("Bus", "Car"))
-    notes = table_1(result_of(), other).notes
+    notes = table_1(result_of(), other).notes[2:]
     assert notes[1].startswith("run_of_av_two_stream: 2 of 30 test clips")
     assert notes[2].startswith("run_of_mine: 0 of 30 test clips")
     assert notes[3].startswith("Thresholds tuned on 20")
     assert notes[4] == "run_of_mine: No validation clip to tune on: Bus; Car."
+
+
+def test_rows_that_are_not_comparable_are_said_to_be_so():
+    rows = aggregation.rows(
+        [
+            result_of(),
+            result_of("mine", training=Training((0.003,), 0.003, ("x.npz",))),
+        ]
+    )
+    expected = (
+        "These rows are not comparable: they differ in weight travel and in "
+        "the initialization of fc6 and fc7.",
+        "Weight travel (training steps times learning rate; the paper's is "
+        "0.25): 0.25 in (a); 0.003 in mine.",
+        "fc6 and fc7 start: random in (a); x.npz in mine.",
+    )
+    assert tables.table_1(rows).notes[:3] == expected
+    assert tables.table_2(rows).notes == expected
+    for write in (writers.to_text, writers.to_markdown, writers.to_latex):
+        words = " ".join(write(tables.table_2(rows)).split())
+        assert "These rows are not comparable" in words
+
+
+def test_classes_without_ranking_are_named():
+    result = result_of()
+    labels = result.test.labels.copy()
+    labels[:, 3], labels[:, 5] = 0, 1
+    test = dataclasses.replace(result.test, labels=labels)
+    figures = {
+        "test": test,
+        "ranking": metrics.ranking(labels, test.scores),
+        "class_ranking": metrics.class_ranking(labels, test.scores),
+    }
+    names = result.class_names
+    notes = "\n".join(table_1(result_of(**figures)).notes)
+    assert f"out of mAP, ROC AUC and d': {names[3]}.\n" in notes
+    assert f"out of ROC AUC and d': {names[5]}.\n" in notes
 
 
 def test_all_rows_come_in_the_paper_s_order_and_others_last():
@@ -107,7 +159,7 @@ def test_seeds_are_one_row_of_both_tables():
     first = table_1(*results)
     assert cells_of(first)[0][1:3] == ("3 seeds", "62.0 ± 1.7")
     assert cells_of(first)[0][4:6] == ("31.0 ± 0.9", "70.0 ± 0.0")
-    assert first.notes[0] == (
+    assert first.notes[2] == (
         "(a) Proposed AV Two Stream: mean ± sample standard deviation of s0, "
         "s1, s2."
     )
@@ -133,7 +185,9 @@ def test_best_of_each_column_is_bold_and_the_paper_s_stay_so():
         *seeds_of("cvssp_fusion", 0.4),
         result_of("mine", micro=metrics.Scores(0.1, 0.9, 0.2)),
     )
-    assert bold_cells(table) == {
+    ranking = {place for place in bold_cells(table) if 6 <= place[1] < 9}
+    assert len(ranking) == 4 * 3  # All print alike.
+    assert bold_cells(table) == {p: bold_cells(table)[p] for p in ranking} | {
         (1, 2): "63.0",  # A mean of 61.0 is less.
         (3, 4): "90.0",
         # Recall: three print as 70.0; chance has 100.0 and does not count.
@@ -141,16 +195,16 @@ def test_best_of_each_column_is_bold_and_the_paper_s_stay_so():
         (1, 5): "70.0",
         (2, 5): "70.0",
         # The paper's Table 1.
-        (0, 6): "64.2",
-        (2, 7): "61.4",
-        (0, 8): "69.4",
+        (0, 9): "64.2",
+        (2, 10): "61.4",
+        (0, 11): "69.4",
     }
 
 
 def test_what_prints_alike_is_equally_bold_and_a_single_row_not():
     table = table_1(*seeds_of("mine", 0.61234), *seeds_of("yours", 0.6119))
     assert bold_cells(table)[0, 2] == bold_cells(table)[1, 2] == "61.2"
-    assert bold_cells(table_1(result_of())) == {(0, 6): "64.2", (0, 8): "69.4"}
+    assert bold_cells(table_1(result_of())) == {(0, 9): "64.2", (0, 11): "69.4"}
     assert not table_1(*seeds_of("mine", 0.5, 0.6)).bold.any()
 
 
@@ -185,18 +239,36 @@ def test_leads_are_the_best_row_s_over_each_other():
     right = {"micro": metrics.Scores(1.0, 1.0, 1.0), "predictions": labels}
     silent = {"micro": metrics.Scores(0.0, 0.0, 0.0), "predictions": 0 * labels}
     results = [
-        result_of("mine", **silent),
-        result_of("visual_wsddn", **right),
-        result_of("yours", **right),
-        result_of("yours", run_name="fast", settings="learning_rate", **right),
+        result_of(system, run_name=str(seed), seed=seed, **changes)
+        for seed in range(3)
+        for system, changes in (
+            ("mine", silent),
+            ("visual_wsddn", right),
+            ("yours", right),
+        )
     ]
-    table = tables.leads(aggregation.rows(results))
+    fast = result_of(
+        "yours", run_name="fast", settings="learning_rate", **right
+    )
+    table = tables.leads(aggregation.rows([*results, fast]))
     assert table.title == (
         "Leads of (d) TS Video-Only WSDDN-Type, in percentage points"
     )
-    # Rows of one system are told apart by their runs.
+    # Rows of one system are told apart by their runs; one seed is too few.
+    both, clips = "clips and seeds", "clips"
     assert cells_of(table) == [
-        ("mine", "100.0", "[100.0, 100.0]", "0.001", "yes"),
-        ("yours, run_of_yours", "0.0", "[0.0, 0.0]", "1.000", "no"),
-        ("yours, fast", "0.0", "[0.0, 0.0]", "1.000", "no"),
+        ("mine", "100.0", "[100.0, 100.0]", both, "0.001", "yes"),
+        ("yours, 0, 1, 2", "0.0", "[0.0, 0.0]", both, "1.000", "no"),
+        ("yours, fast", "0.0", "[0.0, 0.0]", clips, "-", "-"),
     ]
+
+
+def test_intervals_are_named_by_what_is_resampled():
+    def note(*results):
+        return next(n for n in table_1(*results).notes if n.startswith("95 %"))
+
+    three = seeds_of("mine", 0.5, 0.6, 0.7)
+    assert "resamples of the test clips and seeds, with" in note(*three)
+    assert "resamples of the test clips, with" in note(*three[:2])
+    mixed = note(*three, result_of())
+    assert "test clips, in rows of 3 seeds or more of the seeds too" in mixed

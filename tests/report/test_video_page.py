@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import scaled
+from avmil.evaluation.clip_localization import heat_limits, scaled
 from avmil.report import video_page
 from tests.localized_clips import make_clip, overlapping
 
@@ -95,6 +95,11 @@ def test_data_gives_the_arrays_back():
         np.testing.assert_allclose(steps / 1000, expected, atol=5.01e-4)
         back = low[:, None] + steps / 1000 * (high - low)[:, None]
         np.testing.assert_allclose(back.T, scores, atol=5e-6)
+        for column, limits in zip(
+            scores.T, data[f"{kind}s"]["heat"], strict=True
+        ):
+            expected = heat_limits(scaled(column), "robust")
+            np.testing.assert_allclose(limits, expected, atol=5.1e-5)
     np.testing.assert_array_equal(data["regions"]["boxes"], localization.boxes)
     assert data["regions"]["frames"] == [0, 0, 1, 1, 2, 2]
     assert data["frames"]["times_s"] == [0.5, 1.5, 2.5]

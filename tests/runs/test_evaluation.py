@@ -22,10 +22,10 @@ from avmil.runs.run import (
     read_scores,
     write_scores,
 )
-from tests.feature_files import CLASS_NAMES
+from tests.feature_files import CLASS_NAMES, RECIPE
 from tests.runs.conftest import untrained_run
 
-FEATURES = TrainedOn({"made": "up"}, list(CLASS_NAMES))
+FEATURES = TrainedOn(RECIPE, list(CLASS_NAMES))
 WEIGHTS = WeightsIdentity("last", 100)
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,9 @@ def test_seeds_are_one_row_and_leads_are_told(runs, capsys):
     assert [row["seeds"] for row in comparison["rows"]] == [[2, 0, 1], [0]]
     assert comparison["rows"][0]["micro"]["f1"] == pytest.approx(np.mean(f1))
     assert comparison["pairs"][0]["f1_difference"] < 0
-    assert comparison["pairs"][0]["is_more_than_chance"]
+    assert comparison["pairs"][0]["interval"]["high"] < 0
+    # (d) has one seed.
+    assert comparison["pairs"][0]["is_more_than_chance"] is None
     assert len(json.loads((output_dir / "metrics.json").read_text())) == 4
     assert cell in (output_dir / "tables.md").read_text("utf-8")
     latex = (output_dir / "tables.tex").read_text("utf-8")
@@ -258,6 +260,13 @@ def test_fusions_are_rows_by_their_settings(
     evaluate_saved(runs=f"{gated}/f*", output_dir=str(gated / "tables"))
     comparison = json.loads((gated / "tables" / "comparison.json").read_text())
     assert [row["seeds"] for row in comparison["rows"]] == seeds
+    # 100 steps at 1e-5 and at 1.
+    travels = [
+        row["training"]["weight_travel_limit"] for row in comparison["rows"]
+    ]
+    assert travels == pytest.approx([1e-3, 100][: len(travels)])
+    differing = "not comparable" in comparison["training_notes"][0]
+    assert differing == (len(travels) > 1)
 
 
 def test_the_same_fusion_twice_is_refused(gated):

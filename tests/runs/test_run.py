@@ -10,11 +10,11 @@ import pytest
 
 import flags
 from avmil.common.errors import ConfigError, FeaturesError
-from avmil.evaluation.identity import WeightsIdentity
+from avmil.evaluation.identity import Training, WeightsIdentity
 from avmil.features.store import FeatureStore
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.fusion import Fusion, fuse, open_members, open_run
-from avmil.runs.run import SPLITS, Run, write_scores
+from avmil.runs.run import SPLITS, Run, TrainedOn, training_of, write_scores
 from model import systems
 from tests.feature_files import CLASS_NAMES, write_features
 from tests.runs.conftest import untrained_run
@@ -77,6 +77,26 @@ def test_runs_that_differ_in_their_seed_have_the_same_settings(paths, tmp_path):
     # The best step differs between seeds; the last one must not.
     assert '"step"' not in best.identity.settings
     assert '"step": 3' in last.identity.settings
+
+
+def test_travel_and_initialization_of_weights():
+    choices = dataclasses.asdict(
+        flags.TrainConfig(steps=3000, learning_rate=1e-4)
+    )
+    last, best = (WeightsIdentity(kind, 1000) for kind in ("last", "best"))
+    assert training_of(choices, last) == (
+        pytest.approx((0.1,)),
+        pytest.approx(0.1),
+        ("random",),
+    )
+    loaded = choices | {"fc_weights": "weights/net.npz"}
+    assert training_of(loaded, best) == (
+        pytest.approx((0.1,)),
+        pytest.approx(0.3),
+        ("net.npz",),
+    )
+    audio = choices | {"system": "cvssp_gated_crnn"}
+    assert training_of(audio, None) == Training()
 
 
 def test_saved_scores_are_those_of_their_weights(paths):
@@ -144,6 +164,16 @@ def test_features_of_another_recipe_are_refused(paths, tmp_path):
     info_path.write_text(json.dumps(info | {"recipe": {"made": "new"}}))
     with pytest.raises(FeaturesError, match="made: there 'up', received 'new'"):
         _ = Run(paths["d0"], features_dir=directory).stores
+
+
+def test_cvssp_systems_refuse_features_with_the_former_spectrogram(tmp_path):
+    def start(system):
+        config = flags.TrainConfig(system, run_dir=str(tmp_path / system))
+        return Run.start(config, TrainedOn({"made": "up"}, ["bus", "train"]))
+
+    with pytest.raises(FeaturesError, match="older ones"):
+        start("cvssp_gated_crnn")
+    start("av_two_stream")
 
 
 def test_flags_name_every_system():

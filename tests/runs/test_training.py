@@ -24,7 +24,7 @@ from avmil.runs.fusion import open_run
 from avmil.runs.run import Run
 from model import systems
 from tests.checkpoint_files import assert_same_weights, read_weights
-from tests.feature_files import write_features
+from tests.feature_files import RECIPE, write_features
 from tests.runs.conftest import GATED
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 def test_run_directory_tells_everything(trained):
     config = json.loads((trained / "config.json").read_text())
     assert config["config"]["learning_rate"] == 0.003
-    assert config["features"]["recipe"] == {"made": "up"}
+    assert config["features"]["recipe"] == RECIPE
     assert "--fc_units=8\n" in (trained / "flags.txt").read_text()
     versions = json.loads((trained / "versions.json").read_text())
     assert versions["keras"] == keras.__version__

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.signal
 
 from vggish.cvssp_features import _mel_matrix, cvssp_log_mel
 
@@ -41,11 +42,11 @@ def _slow_slaney_matrix():
     return matrix
 
 
-def _slow_log_mel(samples):
+def _slow_log_mel(samples, rate_hz):
     n = np.arange(1024)
     hamming = 0.54 - 0.46 * np.cos(2 * np.pi * n / 1023)  # Symmetric.
     fourier = np.exp(-2j * np.pi * np.outer(np.arange(513), n) / 1024)
-    scale = 1 / math.sqrt(16_000 * (hamming**2).sum())
+    scale = 1 / math.sqrt(rate_hz * (hamming**2).sum())
     mel_matrix = _slow_slaney_matrix()
     rows = []
     for start in range(0, len(samples) - 1023, 664):
@@ -54,14 +55,32 @@ def _slow_log_mel(samples):
     return np.array(rows)
 
 
-def test_parity_with_the_original_arithmetic():
+@pytest.mark.parametrize("scaling_rate_hz", [1, 16_000])
+def test_parity_with_the_original_arithmetic(scaling_rate_hz):
     samples = _noise(16_000)
-    features = cvssp_log_mel(samples, RATE_HZ)
-    expected = _slow_log_mel(samples)  # [23, 64]
+    features = cvssp_log_mel(samples, RATE_HZ, scaling_rate_hz)
+    expected = _slow_log_mel(samples, scaling_rate_hz)  # [23, 64]
     assert features.shape == (240, 64)
     assert features.dtype == np.float32
     np.testing.assert_allclose(features[:23], expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(features[23:], 0.0)
+
+
+def test_parity_with_scipy_called_as_cvssp_calls_it():
+    samples = _noise(16_000)
+    _, _, magnitudes = scipy.signal.spectrogram(
+        samples,  # No sampling rate.
+        window=np.hamming(1024),
+        nperseg=1024,
+        noverlap=360,
+        detrend=False,
+        return_onesided=True,
+        mode="magnitude",
+    )  # [513, 23]
+    expected = np.log(magnitudes.T @ _slow_slaney_matrix() + 1e-8)
+    np.testing.assert_allclose(
+        cvssp_log_mel(samples, RATE_HZ)[:23], expected, rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

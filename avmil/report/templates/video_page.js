@@ -39,13 +39,18 @@ function partAt(edgesS, timeS) {
 const endsBefore = (edgesS, timeS) =>
   edgesS.length < 2 || timeS > edgesS.at(-1);
 
-const scaledScore = (proposals, index) =>
+const relativeScore = (proposals, index) =>
   proposals.steps[state.classIndex][index] / STEPS;
+
+function scaledScore(proposals, index) {
+  const [low, high] = proposals.heat[state.classIndex];
+  return clamp((relativeScore(proposals, index) - low) / (high - low), 0, 1);
+}
 
 function scoreText(proposals, index) {
   const [lowest, highest] = proposals.range[state.classIndex];
   const scaled = scaledScore(proposals, index);
-  const score = lowest + scaled * (highest - lowest);
+  const score = lowest + relativeScore(proposals, index) * (highest - lowest);
   return `score ${score.toPrecision(3)}, scaled ${scaled.toFixed(2)}`;
 }
 

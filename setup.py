@@ -45,7 +45,7 @@ setuptools.setup(
         "tensorflow>=2.17,<2.18",
         "tensorflow-io>=0.37,<0.38",
         "keras>=3.5",
-        "numpy>=1.26,<2",
+        "numpy>=1.26",
         # OpenCV 5 drops the importer that reads .caffemodel files.
         "opencv-contrib-python-headless>=4.11,<5",
         "resampy>=0.4.3",
@@ -65,6 +65,7 @@ setuptools.setup(
         "h5py>=3.10",
         "imageio-ffmpeg>=0.5",
         "pooch>=1.8",
+        "psutil>=5.9",
         "tensorboard>=2.17,<2.18",
         "tqdm>=4.66",
         "xxhash>=3.4",
@@ -73,9 +74,12 @@ setuptools.setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.17,<2.18"],
+        # Beside TensorFlow 2.17 the newest one for NumPy 1 and ml-dtypes 0.4.
+        "jax": ["jax>=0.4.30"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",
+            "jax>=0.4.30",
             "ruff>=0.6",
             "pre-commit>=3.7",
             "sed_eval>=0.2.1",

@@ -342,8 +342,8 @@ def training_of(
     if weights is None:
         return Training(fc_initializations=fc_initializations)
     rate = choices["learning_rate"]
-    is_best = weights.checkpoint == "best"
-    limit = choices["steps"] if is_best else weights.step
+    chosen = weights.checkpoint == "best" or choices.get("early_stopping")
+    limit = choices["steps"] if chosen else weights.step
     return Training((weights.step * rate,), limit * rate, fc_initializations)
 
 

@@ -93,8 +93,9 @@ class _Trainer:
         self._log.config(self._state.step, self._config)
         try:
             if not self._is_done():
+                data = self._load()
                 with command_line.postponed_interrupt() as interrupted:
-                    self._train(interrupted)
+                    self._train(data, interrupted)
         finally:
             self._log.close()
         state, criterion = self._state, _CRITERIA[self._config.best_by]
@@ -168,14 +169,18 @@ class _Trainer:
         stopped = 0 < config.early_stopping <= state.num_worse
         return stopped or state.step == config.steps
 
-    def _train(self, interrupted: Callable[[], bool]) -> None:
+    def _load(self) -> SplitData:
+        """Brings both splits to where --cache wants them."""
+        size, cache = self._config.batch_size, self._config.cache
+        data = SplitData(self._store, size, self._model.input, cache)
+        self._scorer = scoring.Scorer(
+            self._model, self._validation, size, cache
+        )
+        return data
+
+    def _train(self, data: SplitData, interrupted: Callable[[], bool]) -> None:
         """Trains in calls of several steps, which end where a pause is due."""
         config, state = self._config, self._state
-        inputs = tuple(self._model.input)
-        data = SplitData(self._store, config.batch_size, inputs, config.cache)
-        self._scorer = scoring.Scorer(
-            self._model, self._validation, config.batch_size, config.cache
-        )
         train = train_function(self._model)
         losses = _Losses(config, state.step, self._log, self._no_class_loss)
         under_way: collections.deque = collections.deque()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 
+from avmil.runs import scoring
+from avmil.runs.run import Run, read_scores
 from tests.checkpoint_files import assert_same_weights
-from tests.command_line import flag_list, run, start
+from tests.command_line import ROOT, flag_list, run, start
 from tests.feature_files import write_features
 
 SMALL = {
@@ -20,6 +25,7 @@ SMALL = {
     "learning_rate": 0.003,
     "validate_every": 20,
     "checkpoint_every": 5,
+    "save_interval_s": 0,
 }
 
 pytestmark = pytest.mark.slow
@@ -72,6 +78,49 @@ def test_interrupted_run_ends_with_the_same_bits(
     assert "Going on after step" in run("train.py", *flags)
     name = "checkpoints/last-00000060"
     assert_same_weights(tmp_path / name, finished_run / name)
+
+
+def without_tensorflow(script, **flags):
+    """Runs a script on JAX where TensorFlow cannot be imported."""
+    code = f"""
+import sys
+sys.modules["tensorflow"] = sys.modules["tensorflow_io"] = None
+import {script}
+{script}.console_entry_point()
+"""
+    arguments = flag_list(backend="jax", **flags)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_jax_trains_and_evaluates_without_tensorflow(features_dir, tmp_path):
+    """The same bits wherever the features are, and after an end between."""
+    # Heat maps, whose operations JAX compiles one by one, at the end only.
+    small = {**SMALL, "features_dir": features_dir, "save_interval_s": 1e6}
+    for name, steps, cache in (
+        ("whole", 25, "none"),
+        ("parts", 13, "device"),
+        ("parts", 25, "host"),
+    ):
+        flags = {**small, "steps": steps, "cache": cache}
+        without_tensorflow("train", run_dir=tmp_path / name, **flags)
+    runs = [tmp_path / name for name in ("whole", "parts")]
+    assert_same_weights(*(run / "checkpoints/last-00000025" for run in runs))
+    printed = without_tensorflow("evaluate", run_dir=runs[0])
+    assert "with its last weights, step 25" in printed
+    # The other backend reads the checkpoint.
+    by_jax = read_scores(str(runs[0]))[0]["val"]
+    store = scoring.open_split(features_dir, "val")
+    network = Run(str(runs[0])).model
+    by_tensorflow = scoring.Scorer(network, store, 4).score()[0]
+    np.testing.assert_allclose(by_tensorflow.scores, by_jax.scores, atol=1e-5)
 
 
 @pytest.mark.parametrize(

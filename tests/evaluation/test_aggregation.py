@@ -165,6 +165,21 @@ def test_training_notes_tell_what_rows_have_in_common_and_what_not():
     ]
 
 
+def test_cvssp_s_rows_are_compared_with_each_other_only():
+    travels = {"a": 0.25, "b": 0.25, "cvssp_x": 3.0, "cvssp_y": 3.0}
+
+    def notes():
+        results = [
+            result_of(name, run_name=name, training=Training((far,), far))
+            for name, far in travels.items()
+        ]
+        return aggregation.training_notes(aggregation.rows(results))
+
+    assert len(notes()) == 1
+    travels["cvssp_y"] = 2.0
+    assert "differ in weight travel" in notes()[0]
+
+
 def test_travel_of_best_and_of_fused_checkpoints():
     best = [Training((step * 1e-5,), 0.25) for step in (10_000, 12_500)]
     last = Training((0.25,), 0.25)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avmil.features import balanced
-from avmil.features.balanced import BalancedSampler
+from avmil.features.balanced import BalancedSampler, label_frequencies
 
 
 def one_hot(counts):
@@ -120,3 +120,13 @@ def test_unusable_labels_are_refused(labels):
 def test_batch_size_must_be_positive():
     with pytest.raises(ValueError, match="batch size above 0"):
         BalancedSampler(np.ones((2, 2)), 0)
+
+
+def test_label_frequencies_are_those_of_the_drawn_clips():
+    generator = np.random.default_rng(0)
+    labels = (generator.random((60, 5)) < (0.05, 0.1, 0.3, 0.5, 0)).astype(int)
+    sampler = BalancedSampler(labels, 10, seed=1)
+    drawn = labels[np.concatenate([next(sampler) for _ in range(2000)])]
+    np.testing.assert_allclose(
+        label_frequencies(labels), drawn.mean(axis=0), atol=0.01
+    )

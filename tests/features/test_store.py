@@ -13,19 +13,19 @@ import tensorflow as tf
 
 from avmil.common.errors import FeaturesError, UnusableFeaturesError
 from avmil.features import clip_features, store
-from avmil.features.batches import (
-    INPUTS,
-    BatchShape,
-    in_order,
-    load_batch,
-    read_ahead,
-)
+from avmil.features.batches import INPUTS, BatchLoader, in_order
 from avmil.features.store import FeatureStore
 from tests.command_line import ROOT
-from tests.feature_files import CLASS_NAMES, make_clip, write_features
+from tests.feature_files import (
+    CLASS_NAMES,
+    extract,
+    make_clip,
+    make_rows,
+    plan_shards,
+    write_features,
+)
 
 LAYOUT = clip_features.layout(9216, 128)
-SHAPE = BatchShape(3, 4, 5)
 
 
 def expected_clip(row):
@@ -117,14 +117,13 @@ def test_fields_are_read_alone(tmp_path):
 def test_batches_hold_the_wanted_inputs_and_read_only_those(tmp_path):
     write_features(str(tmp_path), {"val": 3}, segment_size=1024)
     opened = FeatureStore(str(tmp_path), "val")
-    whole = load_batch(opened, np.array([2, 0]), SHAPE)
+    whole = BatchLoader(opened, 3).load(np.array([2, 0]))
     assert set(whole) == {*INPUTS, "labels"}
-    assert whole["regions"].shape == (3, 4, 9216)
+    assert whole["regions"].shape == (3, 2, 9216)
     assert whole["regions"].dtype == np.float16
-    assert whole["segments"].shape == (3, 5, 1024)
+    assert whole["segments"].shape == (3, 2, 1024)
     assert whole["cvssp_log_mel"].shape == (3, 240, 64)
-    np.testing.assert_array_equal(whole["segments"][0, :2], opened[2].segments)
-    assert not whole["segments"][0, 2:].any()
+    np.testing.assert_array_equal(whole["segments"][0], opened[2].segments)
     assert whole["region_mask"].sum(axis=1).tolist() == [2, 2, 0]
     assert whole["segment_mask"].sum(axis=1).tolist() == [2, 2, 0]
     np.testing.assert_array_equal(whole["labels"][:2], opened.labels[[2, 0]])
@@ -133,27 +132,54 @@ def test_batches_hold_the_wanted_inputs_and_read_only_those(tmp_path):
     read = opened.read
     opened.read = lambda i, fields: seen.append(fields) or read(i, fields)
     inputs = ("segments", "segment_mask")
-    (part,) = read_ahead(opened, [np.array([2, 0])], SHAPE, inputs)
+    (part,) = BatchLoader(opened, 3, inputs).ahead([np.array([2, 0])])
     assert seen == [("segments",)] * 2
     assert set(part) == {*inputs, "labels"}
     for name, array in part.items():
         np.testing.assert_array_equal(array, whole[name])
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_arrays_that_are_used_again_hold_nothing_of_before(tmp_path, held):
+    """Bags of other lengths, then a batch that is not full."""
+    rows = make_rows({"val": 9})
+
+    def extract_clip(row):
+        number = int(row.clip_id[-3:])
+        return make_clip(row.clip_id, row.labels, number % 4, number % 3)
+
+    for shard in plan_shards(str(tmp_path), rows):
+        extract(shard, extract_clip)
+    opened = FeatureStore(str(tmp_path), "val")
+    loader = BatchLoader(opened, 2)
+    if held:
+        loader.hold()
+    wanted = [*in_order(9, 2), *in_order(9, 2)]
+    for batch, indices in zip(loader.ahead(wanted), wanted, strict=True):
+        fresh = BatchLoader(opened, 2).load(indices)
+        counts = np.pad(indices % 4, (0, 2 - len(indices)))
+        assert batch["region_mask"].sum(axis=1).tolist() == counts.tolist()
+        for name, array in fresh.items():
+            np.testing.assert_array_equal(batch[name], array, name)
+            assert array.dtype == batch[name].dtype
+
+
 def test_reading_ahead_keeps_the_order_and_names_a_damaged_clip(tmp_path):
     write_features(str(tmp_path), {"val": 7})
     opened = FeatureStore(str(tmp_path), "val")
-    batches = read_ahead(opened, in_order(7, 3), SHAPE, num_readers=3)
-    firsts = [batch["segments"][0, :2] for batch in batches]
+    batches = BatchLoader(opened, 3, num_readers=3).ahead(in_order(7, 3))
+    firsts = [batch["segments"][0].copy() for batch in batches]
     for first, index in zip(firsts, (0, 3, 6), strict=True):
         np.testing.assert_array_equal(first, opened[index].segments)
     shard = tmp_path / "val-00001-of-00002.tfrecord"
     shard.write_bytes(bytes(shard.stat().st_size))
-    opened = FeatureStore(str(tmp_path), "val")
-    batches = read_ahead(opened, in_order(7, 2), SHAPE)
+    loader = BatchLoader(FeatureStore(str(tmp_path), "val"), 2)
+    batches = loader.ahead(in_order(7, 2))
     next(batches), next(batches)
     with pytest.raises(FeaturesError, match="val004"):
         next(batches)
+    with pytest.raises(FeaturesError, match=r"val00[456]"):
+        loader.hold()
 
 
 def parse(record):
@@ -195,10 +221,10 @@ def test_local_features_are_read_without_tensorflow(tmp_path):
     code = f"""
 import sys
 sys.modules["tensorflow"] = sys.modules["keras"] = None  # Not importable.
-from avmil.features.batches import BatchShape, in_order, read_ahead
+from avmil.features.batches import BatchLoader, in_order
 from avmil.features.store import FeatureStore
 store = FeatureStore({str(tmp_path)!r}, "val")
-(batch,) = read_ahead(store, in_order(3, 3), BatchShape(3, 4, 5))
+(batch,) = BatchLoader(store, 3).ahead(in_order(3, 3))
 print(store[2].clip_id, batch["regions"].astype(float).sum())
 """
     done = subprocess.run(

@@ -25,6 +25,7 @@ SMALL = flags.TrainConfig(
     validate_every=10,
     checkpoint_every=5,
     log_every=5,
+    save_interval_s=0,
     steps=30,
 )
 

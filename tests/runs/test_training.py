@@ -17,9 +17,13 @@ from tensorboard.util import tensor_util
 import flags
 import model.systems  # noqa: F401  # Registers the layers for loading.
 from avmil.common.errors import ConfigError, FeaturesError
+from avmil.evaluation import metrics
+from avmil.features.batches import BatchLoader
 from avmil.features.store import FeatureStore
-from avmil.runs import evaluation
+from avmil.runs import evaluation, steps, training
 from avmil.runs.fusion import open_run
+from avmil.runs.run import Run
+from model import systems
 from tests.checkpoint_files import assert_same_weights, read_weights
 from tests.feature_files import RECIPE, write_features
 from tests.runs.conftest import GATED
@@ -50,8 +54,12 @@ def test_tensorboard_shows_the_curves(events):
         "loss",
         "learning_rate",
         "examples_per_s",
+        "loss_of_no_class",
         "validation/micro_f1",
+        "validation/map",
         "validation_f1/siren, loud",
+        "visual_score/mean",
+        "audio_score/mean",
         "config",
     } <= tags
     losses = events.Tensors("loss")
@@ -65,6 +73,26 @@ def test_tensorboard_shows_the_curves(events):
     width, height, png = pictures[0].tensor_proto.string_val
     assert int(width) > int(height) > 50
     assert png.startswith(b"\x89PNG")
+
+
+def test_tensorboard_shows_a_dead_modality(events, trained, features_dir):
+    """Against each modality's scores before their normalization."""
+    store = FeatureStore(features_dir, "val")
+    network = open_run(str(trained)).model
+    batch = BatchLoader(store, len(store), network.input).load(np.arange(6))
+    batch.pop("labels")
+    outputs = network.predict_on_batch(batch)
+    for modality in ("visual", "audio"):
+        scores = outputs[f"{modality}_scores"]  # [6, 3]
+        scores /= np.linalg.norm(scores, axis=1, keepdims=True)
+        expected = {
+            "mean": scores.mean(),
+            "deviation": scores.std(axis=0).mean(),
+        }
+        for name, value in expected.items():
+            (*_, last) = events.Tensors(f"{modality}_score/{name}")
+            found = tensor_util.make_ndarray(last.tensor_proto)
+            assert found == pytest.approx(value, abs=1e-5)
 
 
 def test_tensorboard_compares_runs_by_their_choices(events):
@@ -81,12 +109,93 @@ def test_tensorboard_compares_runs_by_their_choices(events):
     }
 
 
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize("cache", ["none", "device"])
+def test_cached_features_train_the_same_bits(
+    trained, train, tmp_path, monkeypatch, cache, accelerated
+):
+    """The others are in host memory; also several steps in a call."""
+    monkeypatch.setattr(steps, "_has_accelerator", lambda: accelerated)
+    run_dir = train(tmp_path, cache=cache)
+    name = "checkpoints/last-00000030"
+    assert_same_weights(trained / name, run_dir / name)
+    curves = [
+        EventAccumulator(str(path / "tensorboard"), {"tensors": 0})
+        .Reload()
+        .Tensors("loss")
+        for path in (trained, run_dir)
+    ]
+    points = [
+        [(e.step, tensor_util.make_ndarray(e.tensor_proto)) for e in events]
+        for events in curves
+    ]
+    assert points[0] == points[1]
+
+
+def test_training_ends_where_validation_no_longer_improves(
+    train, tmp_path, capsys
+):
+    """Without learning, only the first validation is a new best."""
+    changes = {
+        "learning_rate": 0.0,
+        "early_stopping": 2,
+        "validate_every": 2,
+        "save_interval_s": 1e6,
+        "xla": False,
+    }
+    run_dir = train(tmp_path, **changes)
+    names = sorted(p.name for p in (run_dir / "checkpoints").iterdir())
+    assert names == ["best-00000002", "last-00000006"]
+    assert "Trained 6 steps" in capsys.readouterr().out
+    train(tmp_path, **changes)
+    assert "at step 2." in capsys.readouterr().out
+    assert sorted(p.name for p in (run_dir / "checkpoints").iterdir()) == names
+    seeds = [
+        Run(str(train(tmp_path / str(seed), seed=seed, **changes)))
+        for seed in (1, 2)
+    ]
+    assert seeds[0].identity.settings == seeds[1].identity.settings
+
+
+def test_best_checkpoint_is_the_one_of_the_best_validation(
+    train, tmp_path, monkeypatch
+):
+    """It is written later, with the weights that it had."""
+    values = iter([0.2, 0.9, 0.5])
+    monkeypatch.setattr(
+        metrics, "mean_average_precision", lambda *_: next(values)
+    )
+    run_dir = train(tmp_path / "a", save_interval_s=1e6, keep_every=10)
+    folder = run_dir / "checkpoints"
+    assert (folder / "best-00000020").is_dir()
+    assert_same_weights(folder / "kept-00000020", folder / "best-00000020")
+    state = json.loads((folder / "last-00000030" / "state.json").read_text())
+    assert (state["best"], state["best_step"]) == (0.9, 20)
+
+
+def test_loss_of_no_class_by_hand():
+    """Two modalities, 17 classes, as many labels as DCASE's batches have."""
+    frequencies = np.full(17, 1.2406439671 / 17)
+    network = systems.build(
+        "av_two_stream", 17, systems.SystemConfig(fc_units=2, audio_units=2)
+    )
+    loss = training.no_class_loss(network, frequencies)
+    assert loss == pytest.approx(0.5857288)
+    labels = np.ones((1, 17))
+    scores = np.full((1, 17), -2 / np.sqrt(17))
+    hinge = keras.losses.Hinge()
+    expected = frequencies[0] * hinge(labels, scores) + (
+        1 - frequencies[0]
+    ) * hinge(0 * labels, scores)
+    assert loss == pytest.approx(float(expected))
+
+
 def test_mixed_precision_goes_on_with_the_same_bits(train, tmp_path):
     changes = {"precision": "mixed_float16", "xla": False}
     checkpoints = []
-    for name, all_steps in (("whole", [6]), ("resumed", [4, 6])):
-        for steps in all_steps:
-            run_dir = train(tmp_path / name, steps=steps, **changes)
+    for name, ends in (("whole", [6]), ("resumed", [4, 6])):
+        for end in ends:
+            run_dir = train(tmp_path / name, steps=end, **changes)
         checkpoints.append(run_dir / "checkpoints" / "last-00000006")
     assert_same_weights(*checkpoints)
     for values in read_weights(checkpoints[0]).values():
@@ -173,8 +282,13 @@ def test_other_features_than_the_runs_are_refused(trained, train, tmp_path):
 
 
 def test_divergence_is_named(train, tmp_path):
-    with pytest.raises(ConfigError, match="Expected a finite loss"):
+    with pytest.raises(ConfigError, match=r"received nan at step [234]\."):
         train(tmp_path, learning_rate=1e38)
+
+
+def test_another_backend_than_keras_runs_on_is_refused(train, tmp_path):
+    with pytest.raises(ConfigError, match="--backend: Expected tensorflow"):
+        train(tmp_path, backend="jax")
 
 
 @pytest.mark.parametrize(

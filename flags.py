@@ -429,8 +429,7 @@ class LocalizeConfig:
     end_s: float = _flag(
         0.0,
         "Where it ends; 0 for the end of the video. A video is one bag, as a "
-        "clip in training, and at most an hour of it is taken. Its sampled "
-        "frames are held in memory: an hour at 1080p takes 25 GB.",
+        "clip in training, and at most an hour of it is taken.",
         lower_bound=0.0,
     )
     checkpoint: str = _flag(

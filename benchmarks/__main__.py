@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=f"Runs benchmarks, by default all of them:\n{listed}",
-        epilog="KERAS_BACKEND=jax runs them on JAX, without TensorFlow.",
+        epilog="KERAS_BACKEND=jax runs them on JAX, without TensorFlow. "
+        "`python -m benchmarks.growth 1000 50000` shows how time and memory "
+        "grow with the number of clips.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -88,7 +90,8 @@ def _machine() -> str:
     _, _, model = text.partition("model name")
     processor = model.split("\n")[0].strip("\t :") or platform.processor()
     lines = [
-        f"Processor: {processor}, {cores} cores; {memory_gib:.0f} GiB of memory",
+        f"Processor: {processor}, {cores} cores",
+        f"Memory: {memory_gib:.0f} GiB",
         f"System: {platform.system()} {platform.machine()}, Python "
         f"{platform.python_version()}",
     ]

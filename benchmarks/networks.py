@@ -64,13 +64,15 @@ def _torch(
 
     torch.backends.cudnn.allow_tf32 = False
     network = torch_models.convolution_network(model)
+    network.to(memory_format=torch.channels_last)
 
     def predict() -> np.ndarray:
         with torch.inference_mode():
             x = torch.from_numpy(inputs).to(torch_models.DEVICE)
-            # [B, H, W, D], or patches [B, H, W] of one channel
-            x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x[:, None]
-            outputs = network(x.contiguous())
+            x = x if x.ndim == 4 else x[..., None]
+            # [B, D, H, W] by name, with the channels last in memory, which
+            # is faster.
+            outputs = network(x.permute(0, 3, 1, 2))
             if outputs.ndim == 4:
                 outputs = outputs.permute(0, 2, 3, 1)
             return outputs.cpu().numpy()

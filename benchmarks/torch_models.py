@@ -24,7 +24,7 @@ def synchronize() -> None:
 
 
 def convolution_network(model: keras.Model) -> nn.Module:
-    """A network of convolutions and dense layers, [B, D, H, W] first."""
+    """A network of convolutions and dense layers, from [B, D, H, W]."""
     converted: list[nn.Module] = []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):

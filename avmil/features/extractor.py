@@ -331,13 +331,14 @@ class _Bag:
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
         regions = [np.empty((0, NUM_FEATURES), np.float16), *self._regions]
+        size_px = self._size_px if len(frame_times_s) else (0, 0)
         return {
             "regions": np.concatenate(regions),
             "boxes": _concatenate(self._boxes, (0, 4)),
             "objectness": _concatenate(self._objectness, (0,)),
             "region_times_s": np.repeat(frame_times_s, counts),
             "frame_times_s": frame_times_s,
-            "frame_size_px": np.array(self._size_px, np.int32),
+            "frame_size_px": np.array(size_px, np.int32),
         }
 
     def _describe(self) -> None:

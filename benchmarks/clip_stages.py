@@ -115,9 +115,12 @@ def _stages(
 
 def _flops(model: keras.Model, inputs: np.ndarray) -> float:
     """Multiplications and additions of a chain of layers."""
-    shape, flops = inputs.shape, 0.0
+    outputs, flops = keras.KerasTensor(inputs.shape), 0.0
     for layer in model.layers:
-        shape = layer.compute_output_shape(shape)
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        outputs = layer.compute_output_spec(outputs)
         if hasattr(layer, "kernel"):
-            flops += 2.0 * np.prod(shape[:-1]) * np.prod(layer.kernel.shape)
+            positions = np.prod(outputs.shape[:-1])
+            flops += 2.0 * positions * np.prod(layer.kernel.shape)
     return flops

@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # All processor cores; a file's tests share their fixtures.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-.PHONY: demo tables test test-unit lint format install clean
+.PHONY: demo tables bench test test-unit lint format install clean
 
 demo: $(INSTALLED)
 	$(BIN)/python demo.py
@@ -58,6 +58,10 @@ test: $(INSTALLED)
 
 test-unit: $(INSTALLED)
 	$(PYTEST) --ignore=tests/end_to_end -m "not slow"
+
+# Beside PyTorch too where it is installed: .venv/bin/pip install torch.
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks --output=benchmarks/results.md
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

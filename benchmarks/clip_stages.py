@@ -1,7 +1,7 @@
 """A whole clip by stage, against the sum of the floors of its arithmetic.
 
 A drawn clip of 10 s. The floor of a network is its multiplications and
-additions at the rate of a NumPy product of 2048 x 2048 in the same turn; that
+additions at the rate of a Keras product of 2048 x 2048 in the same turn; that
 of every other stage is its own time. Edges and boxes are searched in several
 frames at once, as extraction does. The networks are untrained, which takes as
 long.
@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
+from keras import ops
 
 from avmil.clips import drawn_clips, media
 from avmil.clips.manifest import ManifestEntry
@@ -62,9 +63,12 @@ def run() -> Iterator[str]:
         functions = {whole: lambda: extract(entry)}
         find = EdgeBoxes(edges, 10, forest if forest.exists() else None)
         stages, flops = _stages(path, find, extract(entry))
-        factors = np.ones((2, _PRODUCT_SIZE, _PRODUCT_SIZE), np.float32)
-        functions |= {**stages, "product": lambda: factors[0] @ factors[1]}
-        times = timing.alternate(functions)
+        factor = ops.ones((_PRODUCT_SIZE, _PRODUCT_SIZE))
+        functions |= {
+            **stages,
+            "product": lambda: np.asarray(ops.matmul(factor, factor)),
+        }
+        times = timing.alternate(functions, turns=3)
     product_flops = 2 * _PRODUCT_SIZE**3
     floors = {name: times[name] for name in stages}
     for name, count in flops.items():

@@ -43,7 +43,7 @@ def run() -> Iterator[str]:
                 ours, other = (function() for function in functions.values())
                 error = np.abs(ours - other).max() / np.abs(ours).max()
                 assert error < 1e-3, f"{model.name} differs by {error}"
-            yield from timing.compare(model.name, functions)
+            yield from timing.compare(model.name, functions, turns=3)
 
 
 @contextlib.contextmanager

@@ -225,7 +225,8 @@ class TrainConfig:
         "auto",
         "Where the features are held: on the accelerator, in host memory, or "
         "nowhere, read from their files ahead of use. `auto` takes the first "
-        "one that is there and large enough.",
+        "one that is there and large enough; the accelerator with JAX only, "
+        "which tells how much of its memory is free.",
         choices=("auto", "device", "host", "none"),
     )
 

@@ -12,17 +12,19 @@ listed in `failed.csv` of the features directory.
 
 from __future__ import annotations
 
+import os
+
 import flags
 from avmil.common import command_line
 
 
 def main() -> int:
     """Reads the flags and extracts."""
+    config = flags.read(flags.ExtractionConfig)
+    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
     from avmil.features import extraction
 
-    return extraction.extract(
-        flags.read(flags.ExtractionConfig), flags.read(flags.RecipeConfig)
-    )
+    return extraction.extract(config, flags.read(flags.RecipeConfig))
 
 
 def console_entry_point() -> None:

@@ -128,6 +128,14 @@ class ExtractionConfig:
     )
     shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
     retry_failed: bool = _flag(False, "Try the clips of failed.csv once more.")
+    boxes_from: str = _flag(
+        "",
+        "Complete features directory of the same clips to take boxes from, "
+        "instead of searching them: its frame rate, edges and number of boxes "
+        "then count. Audio features are taken too where their flags, or no "
+        "--audio_weights, ask for the same ones.",
+    )
+    backend: str = _backend_flag()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -422,8 +430,7 @@ class LocalizeConfig:
     end_s: float = _flag(
         0.0,
         "Where it ends; 0 for the end of the video. A video is one bag, as a "
-        "clip in training, and at most an hour of it is taken. Its sampled "
-        "frames are held in memory: an hour at 1080p takes 25 GB.",
+        "clip in training, and at most an hour of it is taken.",
         lower_bound=0.0,
     )
     checkpoint: str = _flag(
@@ -439,6 +446,7 @@ class LocalizeConfig:
     edge_forest: str = _flag("", "The structured edge forest of the run.")
     region_weights: str = _flag("", "Weights of the run's base visual network.")
     audio_weights: str = _flag("", "Weights of the run's base audio network.")
+    backend: str = _backend_flag()
 
 
 def define(*configs: type) -> None:

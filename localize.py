@@ -12,15 +12,19 @@ all videos. The base networks' weights are those of the run, looked for in
 
 from __future__ import annotations
 
+import os
+
 import flags
 from avmil.common import command_line
 
 
 def main(*arguments: str) -> int:
     """Reads the flags and localizes."""
+    config = flags.read(flags.LocalizeConfig)
+    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
     from avmil.localization.batch import localize_videos
 
-    return localize_videos(flags.read(flags.LocalizeConfig), arguments)
+    return localize_videos(config, arguments)
 
 
 def console_entry_point() -> None:

@@ -61,6 +61,7 @@ setuptools.setup(
         "distributed>=2024.1",
         "etils[epath]>=1.7",
         "filelock>=3.12",
+        "google-crc32c>=1.5",
         "h5py>=3.10",
         "imageio-ffmpeg>=0.5",
         "pooch>=1.8",

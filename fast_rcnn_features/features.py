@@ -1,4 +1,4 @@
-"""Features of a frame's proposals: its feature map, max-pooled in each box.
+"""Features of frames' proposals: feature maps, max-pooled in each box.
 
 Source: paper, Sec. 3.1 (the base visual network) and Sec. 4; Girshick, "Fast
 R-CNN", ICCV 2015.
@@ -6,11 +6,12 @@ R-CNN", ICCV 2015.
 
 from __future__ import annotations
 
-import functools
 import os
+import threading
+from collections.abc import Sequence
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from fast_rcnn_features import networks
 from fast_rcnn_features.preprocessing import prepare_image
@@ -19,7 +20,7 @@ from fast_rcnn_features.weights import load_conv_weights
 
 
 class RegionFeatures:
-    """Computes the features of boxes in a frame.
+    """Computes the features of boxes in frames.
 
     Args:
         network: `"caffenet"` (the paper's) or `"alexnet"`.
@@ -48,38 +49,56 @@ class RegionFeatures:
         model = networks.build(network, seed)
         if weights is not None:
             load_conv_weights(model, weights)
-        # One trace serves frames of any size.
-        self._feature_maps = tf.function(
-            functools.partial(model, training=False),
-            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
-        )
+        # TensorFlow's XLA would compile again for each size of frames, and JAX
+        # without it would not compile at all.
+        model.jit_compile = keras.backend.backend() == "jax"
+        self._model = model
+        self._lock = threading.Lock()
 
-    def __call__(self, image_rgb: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Computes the features of one frame's boxes.
+    def __call__(
+        self, images_rgb: Sequence[np.ndarray], boxes: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """Computes the features of the boxes of frames of one size.
 
         Args:
-            image_rgb: uint8 [H, W, 3].
-            boxes: [R, 4], `[x1, y1, x2, y2]` in pixels of the frame, 0-based
-                and inclusive.
+            images_rgb: uint8 [H, W, 3] each.
+            boxes: [R, 4] for each frame, `[x1, y1, x2, y2]` in pixels of the
+                frame, 0-based and inclusive.
 
         Returns:
-            float32 [R, 9216]: for each box 256 channels of 6 rows of 6 columns,
-            the order of CaffeNet's fc6.
+            float32 [R, 9216] for each frame: for each box 256 channels of 6
+            rows of 6 columns, the order of CaffeNet's fc6.
 
         Raises:
-            ValueError: `image_rgb` is not uint8 [H, W, 3], or `boxes` is not
-                [R, 4].
+            ValueError: an image is not uint8 [H, W, 3], or of another size
+                than the first one, or boxes are not [R, 4].
         """
-        if not len(boxes):
-            return np.zeros((0, networks.NUM_FEATURES), np.float32)
-        image, scale = prepare_image(
-            image_rgb, self._network, self._short_side_px, self._long_side_px
-        )
-        feature_map = self._feature_maps(image[None])[0].numpy()  # [h, w, D]
-        pooled = roi_max_pool(
-            feature_map,
-            boxes.astype(np.float64) * scale,
-            1 / networks.FEATURE_STRIDE_PX,
-            networks.NUM_BINS,
-        )  # [R, 6, 6, D]
-        return pooled.transpose(0, 3, 1, 2).reshape(len(boxes), -1)
+        found = [
+            np.zeros((0, networks.NUM_FEATURES), np.float32) for _ in boxes
+        ]
+        wanted = [index for index, rows in enumerate(boxes) if len(rows)]
+        if not wanted:
+            return found
+        prepared = [
+            prepare_image(
+                images_rgb[index],
+                self._network,
+                self._short_side_px,
+                self._long_side_px,
+            )
+            for index in wanted
+        ]
+        images = np.stack([image for image, _ in prepared])
+        with self._lock:  # Keras' models serve one thread at a time.
+            feature_maps = self._model.predict_on_batch(images)  # [F, h, w, D]
+        for index, (_, scale), feature_map in zip(
+            wanted, prepared, feature_maps, strict=True
+        ):
+            pooled = roi_max_pool(
+                feature_map,
+                boxes[index].astype(np.float64) * scale,
+                1 / networks.FEATURE_STRIDE_PX,
+                networks.NUM_BINS,
+            )  # [R, 6, 6, D]
+            found[index] = pooled.transpose(0, 3, 1, 2).reshape(len(pooled), -1)
+        return found

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.lite.python import schema_py_generated as schema
+from etils import epath
 
 from vggish.yamnet import BATCH_NORM_EPSILON
 
@@ -21,14 +20,8 @@ _Shapes = Mapping[str, tuple[int, ...]]
 _TFLITE_LAYER = re.compile(
     r"(?:\w+/)?(layer\d+/(?:depthwise_|pointwise_)?conv|dense)/"
 )
-_TFLITE_DTYPES = {
-    schema.TensorType.FLOAT32: np.dtype("<f4"),
-    schema.TensorType.FLOAT16: np.dtype("<f2"),
-    schema.TensorType.INT8: np.dtype("i1"),
-}
-# What TensorFlow, h5py and flatbuffers raise for damaged files.
+# What h5py and flatbuffers raise for damaged files.
 _CORRUPTION_ERRORS = (
-    tf.errors.OpError,
     AttributeError,
     LookupError,
     MemoryError,
@@ -55,12 +48,13 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
             file of the first format (the published one is of that kind), or
             what the files of the second have in common, without `.index`.
             YAMNet's weights as `.h5`, which the official code saves, or the
-            `.tflite` file of the same network.
+            `.tflite` file of the same network. Only `.h5` is read without
+            TensorFlow.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, or naming every weight that it lacks
-            or holds in another shape.
+        ValueError: if it cannot be read, also for lack of TensorFlow, or
+            naming every weight that it lacks or holds in another shape.
     """
     path = os.fspath(path)
     if model.name == "yamnet":
@@ -75,11 +69,21 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     try:
         values = read(path, shapes)
-    except (FileNotFoundError, tf.errors.NotFoundError) as error:
-        raise FileNotFoundError(
-            f"Expected {network}'s weights at {path}, found none."
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"Expected TensorFlow to read {network}'s weights {path}, found "
+            "none. Without it YAMNet's .h5 is read; or take the audio features "
+            "of a directory that was extracted with it (--boxes_from)."
         ) from error
-    except _CORRUPTION_ERRORS as error:
+    except Exception as error:
+        # TensorFlow's errors are told by their codes; 5 is that of NOT_FOUND.
+        code = getattr(error, "error_code", None)
+        if isinstance(error, FileNotFoundError) or code == 5:
+            raise FileNotFoundError(
+                f"Expected {network}'s weights at {path}, found none."
+            ) from error
+        if not isinstance(error, _CORRUPTION_ERRORS) and code is None:
+            raise
         raise ValueError(
             f"Expected {network}'s weights at {path}, received what cannot be "
             f"read ({error}); fetch it again."
@@ -115,6 +119,8 @@ def _official_name(network: str, layer: str, weight: str) -> str:
 
 
 def _read_vggish(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
     reader = tf.train.load_checkpoint(path)
     names = filter(reader.has_tensor, shapes)
     return {name: reader.get_tensor(name) for name in names}
@@ -125,8 +131,7 @@ def _read_yamnet(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
     extension = os.path.splitext(path)[1]
     if extension not in readers:
         raise ValueError(f"its name ends in neither {' nor '.join(readers)}")
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return readers[extension](file.read(), shapes)
+    return readers[extension](epath.Path(path).read_bytes(), shapes)
 
 
 def _read_h5(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
@@ -153,6 +158,13 @@ def _read_tflite(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
     The file is read by the schema of its format: `tf.lite.Interpreter` ends
     the process with a segmentation fault where the file was cut off.
     """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    dtypes = {
+        schema.TensorType.FLOAT32: np.dtype("<f4"),
+        schema.TensorType.FLOAT16: np.dtype("<f2"),
+        schema.TensorType.INT8: np.dtype("i1"),
+    }
     folded = {"moving_mean": 0.0, "moving_variance": 1.0 - BATCH_NORM_EPSILON}
     values = {
         name: np.full(shape, folded[statistic], np.float32)
@@ -165,9 +177,9 @@ def _read_tflite(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
     for tensor in model.subgraphs[0].tensors:
         data = model.buffers[tensor.buffer].data
         match = _TFLITE_LAYER.match(tensor.name.decode())
-        if not match or data is None or tensor.type not in _TFLITE_DTYPES:
+        if not match or data is None or tensor.type not in dtypes:
             continue
-        constant = data.view(_TFLITE_DTYPES[tensor.type])
+        constant = data.view(dtypes[tensor.type])
         constant = constant.reshape(tensor.shape).astype(np.float32)
         scales = tensor.quantization
         if scales is not None and scales.scale is not None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import os
+import threading
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from vggish import checkpoint
 from vggish.network import build_vggish
 from vggish.yamnet import build_yamnet
+
+# Patches at a time: more need memory, and are no faster.
+_BATCH_SIZE = 64
 
 EMBEDDING_SIZES = {"vggish": 128, "yamnet": 1024}
 
@@ -56,11 +58,11 @@ class SegmentEmbeddings:
             checkpoint.load(model, weights)
         if network == "yamnet":
             model = keras.Model(model.input, model.output["embeddings"])
-        # One trace serves any number of segments.
-        self._embed = tf.function(
-            functools.partial(model, training=False),
-            input_signature=[tf.TensorSpec([None, 96, 64], tf.float32)],
-        )
+        # TensorFlow's XLA would compile again for each number of patches, and
+        # JAX without it would not compile at all.
+        model.jit_compile = keras.backend.backend() == "jax"
+        self._model = model
+        self._lock = threading.Lock()
 
     def __call__(self, log_mel: np.ndarray) -> np.ndarray:
         """Embeds the patches of `mel_features.log_mel_patches`.
@@ -71,4 +73,8 @@ class SegmentEmbeddings:
         Returns:
             float32 [T, size], the size that `EMBEDDING_SIZES` has.
         """
-        return self._embed(log_mel).numpy()
+        starts = range(0, max(1, len(log_mel)), _BATCH_SIZE)
+        batches = (log_mel[start : start + _BATCH_SIZE] for start in starts)
+        with self._lock:  # Keras' models serve one thread at a time.
+            embedded = [self._model.predict_on_batch(b) for b in batches]
+        return np.concatenate(embedded)

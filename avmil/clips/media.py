@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from collections.abc import Callable
 
 import av
 import av.video.stream
@@ -68,6 +69,8 @@ def decode_clip(
     frame_rate_hz: float = 1.0,
     video: bool = True,
     audio: bool = True,
+    on_frame: Callable[[np.ndarray], None] | None = None,
+    least_duration_s: float = 0.0,
 ) -> Clip:
     """Decodes a file, or the section of it that a manifest row names.
 
@@ -86,6 +89,10 @@ def decode_clip(
         video: Whether frames are wanted.
         audio: Whether sound is wanted. If it is all that is wanted and the
             file has none, the duration is what the file declares.
+        on_frame: Takes each frame as soon as it is decoded. `frames_rgb` is
+            empty then: a long video needs no more memory than a short one.
+        least_duration_s: Duration of the clip, where it is known and the track
+            that makes it this long is not wanted.
 
     Raises:
         MediaError: If the file cannot give such a clip.
@@ -100,50 +107,56 @@ def decode_clip(
     section = Section(start_s or 0.0, math.inf if end_s is None else end_s)
     check_file(path)
 
-    def decode(
-        seek_s: float | None,
-    ) -> tuple[list[np.ndarray], np.ndarray | None, float]:
+    frames_rgb: list[np.ndarray] = []
+    num_frames = 0
+
+    def take(number: int, frame_rgb: np.ndarray) -> None:
+        nonlocal num_frames
+        if number == num_frames:  # Else it was taken before a further seek.
+            num_frames += 1
+            (on_frame or frames_rgb.append)(frame_rgb)
+
+    def decode(seek_s: float | None) -> tuple[np.ndarray | None, float]:
         sinks = {}
         frames = sound = None
         with open_container(path) as container:
             if video:
                 stream = first_stream(container, "video")
-                frames = _FrameSampler(stream, section, frame_rate_hz)
+                frames = _FrameSampler(stream, section, frame_rate_hz, take)
                 sinks[stream] = frames
             if audio and (stream := first_stream(container, "audio")):
                 sound = sinks[stream] = WaveformBuilder(stream, section)
             if not sinks:
                 file_end_s = (container.duration or 0) / av.time_base
-                return [], None, section.duration_s(file_end_s)
+                return None, section.duration_s(file_end_s)
             decode_streams(container, sinks, section, seek_s)
-        duration_s = section.duration_s(max(s.end_s for s in sinks.values()))
-        return (
-            frames.finish(section.start_s + duration_s) if frames else [],
-            sound.waveform() if sound else None,
-            duration_s,
-        )
+        ends_s = [sink.end_s for sink in sinks.values()]
+        if least_duration_s:
+            ends_s.append(section.start_s + least_duration_s)
+        duration_s = section.duration_s(max(ends_s))
+        if frames:
+            frames.finish(section.start_s + duration_s)
+        return sound.waveform() if sound else None, duration_s
 
     if is_sound_file(path):
         if video:
             raise MediaError("no video track")
-        frames_rgb, (waveform, duration_s) = [], read_sound_file(path, section)
+        waveform, duration_s = read_sound_file(path, section)
     else:
         try:
-            frames_rgb, waveform, duration_s = read_from_before(
-                section.start_s, decode
-            )
+            waveform, duration_s = read_from_before(section.start_s, decode)
         except av.FFmpegError as error:
             raise MediaError(f"cannot be decoded: {error.strerror}") from error
-    times_s = (np.arange(len(frames_rgb)) + 0.5) / frame_rate_hz
+    times_s = (np.arange(num_frames) + 0.5) / frame_rate_hz
     return Clip(frames_rgb, times_s.astype(np.float32), waveform, duration_s)
 
 
 class _FrameSampler:
-    """Keeps the frames shown at (k + 0.5) / frame_rate_hz in a section.
+    """Takes out the frames shown at (k + 0.5) / frame_rate_hz in a section.
 
     The frame of an instant is the last one that begins no later than it;
     before the first frame of the file it is the first frame. At most one
-    decoded frame is held at any time.
+    decoded frame is held at any time; `take` is given k and the frame.
 
     Attributes:
         end_s: End of the last frame seen, cut to the section.
@@ -155,6 +168,7 @@ class _FrameSampler:
         stream: av.video.stream.VideoStream,
         section: Section,
         frame_rate_hz: float,
+        take: Callable[[int, np.ndarray], None],
     ):
         self.end_s = 0.0
         self.done = False
@@ -163,7 +177,8 @@ class _FrameSampler:
         self._time_base = stream.time_base
         rate_hz = stream.average_rate or stream.guessed_rate
         self._frame_s = float(1 / rate_hz) if rate_hz else _DEFAULT_FRAME_S
-        self._frames_rgb: list[np.ndarray] = []
+        self._take = take
+        self._num_frames = 0
         self._shown: av.VideoFrame | None = None
         self._shown_rgb: np.ndarray | None = None
 
@@ -174,33 +189,33 @@ class _FrameSampler:
             if self._shown is not None:
                 self.end_s = self._section.end_s
             return
-        self._keep_until(time_s)
+        self._take_until(time_s)
         self._shown, self._shown_rgb = frame, None
         duration_s = float(frame.duration * self._time_base) or self._frame_s
         self.end_s = max(
             self.end_s, min(time_s + duration_s, self._section.end_s)
         )
 
-    def finish(self, clip_end_s: float) -> list[np.ndarray]:
-        """Returns all frames of a clip that ends then, or raises MediaError."""
-        self._keep_until(min(clip_end_s, self.end_s + _LAST_FRAME_HOLD_S))
-        if not self._frames_rgb:
+    def finish(self, clip_end_s: float) -> None:
+        """Takes the last frames of a clip that ends then, or MediaError."""
+        self._take_until(min(clip_end_s, self.end_s + _LAST_FRAME_HOLD_S))
+        if not self._num_frames:
             if self.end_s <= self._section.start_s:
                 raise MediaError(f"no video frame {self._section}")
-            self._keep()
-        return self._frames_rgb
+            self._take_shown()
 
-    def _keep_until(self, stop_s: float) -> None:
+    def _take_until(self, stop_s: float) -> None:
         while self._shown is not None:
-            since_s = (len(self._frames_rgb) + 0.5) / self._frame_rate_hz
+            since_s = (self._num_frames + 0.5) / self._frame_rate_hz
             if self._section.start_s + since_s >= stop_s - _TIME_TOLERANCE_S:
                 break
-            self._keep()
+            self._take_shown()
 
-    def _keep(self) -> None:
+    def _take_shown(self) -> None:
         if self._shown_rgb is None:
             self._shown_rgb = upright_rgb(self._shown)
-        self._frames_rgb.append(self._shown_rgb)
+        self._take(self._num_frames, self._shown_rgb)
+        self._num_frames += 1
 
 
 def upright_rgb(frame: av.VideoFrame) -> np.ndarray:

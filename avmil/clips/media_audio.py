@@ -9,8 +9,6 @@ import sys
 import av
 import av.audio.stream
 import numpy as np
-import resampy
-import soundfile
 
 from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
@@ -147,6 +145,8 @@ def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
         raise MediaError("audio has infinite or undefined samples")
     if len(samples) * SAMPLE_RATE_HZ < rate_hz:
         raise MediaError("audio is shorter than one sample at 16 kHz")
+    import resampy  # Here, as machines without it can do all the rest.
+
     return resampy.resample(samples, rate_hz, SAMPLE_RATE_HZ)
 
 
@@ -163,6 +163,8 @@ def read_sound_file(
     Returns the waveform, float32 [N] mono at 16 kHz, and the duration in
     seconds; MediaError if the file or the section cannot be read.
     """
+    import soundfile  # Here, as machines without it can do all the rest.
+
     try:
         # As bytes, because soundfile cannot encode names that are not UTF-8.
         with soundfile.SoundFile(os.fsencode(path)) as sound:

@@ -150,8 +150,6 @@ def to_record(
         UnusableFeaturesError: for an array of another shape, or one that is
             not finite.
     """
-    import tensorflow as tf
-
     values = {
         "clip_id": [features.clip_id.encode()],
         "labels": [label.encode() for label in features.labels],
@@ -172,19 +170,27 @@ def to_record(
         values[name] = [array.tobytes()]
     parts, spans, end = [], {}, 0
     for name, value in values.items():
-        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
-        part = tf.train.Features(feature={name: feature}).SerializeToString()
+        feature = _message(b"".join(map(_message, value)))  # Of a BytesList.
+        entry = _message(name.encode()) + _message(feature, number=2)
+        part = _message(entry)
         parts.append(part)
         end += len(part)
         if name in fields:  # An entry ends with its value.
             (payload,) = value
             checksum = xxhash.xxh3_64_hexdigest(payload)
             spans[name] = Span(end - len(payload), len(payload), checksum)
-    # Joined messages are one message with the entries of all of them.
-    entries = b"".join(parts)
-    example = tf.train.Example(features=tf.train.Features.FromString(entries))
-    header = example.SerializeToString()[: example.ByteSize() - len(entries)]
-    return header + entries, {
-        name: span._replace(offset=len(header) + span.offset)
+    example = _message(b"".join(parts))
+    header_size = len(example) - end
+    return example, {
+        name: span._replace(offset=header_size + span.offset)
         for name, span in spans.items()
     }
+
+
+def _message(payload: bytes, number: int = 1) -> bytes:
+    """Encodes bytes, text or a message as a field of a protobuf message."""
+    head, size = [number << 3 | 2], len(payload)
+    while size > 127:
+        head.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*head, size]) + payload

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import logging
+import math
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import dask
 import distributed
+import keras
 from distributed.comm import CommClosedError
 
 from avmil.clips import manifest
@@ -21,6 +23,11 @@ from avmil.common import files
 from avmil.common.errors import ExtractionError
 from avmil.common.progress import Progress
 from avmil.features import extractor, shards
+from avmil.features.given_features import (
+    GivenFeatures,
+    given_recipe,
+    has_audio_of,
+)
 from avmil.features.shards import ExtractClip, Shard
 from avmil.features.store import MissingClip, ShardIndex
 from flags import ExtractionConfig, RecipeConfig
@@ -28,6 +35,8 @@ from flags import ExtractionConfig, RecipeConfig
 Work = tuple[Shard, ManifestEntry]
 
 _START_TIMEOUT_S = 300
+# At a time in one process.
+_JAX_CLIPS = 4
 _DASK = {
     # A clip whose process dies is not tried again beside others.
     "distributed.scheduler.allowed-failures": 0,
@@ -35,7 +44,10 @@ _DASK = {
     # Decoding may keep a process from answering for minutes.
     "distributed.scheduler.worker-ttl": None,
     # Arithmetic libraries have the threads that they would have without dask.
-    "distributed.nanny.pre-spawn-environ": {},
+    # JAX shares one device among all of them.
+    "distributed.nanny.pre-spawn-environ": {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false"
+    },
 }
 
 
@@ -52,14 +64,30 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
     )
-    recipe = extractor.recipe(recipe_config)
+    given = None
+    if config.boxes_from:
+        given = given_recipe(config.boxes_from)
+        rate_hz = given["frame_rate_hz"]
+        recipe_config = dataclasses.replace(
+            recipe_config, frame_rate_hz=rate_hz
+        )
+    recipe = extractor.recipe(recipe_config, given)
     num_cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # Not on every system.
         num_cores = len(os.sched_getaffinity(0))
-    num_workers = config.workers or num_cores
+    # JAX compiles for each size of frames, in every process, and shares all
+    # cores or one device: a process extracts several clips at a time then.
+    is_jax = keras.backend.backend() == "jax"
+    cores_each = _JAX_CLIPS if is_jax else 1
+    num_workers = config.workers or math.ceil(num_cores / cores_each)
     # The same number of threads whatever is left to do, for the same bits.
+    num_threads = max(1, num_cores // num_workers)
     make_extractor = functools.partial(
-        extractor.ClipExtractor, recipe_config, max(1, num_cores // num_workers)
+        _make_extractor,
+        recipe_config,
+        num_threads,
+        config.boxes_from,
+        given is not None and has_audio_of(given, recipe),
     )
     with files.exclusive(config.features_dir):
         planned = shards.plan(
@@ -77,7 +105,13 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         num_open = sum(len(shard.open_rows()) for shard in planned)
         try:
             with Progress(len(rows), "clip", len(rows) - num_open) as progress:
-                run(planned, make_extractor, num_workers, progress)
+                run(
+                    planned,
+                    make_extractor,
+                    num_workers,
+                    progress,
+                    num_threads if is_jax else 1,
+                )
         finally:
             missing = _write_failed(config.features_dir, planned)
     print(
@@ -92,6 +126,16 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     for (stage, reason), count in reasons.most_common():
         print(f"  {count:6d}  {stage}: {reason}")
     return int(len(missing) == len(rows))
+
+
+def _make_extractor(
+    recipe_config: RecipeConfig,
+    num_threads: int,
+    boxes_from: str,
+    audio_too: bool,
+) -> extractor.ClipExtractor:
+    given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
+    return extractor.ClipExtractor(recipe_config, num_threads, given)
 
 
 def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
@@ -113,6 +157,7 @@ def run(
     make_extract_clip: Callable[[], ExtractClip],
     num_workers: int,
     progress: Progress,
+    clips_at_a_time: int = 1,
 ) -> None:
     """Extracts what shards lack in processes of their own and joins them.
 
@@ -121,6 +166,7 @@ def run(
         make_extract_clip: Called once in each process, hence picklable.
         num_workers: Most processes.
         progress: Updated for each clip, with the number of failures.
+        clips_at_a_time: Clips that a process extracts at the same time.
 
     Raises:
         ExtractionError: if processes die before their first clip.
@@ -134,7 +180,9 @@ def run(
         if not rows and not shard.is_complete():
             shard.join()
     num_failed = 0
-    for shard, extracted in _extracted(work, make_extract_clip, num_workers):
+    for shard, extracted in _extracted(
+        work, make_extract_clip, num_workers, clips_at_a_time
+    ):
         num_failed += not extracted
         progress.update(failed=num_failed)
         num_left[shard.path] -= 1
@@ -146,6 +194,7 @@ def _extracted(
     work: list[Work],
     make_extract_clip: Callable[[], ExtractClip],
     num_workers: int,
+    clips_at_a_time: int,
 ) -> Iterator[tuple[Shard, bool]]:
     """Yields the shard of each clip and whether the clip was extracted.
 
@@ -157,6 +206,8 @@ def _extracted(
         return
     waiting = collections.deque(work)
     num_workers = min(num_workers, len(work))
+    # One for each process to go on with while this one joins a shard.
+    most_under_way = num_workers * (clips_at_a_time + 1)
     # Dask's notes are for administrators; absl would print them.
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     with (
@@ -164,7 +215,7 @@ def _extracted(
         # Its processes end with this one, however it ends.
         distributed.LocalCluster(
             n_workers=num_workers,
-            threads_per_worker=1,
+            threads_per_worker=clips_at_a_time,
             memory_limit=None,
             dashboard_address=None,
             # Without a dashboard there still is a server: at any free port.
@@ -185,7 +236,9 @@ def _extracted(
             under_way: dict[distributed.Future, Work] = {}
             killed: list[Work] = []
             while under_way or (waiting and not killed):
-                while waiting and not killed and len(under_way) < num_workers:
+                while (
+                    waiting and not killed and len(under_way) < most_under_way
+                ):
                     shard, row = waiting.popleft()
                     under_way[submit(shard, row)] = (shard, row)
                 done, _ = distributed.wait(

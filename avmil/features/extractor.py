@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
+import keras
 import numpy as np
-import tensorflow as tf
 
 from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
@@ -25,6 +30,12 @@ from avmil.common.errors import (
 )
 from avmil.features import clip_features
 from avmil.features.clip_features import ClipFeatures
+from avmil.features.given_features import (
+    AUDIO_FIELDS,
+    BOX_PARAMETERS,
+    GivenFeatures,
+    has_audio_of,
+)
 from fast_rcnn_features.edge_boxes import EdgeBoxes
 from fast_rcnn_features.features import RegionFeatures
 from fast_rcnn_features.networks import NUM_FEATURES
@@ -35,7 +46,9 @@ from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
 from vggish.waveform import SAMPLE_RATE_HZ
 
 _RANDOM = "random"
-_AUDIO_FIELDS = ("log_mel", "segments", "segment_times_s", "cvssp_log_mel")
+# Those of a clip of 10 s: one call of the network describes them all.
+_FRAMES_AT_A_TIME = 10
+FindBoxes = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -51,15 +64,22 @@ _CLIP_ERRORS = (
     LookupError,
     RuntimeError,
     cv2.error,
-    tf.errors.OpError,
 )
 
 
-def recipe(config: RecipeConfig) -> dict:
+def recipe(
+    config: RecipeConfig, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The recipe that is kept beside the features.
 
     Files are named by the SHA-256 of their content, so that the recipe does
     not depend on where they lie, and those that it does not use not at all.
+
+    Args:
+        config: The flags.
+        given: Recipe of the directory that the boxes come from, whose
+            parameters of boxes then count. Without --audio_weights those of
+            the directory count too.
 
     Raises:
         ConfigError: if a value cannot be, or a file that the recipe needs is
@@ -68,8 +88,16 @@ def recipe(config: RecipeConfig) -> dict:
     with config_errors("--segment_hop_s", OSError):
         mel_features.hop_frames(config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
+    if given:
+        values |= {name: given[name] for name in BOX_PARAMETERS}
     for name in file_flags(config):
         path = getattr(config, name)
+        if given and name == "edge_forest":
+            continue
+        if given and name == "audio_weights" and not path:
+            values[name] = given[name]
+            if has_audio_of(given, values):
+                continue
         if not path:
             raise ConfigError(
                 f"Expected a file in --{name}, received none. "
@@ -116,30 +144,31 @@ class ClipExtractor:
     Args:
         config: The recipe.
         num_threads: Threads for arithmetic, 0 for the libraries' choice.
+        given: Where boxes are taken from instead of being searched; the
+            recipe's frame rate is then the one there.
 
     Raises:
         ConfigError: if a weights file does not fit its network.
     """
 
-    def __init__(self, config: RecipeConfig, num_threads: int = 0) -> None:
-        if num_threads:
-            cv2.setNumThreads(num_threads)
-            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            # Several workers share one device.
-            tf.config.experimental.set_memory_growth(gpu, True)
+    def __init__(
+        self,
+        config: RecipeConfig,
+        num_threads: int = 0,
+        given: GivenFeatures | None = None,
+    ) -> None:
+        _configure_backend(num_threads)
         self._config = config
+        self._given = given
         self._visual = config.modalities != "audio"
-        self._audio = config.modalities != "visual"
-        if self._visual:
+        self._threads = ThreadPoolExecutor(num_threads or os.cpu_count() or 1)
+        if self._visual and not given:
             forest = config.edges == "structured_forest" and config.edge_forest
             with config_errors("--edge_forest", OSError):
                 self._edge_boxes = EdgeBoxes(
-                    config.edges,
-                    config.max_boxes,
-                    forest or None,
+                    config.edges, config.max_boxes, forest or None
                 )
+        if self._visual:
             with config_errors("--region_weights", OSError):
                 self._region_features = RegionFeatures(
                     config.region_network,
@@ -148,7 +177,9 @@ class ClipExtractor:
                     config.long_side_px,
                     config.network_seed,
                 )
-        if self._audio:
+        given_audio = given is not None and given.audio
+        self._embeds = config.modalities != "visual" and not given_audio
+        if self._embeds:
             activation = config.embedding_activation
             with config_errors("--audio_weights", OSError):
                 self._segment_embeddings = SegmentEmbeddings(
@@ -158,70 +189,68 @@ class ClipExtractor:
                     config.network_seed,
                 )
 
-    def __call__(self, row: ManifestEntry) -> ClipFeatures:
-        """Decodes one clip and extracts its features.
+    def __call__(
+        self,
+        row: ManifestEntry,
+        on_frame: Callable[[np.ndarray], None] | None = None,
+    ) -> ClipFeatures:
+        """Decodes one clip and extracts its features, frame by frame.
+
+        Args:
+            row: The clip.
+            on_frame: Takes every sampled frame, uint8 [H, W, 3]; those of a
+                recipe for sound alone too, if there are any.
 
         Raises:
             ClipError: with the stage that failed and the reason.
         """
+        given = None
+        if self._given:
+            with stage("boxes"):
+                given = self._given.read(row.clip_id)
+        bag = _Bag(
+            self._threads,
+            self._find_boxes if given is None else _boxes_of(given),
+            self._region_features if self._visual else None,
+            on_frame,
+        )
+        decode = functools.partial(
+            media.decode_clip,
+            start_s=row.start_s,
+            end_s=row.end_s,
+            frame_rate_hz=self._config.frame_rate_hz,
+            audio=self._embeds,
+            on_frame=bag.add,
+            least_duration_s=float(given["duration_s"]) if given else 0.0,
+        )
         with stage("decode"), files.local_copy(row.path) as path:
-            clip = media.decode_clip(
-                path,
-                row.start_s,
-                row.end_s,
-                self._config.frame_rate_hz,
-                video=self._visual,
-                audio=self._audio,
-            )
-        return self.features(row, clip)
-
-    def features(self, row: ManifestEntry, clip: media.Clip) -> ClipFeatures:
-        """Extracts the features of a decoded clip.
-
-        What the recipe leaves out is left out, also where it was decoded.
-
-        Raises:
-            ClipError: with the stage that failed and the reason.
-        """
-        if not self._visual:
-            nothing = np.empty(0, np.float32)
-            clip = dataclasses.replace(
-                clip, frames_rgb=[], frame_times_s=nothing
-            )
-        if not self._audio:
-            clip = dataclasses.replace(clip, waveform=None)
+            try:
+                clip = decode(path, video=self._visual or bool(on_frame))
+            except MediaError:  # Sound alone is enough for its recipe.
+                if self._visual or not on_frame:
+                    raise
+                clip = decode(path, video=False)
         with stage("regions"):
-            visual = self._visual_features(clip)
+            visual = bag.features(clip.frame_times_s)
+            if given:
+                _check_same_frames(given, visual)
         with stage("segments"):
-            audio = self._audio_features(clip)
+            if given and self._given.audio:
+                audio = {name: given[name] for name in AUDIO_FIELDS}
+            else:
+                audio = self._audio_features(clip)
         return ClipFeatures(
             row.clip_id, row.labels, clip.duration_s, **visual, **audio
         )
 
-    def _visual_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
-        proposals = [self._edge_boxes(frame) for frame in clip.frames_rgb]
-        boxes = [boxes for boxes, _ in proposals]
-        counts = [len(frame_boxes) for frame_boxes in boxes]
-        regions = [
-            self._region_features(frame, frame_boxes)
-            for frame, frame_boxes in zip(clip.frames_rgb, boxes, strict=True)
-        ]
-        size = clip.frames_rgb[0].shape[1::-1] if clip.frames_rgb else (0, 0)
-        with np.errstate(over="ignore"):  # An infinity is refused later.
-            stored = _concatenate(regions, (0, NUM_FEATURES))
-            stored = stored.astype(np.float16)
-        return {
-            "regions": stored,
-            "boxes": _concatenate(boxes, (0, 4)),
-            "objectness": _concatenate([s for _, s in proposals], (0,)),
-            "region_times_s": np.repeat(clip.frame_times_s, counts),
-            "frame_times_s": clip.frame_times_s,
-            "frame_size_px": np.array(size, np.int32),
-        }
+    def _find_boxes(
+        self, _: int, frame_rgb: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self._edge_boxes(frame_rgb)
 
     def _audio_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
         waveform, hop_s = clip.waveform, self._config.segment_hop_s
-        if self._audio and waveform is None:
+        if self._embeds and waveform is None:
             if self._config.missing_audio == "fail":
                 raise ValueError("no sound track")
             num_samples = round(clip.duration_s * SAMPLE_RATE_HZ)
@@ -230,7 +259,7 @@ class ClipExtractor:
             fields = layout(self._config)
             return {
                 name: np.empty((0, *fields[name].shape[1:]), np.float32)
-                for name in _AUDIO_FIELDS
+                for name in AUDIO_FIELDS
             }
         log_mel = mel_features.log_mel_patches(
             waveform,
@@ -250,6 +279,125 @@ class ClipExtractor:
         }
 
 
+class _Bag:
+    """Collects the regions of a clip, whose frames come one by one.
+
+    Args:
+        threads: Search boxes in several frames at once.
+        find_boxes: Boxes and their scores in a frame, by its number.
+        region_features: Features of the boxes of several frames of one size;
+            None to keep no regions.
+        on_frame: Takes each frame too.
+    """
+
+    def __init__(
+        self,
+        threads: ThreadPoolExecutor,
+        find_boxes: FindBoxes,
+        region_features: RegionFeatures | None,
+        on_frame: Callable[[np.ndarray], None] | None,
+    ) -> None:
+        self._threads = threads
+        self._find_boxes = find_boxes
+        self._region_features = region_features
+        self._on_frame = on_frame
+        self._size_px = (0, 0)
+        self._waiting: list[np.ndarray] = []
+        self._boxes: list[np.ndarray] = []
+        self._objectness: list[np.ndarray] = []
+        self._regions: list[np.ndarray] = []
+
+    def add(self, frame_rgb: np.ndarray) -> None:
+        """Takes the next frame.
+
+        Raises:
+            ClipError: if the frames cannot be described.
+        """
+        if self._on_frame:
+            self._on_frame(frame_rgb)
+        if self._size_px == (0, 0):
+            self._size_px = frame_rgb.shape[1::-1]
+        if self._region_features is None:
+            return
+        first = self._waiting[0] if self._waiting else frame_rgb
+        if first.shape != frame_rgb.shape:
+            self._describe()
+        self._waiting.append(frame_rgb)
+        if len(self._waiting) == _FRAMES_AT_A_TIME:
+            self._describe()
+
+    def features(self, frame_times_s: np.ndarray) -> dict[str, np.ndarray]:
+        """The visual fields of a clip with frames at these instants."""
+        self._describe()
+        counts = [len(boxes) for boxes in self._boxes] or 0
+        regions = [np.empty((0, NUM_FEATURES), np.float16), *self._regions]
+        size_px = self._size_px if len(frame_times_s) else (0, 0)
+        return {
+            "regions": np.concatenate(regions),
+            "boxes": _concatenate(self._boxes, (0, 4)),
+            "objectness": _concatenate(self._objectness, (0,)),
+            "region_times_s": np.repeat(frame_times_s, counts),
+            "frame_times_s": frame_times_s,
+            "frame_size_px": np.array(size_px, np.int32),
+        }
+
+    def _describe(self) -> None:
+        """Describes the frames that wait."""
+        if not self._waiting:
+            return
+        with stage("regions"):
+            numbers = itertools.count(len(self._boxes))
+            found = self._threads.map(self._find_boxes, numbers, self._waiting)
+            boxes, objectness = zip(*found, strict=True)
+            regions = self._region_features(self._waiting, boxes)
+            with np.errstate(over="ignore"):  # An infinity is refused later.
+                self._regions += [r.astype(np.float16) for r in regions]
+            self._boxes += boxes
+            self._objectness += objectness
+            self._waiting.clear()
+
+
+def _boxes_of(given: dict[str, np.ndarray]) -> FindBoxes:
+    """Boxes that were found before, frame by frame."""
+
+    def find(number: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        times_s = given["frame_times_s"][number : number + 1]
+        rows = np.isin(given["region_times_s"], times_s)
+        return given["boxes"][rows], given["objectness"][rows]
+
+    return find
+
+
+def _check_same_frames(
+    given: dict[str, np.ndarray], visual: dict[str, np.ndarray]
+) -> None:
+    for name, unit in (("frame_size_px", "px"), ("frame_times_s", "s")):
+        if not np.array_equal(given[name], visual[name]):
+            raise ValueError(
+                f"expected the frames that the boxes were found in, {name} "
+                f"{given[name].tolist()} {unit}, received "
+                f"{visual[name].tolist()} {unit}"
+            )
+
+
+def _configure_backend(num_threads: int) -> None:
+    """Sets threads, and lets several workers share one device."""
+    cv2.setNumThreads(num_threads or -1)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # Convolutions in float32 also where the device would round to TF32.
+        jax.config.update("jax_default_matmul_precision", "float32")
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if num_threads:
+            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def _path_or_none(weights: str) -> str | None:
     return None if weights == _RANDOM else weights
 
@@ -259,7 +407,12 @@ def stage(name: str) -> Iterator[None]:
     """Turns what goes wrong within into a ClipError of this stage."""
     try:
         yield
-    except _CLIP_ERRORS as error:
+    except Exception as error:
+        # TensorFlow's errors are told by their codes.
+        if not isinstance(error, _CLIP_ERRORS) and not hasattr(
+            error, "error_code"
+        ):
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ClipError(name, reason) from error
 

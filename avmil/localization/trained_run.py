@@ -12,10 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from avmil.clips import media
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ClipError, ConfigError, MediaError
+from avmil.common.errors import ClipError, ConfigError
 from avmil.evaluation.clip_localization import ClipLocalization, heat
 from avmil.evaluation.events import detect_events, score_cells
 from avmil.evaluation.identity import WeightsIdentity
@@ -24,8 +23,8 @@ from avmil.localization import videos
 from avmil.localization.recipe import WeightsFiles, with_weights
 from avmil.localization.video_localization import (
     Event,
+    Pictures,
     VideoLocalization,
-    scaled_down,
 )
 from avmil.runs import scoring
 from avmil.runs.fusion import open_run
@@ -91,31 +90,20 @@ class TrainedRun:
         """
         if not isinstance(video, ManifestEntry):
             video = videos.entry(os.fspath(video), start_s, end_s)
-        extractor = self.extractor
+        pictures = Pictures()
         with videos.local_entry(video) as local:
-            with stage("decode"):
-                decoded = self._decode(local)
-            features = extractor.features(local, decoded)
+            features = self.extractor(local, pictures.add)
         with stage("localize"):
-            scored = scoring.localize(
-                self.model, features, self.class_names, decoded.duration_s
-            )
-            if not np.isfinite(scored.scores).all():
+            clip = scoring.localize(self.model, features, self.class_names)
+            if not np.isfinite(clip.scores).all():
                 raise ClipError("localize", "scores are not finite")
-        frames_rgb = decoded.frames_rgb
-        height_px, width_px = frames_rgb[0].shape[:2] if frames_rgb else (0, 0)
-        clip = dataclasses.replace(
-            scored,
-            frame_size_px=(width_px, height_px),
-            frame_times_s=decoded.frame_times_s,
-        )
         return VideoLocalization(
             video=video,
             run=self,
             clip=clip,
             predicted=self.predicted(clip),
             events=self.events(clip),
-            frames_rgb=[scaled_down(frame) for frame in frames_rgb],
+            frames_rgb=pictures if len(clip.frame_times_s) else (),
         )
 
     @functools.cached_property
@@ -174,18 +162,6 @@ class TrainedRun:
             heat(column, clip.heat_scale) for column in clip.segment_scores.T
         ]
         return dataclasses.replace(clip, segment_scores=np.transpose(columns))
-
-    def _decode(self, video: ManifestEntry) -> media.Clip:
-        """Decodes what the recipe needs, and frames for the drawings."""
-        modalities = self.extraction.modalities
-        rate_hz = self.extraction.frame_rate_hz
-        section = video.path, video.start_s, video.end_s, rate_hz
-        try:
-            return media.decode_clip(*section, audio=modalities != "visual")
-        except MediaError:
-            if modalities != "audio":
-                raise
-            return media.decode_clip(*section, video=False)
 
     def _in_order(self, by_class: Mapping[str, float]) -> np.ndarray:
         return np.array([by_class[name] for name in self.class_names])

@@ -23,8 +23,9 @@ from avmil.report import figures
 if TYPE_CHECKING:
     from avmil.localization.trained_run import TrainedRun
 
-# Frames are kept in this size for the figures.
+# Frames are kept in this size and quality for the figures.
 _LONG_SIDE_PX = 640
+_KEPT_QUALITY = 95
 _JPEG_QUALITY = 85
 
 
@@ -76,7 +77,8 @@ class VideoLocalization:
         predicted: Classes above their threshold, the best score first.
         events: For each class the events that are heard, by onset; none for a
             class that is not predicted.
-        frames_rgb: The sampled frames, scaled down; none of a sound file.
+        frames_rgb: The sampled frames, scaled down, `Pictures` of a real
+            video; none of a sound file.
     """
 
     video: ManifestEntry
@@ -136,8 +138,7 @@ class VideoLocalization:
             return None
         best = ClassLocalization(self.clip, class_name).frames.argmax()
         image = scaled_down(self.frames_rgb[int(best)], long_side_px)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        return cv2.imencode(".jpg", image[..., ::-1], quality)[1].tobytes()
+        return _to_jpeg(image, _JPEG_QUALITY)
 
     def save(
         self,
@@ -161,6 +162,32 @@ class VideoLocalization:
         """
         shown = self.shown(class_names)
         return writers.write_all(self, shown, os.fspath(output_dir))
+
+
+class Pictures(Sequence):
+    """Frames of a video, scaled down and kept as JPEGs: an hour needs 0.3 GB.
+
+    Items are uint8 [H, W, 3].
+    """
+
+    def __init__(self) -> None:
+        self._jpegs: list[bytes] = []
+
+    def add(self, frame_rgb: np.ndarray) -> None:
+        """Keeps a further frame."""
+        self._jpegs.append(_to_jpeg(scaled_down(frame_rgb), _KEPT_QUALITY))
+
+    def __len__(self) -> int:
+        return len(self._jpegs)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        jpeg = np.frombuffer(self._jpegs[index], np.uint8)
+        return cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def _to_jpeg(image_rgb: np.ndarray, quality: int) -> bytes:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return cv2.imencode(".jpg", image_rgb[..., ::-1], options)[1].tobytes()
 
 
 def scaled_down(

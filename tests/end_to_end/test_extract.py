@@ -175,6 +175,84 @@ def test_stopped_extraction_goes_on_to_the_same_bytes(
     assert not list(tmp_path.glob("*.parts"))
 
 
+@pytest.fixture(scope="module")
+def mute_manifest(tmp_path_factory):
+    """The same clips without sound, one that is longer, one that is new."""
+    folder = tmp_path_factory.mktemp("mute")
+    rows = []
+    for number, name in enumerate(("clip00", "clip01", "clip02", "clip09")):
+        frames = drawn_frames(number) * (2 if name == "clip02" else 1)
+        write_clip(folder / f"{name}.mp4", frames)
+        rows.append([name, f"{name}.mp4", "bus", "train"])
+    return write_manifest(folder, rows)
+
+
+# Another network; the boxes' own flags do not count, sound needs no weights.
+ANOTHER_NETWORK = {
+    "region_network": "alexnet",
+    "region_weights": "random",
+    "short_side_px": 96,
+}
+
+
+def check_taken_over(features_dir, whole):
+    store, given = FeatureStore(str(features_dir)), FeatureStore(str(whole))
+    assert store.clip_ids == ["clip00", "clip01"]
+    for index, clip_id in enumerate(store.clip_ids):
+        received = store.read(index)
+        expected = given.read(given.clip_ids.index(clip_id))
+        regions = received.pop("regions")
+        assert regions.shape == expected["regions"].shape
+        assert regions.any()
+        assert not np.array_equal(regions, expected["regions"])
+        for name, value in received.items():
+            np.testing.assert_array_equal(value, expected[name], name)
+    different = {"region_network": ("caffenet", "alexnet")}
+    recipes = given.info["recipe"], store.info["recipe"]
+    assert different == {
+        name: values
+        for name in recipes[0]
+        if len(set(values := tuple(r[name] for r in recipes))) > 1
+    }
+    failed = failures(features_dir)
+    assert "frame_times_s [0.5, 1.5]" in failed["clip02"]["reason"]
+    assert "not in" in failed["clip09"]["reason"]
+
+
+def test_boxes_and_sound_are_taken_over(mute_manifest, whole, tmp_path):
+    config = flags.ExtractionConfig(
+        str(mute_manifest),
+        features_dir=str(tmp_path),
+        workers=1,
+        boxes_from=str(whole),
+    )
+    recipe = flags.RecipeConfig(**ANOTHER_NETWORK)
+    assert extraction.extract(config, recipe) == 0
+    check_taken_over(tmp_path, whole)
+    other_sound = dataclasses.replace(recipe, segment_hop_s=0.96)
+    with pytest.raises(ConfigError, match="a file in --audio_weights"):
+        extraction.extract(config, other_sound)
+
+
+def test_jax_needs_neither_tensorflow_nor_readers_of_sound(
+    mute_manifest, whole, tmp_path, monkeypatch
+):
+    pytest.importorskip("jax")
+    for name in ("tensorflow", "tensorflow_io", "resampy", "soundfile"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('blocked')")
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    options = flag_list(
+        manifest=mute_manifest,
+        features_dir=tmp_path / "features",
+        backend="jax",
+        boxes_from=whole,
+        **ANOTHER_NETWORK,
+    )
+    assert "2 of 4 clips" in run("extract_features.py", *options)
+    check_taken_over(tmp_path / "features", whole)
+
+
 def failures(features_dir):
     with open(features_dir / "failed.csv", newline="") as file:
         return {row["clip_id"]: row for row in csv.DictReader(file)}

@@ -31,7 +31,7 @@ def features(name):
 def test_features_are_the_pooled_feature_map(name, features):
     frame = _frame(48, 60)
     boxes = np.array([[0, 0, 59, 47], [10, 20, 30, 40]], np.float32)
-    found = features(frame, boxes)
+    (found,) = features([frame], [boxes])
     assert found.shape == (2, 9216)
     assert found.dtype == np.float32
     image, scale = prepare_image(frame, name, 96, 160)
@@ -48,17 +48,29 @@ def test_features_are_the_pooled_feature_map(name, features):
     )
 
 
-def test_frames_of_all_sizes_share_one_trace(features):
-    boxes = np.array([[0, 0, 9, 9]], np.float32)
-    for size in ((48, 60), (60, 48), (33, 90), (20, 20)):
-        assert features(_frame(*size), boxes).shape == (1, 9216)
-    assert features._feature_maps.experimental_get_tracing_count() == 1
+def test_frames_are_described_alike_alone_and_together(features):
+    frames = [_frame(48, 60) // divisor for divisor in (1, 2, 3)]
+    boxes = [
+        np.array([[0, 0, 30, 30], [20, 10, 59, 47]], np.float32)[:count]
+        for count in (2, 0, 1)
+    ]
+    together = features(frames, boxes)
+    for frame, frame_boxes, expected in zip(
+        frames, boxes, together, strict=True
+    ):
+        (found,) = features([frame], [frame_boxes])
+        assert found.shape == (len(frame_boxes), 9216)
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-4, atol=1e-4 * together[0].max()
+        )
+    with pytest.raises(ValueError, match="same shape"):
+        features([frames[0], _frame(60, 48)], [boxes[0], boxes[2]])
 
 
 def test_no_boxes(features):
     """Even for a frame too narrow to be resized."""
     for frame in (_frame(48, 60), _frame(1, 5000)):
-        found = features(frame, np.zeros((0, 4), np.float32))
+        (found,) = features([frame], [np.zeros((0, 4), np.float32)])
         assert found.shape == (0, 9216)
         assert found.dtype == np.float32
 
@@ -66,9 +78,8 @@ def test_no_boxes(features):
 def test_box_order_is_kept(features):
     frame = _frame(48, 60)
     boxes = np.array([[0, 0, 30, 30], [20, 10, 59, 47]], np.float32)
-    np.testing.assert_array_equal(
-        features(frame, boxes[::-1]), features(frame, boxes)[::-1]
-    )
+    backward, forward = features([frame] * 2, [boxes[::-1], boxes])
+    np.testing.assert_allclose(backward, forward[::-1], rtol=1e-5)
 
 
 def test_wrong_arguments(features, tmp_path):
@@ -77,9 +88,9 @@ def test_wrong_arguments(features, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.caffemodel"):
         RegionFeatures("caffenet", weights=tmp_path / "no.caffemodel")
     with pytest.raises(ValueError, match=r"boxes of shape.*\[2, 5\]"):
-        features(_frame(48, 60), np.zeros((2, 5), np.float32))
+        features([_frame(48, 60)], [np.zeros((2, 5), np.float32)])
     with pytest.raises(ValueError, match=r"uint8.*float64"):
-        features(_frame(48, 60) / 255, np.zeros((2, 4), np.float32))
+        features([_frame(48, 60) / 255], [np.zeros((2, 4), np.float32)])
 
 
 def test_real_frame(shared_data):
@@ -88,7 +99,7 @@ def test_real_frame(shared_data):
         frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
     boxes, _ = EdgeBoxes()(frame)
     weights = shared_data / "weights/alexnet_conv.npz"
-    found = RegionFeatures("alexnet", weights)(frame, boxes)
+    (found,) = RegionFeatures("alexnet", weights)([frame], [boxes])
     assert found.shape == (10, 9216)
     assert np.isfinite(found).all()
     assert found.min() == 0

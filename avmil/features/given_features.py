@@ -1,0 +1,91 @@
+"""What extraction takes over from another features directory (--boxes_from).
+
+Boxes, and the instants of their frames, do not depend on the network that
+describes them: another network over the same boxes costs no edges. Audio
+features are taken over as well where their part of the recipe is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from avmil.common.errors import ClipError, ConfigError
+from avmil.features.store import FeatureStore, read_info
+
+BOX_PARAMETERS = ("frame_rate_hz", "edges", "edge_forest", "max_boxes")
+AUDIO_FIELDS = ("log_mel", "segments", "segment_times_s", "cvssp_log_mel")
+_AUDIO_PARAMETERS = (
+    "audio_network",
+    "audio_weights",
+    "embedding_activation",
+    "segment_hop_s",
+    "missing_audio",
+    "cvssp_scaling_rate_hz",
+)
+_BOX_FIELDS = ("frame_times_s", "frame_size_px", "boxes", "objectness")
+
+
+def given_recipe(features_dir: str) -> dict[str, Any]:
+    """The recipe of a directory that has boxes to take over.
+
+    Raises:
+        FeaturesError: if it is no features directory.
+        ConfigError: if only sound was extracted there.
+    """
+    recipe = read_info(features_dir)["recipe"]
+    if recipe["modalities"] == "audio":
+        raise ConfigError(
+            f"--boxes_from: Expected features with boxes in {features_dir}, "
+            "received those of sound alone."
+        )
+    return recipe
+
+
+def has_audio_of(given: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
+    """Says whether a recipe's audio features are those of the given one."""
+    names = [*_AUDIO_PARAMETERS]
+    if recipe["audio_weights"] == "random":
+        names.append("network_seed")
+    return "visual" not in (given["modalities"], recipe["modalities"]) and all(
+        given.get(name) == recipe[name] for name in names
+    )
+
+
+class GivenFeatures:
+    """Reads what is taken over of each clip.
+
+    Args:
+        features_dir: A complete features directory, local or remote.
+        audio: Whether its audio features are taken over too.
+
+    Attributes:
+        audio: Whether they are.
+
+    Raises:
+        FeaturesError: if it is not complete.
+    """
+
+    def __init__(self, features_dir: str, audio: bool) -> None:
+        self.audio = audio
+        self._features_dir = features_dir
+        self._store = FeatureStore(features_dir)
+        self._numbers = {
+            clip_id: number
+            for number, clip_id in enumerate(self._store.clip_ids)
+        }
+
+    def read(self, clip_id: str) -> dict[str, np.ndarray]:
+        """Reads the fields of a clip.
+
+        Raises:
+            ClipError: if the directory does not have the clip.
+            FeaturesError: if it is damaged.
+        """
+        if clip_id not in self._numbers:
+            raise ClipError("boxes", f"not in {self._features_dir}")
+        fields = ["region_times_s", "duration_s", *_BOX_FIELDS]
+        fields += AUDIO_FIELDS if self.audio else ()
+        return self._store.read(self._numbers[clip_id], fields)

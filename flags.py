@@ -424,6 +424,12 @@ class LocalizeConfig:
         "Classes to draw, joined by `;`, or `all`; by default those "
         "predicted, or the best one.",
     )
+    heat_scale: str = _flag(
+        "robust",
+        "Scale of heat maps and opacities: `paper` from a class's lowest "
+        "score to its highest, `robust` against low outliers.",
+        choices=("robust", "paper"),
+    )
     start_s: float = _flag(
         0.0, "Where the section to localize in starts.", lower_bound=0.0
     )

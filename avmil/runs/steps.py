@@ -149,6 +149,7 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
             clips, rows = batch_of(clips, rows[0]), None
         state = tuple([v.value for v in group] for group in variables)
         state, losses = steps(state, clips, rows)
+        losses.copy_to_host_async()  # Else it waits for the next call, too.
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)

@@ -183,6 +183,8 @@ def test_run_localizes_from_python_as_from_the_command_line(
     assert 0 <= event.onset_s < event.offset_s <= 2.01
     assert 0 <= box.x1_px < box.x2_px < 128
     assert max(box.score for box in result.boxes["bus"]) == 1
+    as_in_paper = run.localize(videos / "good one.mp4", heat_scale="paper")
+    assert as_in_paper.clip.heat_scale == "paper"
     assert result.figure("bus").axes
     assert result.figure("bus", 4).axes
     assert result.save(tmp_path / "found") == "page.html"

@@ -328,10 +328,15 @@ class _Bag:
         """The visual fields of a clip with frames at these instants."""
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
-        regions = [np.empty((0, NUM_FEATURES), np.float16), *self._regions]
+        first = sum(map(len, self._regions))
+        regions = np.empty((first, NUM_FEATURES), np.float16)
+        while self._regions:  # Each is freed when it is copied.
+            part = self._regions.pop()
+            first -= len(part)
+            regions[first : first + len(part)] = part
         size_px = self._size_px if len(frame_times_s) else (0, 0)
         return {
-            "regions": np.concatenate(regions),
+            "regions": regions,
             "boxes": _concatenate(self._boxes, (0, 4)),
             "objectness": _concatenate(self._objectness, (0,)),
             "region_times_s": np.repeat(frame_times_s, counts),

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import json
 import re
+import tracemalloc
 
 import av
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import avmil
+from avmil.clips.media_writer import write_video
 from avmil.common.errors import ClipError, ConfigError
 from avmil.features import extractor
 from avmil.localization.batch import localize_videos
@@ -102,6 +104,24 @@ def localize(run_dir, tmp_path, /, *paths, **changes):
     config = LocalizeConfig(run_dir=str(run_dir), output_dir=str(found))
     config = dataclasses.replace(config, **changes)
     return localize_videos(config, [str(path) for path in paths]), found
+
+
+def test_memory_does_not_grow_with_the_frames(run_dir, tmp_path):
+    localizing = avmil.load_run(run_dir)
+    one_box = np.array([[0, 0, 99, 99]], np.float32), np.ones(1, np.float32)
+    localizing.extractor._find_boxes = lambda *_: one_box
+    frame_bytes, peaks = 720 * 1280 * 3, []
+    for seconds in (20, 60):
+        path = tmp_path / f"{seconds}.mp4"
+        frames_rgb = drawn_frames(seconds, 720, 1280)
+        write_video(path, frames_rgb, 1, noise(seconds)[0], 16_000)
+        tracemalloc.start()
+        result = localizing.localize(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(result.frames_rgb) == seconds
+        assert result.frames_rgb[seconds - 1].shape == (360, 640, 3)
+    assert peaks[1] - peaks[0] < 5 * frame_bytes
 
 
 def rows_of(path):

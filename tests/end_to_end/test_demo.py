@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 CLIPS = DrawnClipsConfig(num_train=24, num_val=6, num_test=12, duration_s=3.0)
 FLAGS = {
     "extract_features.py": ["--workers=1"],
-    "train.py": ["--steps=80", "--batch_size=12", "--learning_rate=1e-3"],
+    "train.py": ["--steps=200", "--batch_size=12", "--learning_rate=1e-3"],
 }
 
 

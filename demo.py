@@ -3,9 +3,9 @@
     python demo.py
 
 Draws and synthesizes clips, then runs the same commands that a user runs on
-videos of one's own, printing each. All base networks are untrained, since
-nothing is downloaded; the numbers show that the system learns, not how well
-it does on real videos.
+videos of one's own, printing each. Frames go through AlexNet's convolution
+layers, trained on ImageNet, which come from Python's package index; without a
+network they are untrained. The audio network is always untrained.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 import flags
-from avmil.clips.drawn_clips import DrawnClipsConfig, write_drawn_clips
-from avmil.clips.manifest import read
+from avmil.clips.drawn_clips import (
+    ClipPlan,
+    DrawnClipsConfig,
+    plan_clips,
+    write_drawn_clips,
+)
 from avmil.common import command_line
 from avmil.common.progress import Progress
 
@@ -29,6 +33,8 @@ _ROOT = pathlib.Path(__file__).resolve().parent
 _CONFIGS = (_ROOT / "avmil" / "configs", _ROOT / "configs")
 _CLIPS = DrawnClipsConfig()
 _NO_FLAGS: Mapping[str, Sequence[str]] = {}
+# Without a network pip should give up soon; the user's own settings stay.
+_PIP_SETTINGS = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15"}
 
 
 def demonstrate(
@@ -40,7 +46,7 @@ def demonstrate(
     """Runs all steps; returns the status of the first that failed, or 0.
 
     Args:
-        directory: Where clips, features, the run and pages are put.
+        directory: Where clips, weights, features, the run and pages are put.
         clips: Which clips are drawn.
         num_pages: Test clips that are localized and get a page.
         more_flags: Further flags of each script.
@@ -49,32 +55,91 @@ def demonstrate(
     print(f"Drawing clips in {directory / 'clips'}", flush=True)
     with Progress(clips.num_clips, "clip") as progress:
         manifest = write_drawn_clips(directory / "clips", clips, progress)
-    _, rows = read(str(manifest))
-    videos = [row.path for row in rows if row.split == "test"][:num_pages]
-    configs = os.path.relpath(next(filter(pathlib.Path.is_dir, _CONFIGS)))
     features = f"--features_dir={directory / 'features'}"
-    run = f"--run_dir={directory / 'runs' / 'a'}"
+    weights = f"--region_weights={_region_weights(directory)}"
+    configs = os.path.relpath(next(filter(pathlib.Path.is_dir, _CONFIGS)))
     extraction = f"--flagfile={configs}/demo_extract.flags"
+    run = f"--run_dir={directory / 'runs' / 'a'}"
     truth = f"--truth={manifest.parent / 'truth.json'}"
     pages = directory / "pages"
+    clip_ids = _least_in_sync(clips)[:num_pages]
+    videos = [f"{manifest.parent / 'clips' / name}.mp4" for name in clip_ids]
     for command in (
-        ["extract_features.py", extraction, f"--manifest={manifest}", features],
+        [
+            "extract_features.py",
+            extraction,
+            weights,
+            f"--manifest={manifest}",
+            features,
+        ],
         ["train.py", f"--flagfile={configs}/demo.flags", features, run],
         ["evaluate.py", run, truth],
-        ["localize.py", *videos, run, f"--output_dir={pages}"],
+        [
+            "localize.py",
+            *videos,
+            run,
+            f"--weights_dir={directory / 'weights'}",
+            f"--output_dir={pages}",
+        ],
     ):
         command += more_flags.get(command[0], ())
-        print(f"\n$ {shlex.join(['python', *command])}", flush=True)
-        script, *arguments = command
-        status = subprocess.run(
-            [sys.executable, str(_ROOT / script), *arguments], check=False
-        ).returncode
-        if status:
+        if status := _run(command).returncode:
             return status
     print(f"\n{time.monotonic() - start_s:.0f} s in all.")
     index = (pages / "index.html").resolve()
     print(f"See and hear it: open {index} in a browser.")
     return 0
+
+
+def _run(command: list[str], **options) -> subprocess.CompletedProcess:
+    """Prints a command and runs its script."""
+    print(f"\n$ {shlex.join(['python', *command])}", flush=True)
+    script, *arguments = command
+    return subprocess.run(
+        [sys.executable, str(_ROOT / script), *arguments],
+        check=False,
+        **options,
+    )
+
+
+def _region_weights(directory: pathlib.Path) -> str:
+    """AlexNet's file, fetched unless it is there; `random` if that fails."""
+    path = directory / "weights" / "alexnet_conv.npz"
+    if path.exists():
+        return str(path)
+    # Features that were extracted without weights go on without.
+    if not (directory / "features").exists():
+        fetched = _run(
+            ["fetch_weights.py", "alexnet", f"--weights_dir={path.parent}"],
+            env=_PIP_SETTINGS | os.environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if not fetched.returncode:
+            return str(path)
+    print(
+        f"{path} could not be fetched (fetch_weights.py says why): the network "
+        "for frames stays untrained, and objects are hardly found.",
+        flush=True,
+    )
+    return "random"
+
+
+def _least_in_sync(clips: DrawnClipsConfig) -> list[str]:
+    """Test clips, first those whose sight and sound lie farthest apart."""
+
+    def gap_s(plan: ClipPlan) -> float:
+        return max(
+            (
+                max(e.sight.start_s - e.sound[1], e.sound[0] - e.sight.end_s)
+                for e in plan.events
+                if e.sight and e.sound
+            ),
+            default=-float("inf"),
+        )
+
+    plans = [plan for plan in plan_clips(clips) if plan.split == "test"]
+    return [plan.clip_id for plan in sorted(plans, key=gap_s, reverse=True)]
 
 
 def main() -> int:

@@ -233,7 +233,8 @@ class TrainConfig:
         "auto",
         "Where the features are held: on the accelerator, in host memory, or "
         "nowhere, read from their files ahead of use. `auto` takes the first "
-        "one that is there and large enough.",
+        "one that is there and large enough; the accelerator with JAX only, "
+        "which tells how much of its memory is free.",
         choices=("auto", "device", "host", "none"),
     )
 
@@ -422,6 +423,12 @@ class LocalizeConfig:
         "",
         "Classes to draw, joined by `;`, or `all`; by default those "
         "predicted, or the best one.",
+    )
+    heat_scale: str = _flag(
+        "robust",
+        "Scale of heat maps and opacities: `paper` from a class's lowest "
+        "score to its highest, `robust` against low outliers.",
+        choices=("robust", "paper"),
     )
     start_s: float = _flag(
         0.0, "Where the section to localize in starts.", lower_bound=0.0

@@ -36,7 +36,7 @@ setuptools.setup(
     # The flagfiles lie where a reader of the source looks for them.
     package_dir={"avmil.configs": "configs"},
     package_data={
-        "avmil.configs": ["*.flags"],
+        "avmil.configs": ["*.flags", "small/*.flags"],
         "avmil.report": ["templates/*"],
     },
     py_modules=["flags", *_SCRIPTS.values()],

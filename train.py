@@ -26,7 +26,8 @@ def main() -> None:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    flags.define_row(*"abcdeg")
+    rows = (*"abcde", "e-mean")
+    flags.define_row(*rows, "g", *(f"small/{row}" for row in rows))
     command_line.run(main, flags.TrainConfig)
 
 

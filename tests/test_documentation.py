@@ -12,7 +12,7 @@ from tests.command_line import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 # Flags of other programs, and absl's own.
-OTHER_FLAGS = {"flagfile", "help", "logdir", "row"}
+OTHER_FLAGS = {"flagfile", "help", "logdir", "no", "row"}  # pip's --no-deps.
 
 
 def known_flags():

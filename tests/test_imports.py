@@ -45,6 +45,7 @@ BANNED = {
     "avmil.evaluation": {"tensorflow", "keras", "matplotlib", "cv2"},
     "avmil.report": {"tensorflow", "keras"},
     "avmil.clips": {"tensorflow", "keras"},
+    "avmil.runs": {"tensorflow"},
 }
 
 

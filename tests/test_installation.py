@@ -151,7 +151,7 @@ def test_what_is_imported_is_what_was_installed(installed, tmp_path):
     assert str(installed.parent) in ended.stdout
 
 
-@pytest.mark.parametrize("row", "abcdeg")
+@pytest.mark.parametrize("row", [*"abcdeg", "e-mean", "small/e-mean"])
 def test_a_row_is_found_by_its_name(installed, tmp_path, row):
     ended = _run(
         *(installed / "avmil-train", f"--row={row}", "--steps=7"),

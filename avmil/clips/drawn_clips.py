@@ -31,7 +31,7 @@ FRAME_RATE_HZ = 10
 AUDIO_RATE_HZ = 16_000
 
 # Raised whenever the same config would give other clips.
-_VERSION = 3
+_VERSION = 4
 _MARGIN_PX = 2.0
 _FADE_S = 0.2  # Of sights.
 _ATTACK_S, _RELEASE_S = 0.01, 0.05  # Of sounds.
@@ -177,9 +177,9 @@ def _plan_clip(seed: tuple[int, int, int], duration_s: float) -> ClipPlan:
         snr_db = round(rng.uniform(6.0, 20.0), 2)
         events.append(DrawnEvent(name, seen, heard, snr_db))
     distractors = []
-    if rng.random() < 0.6:
-        name = str(rng.choice(drawn_pictures.DISTRACTORS))
-        distractors.append(DrawnEvent(name, sight(name)))
+    for name in drawn_pictures.DISTRACTORS:
+        if rng.random() < 0.6:
+            distractors.append(DrawnEvent(name, sight(name)))
     if rng.random() < 0.6:
         name = str(rng.choice(drawn_sounds.DISTRACTORS))
         snr_db = round(rng.uniform(3.0, 12.0), 2)

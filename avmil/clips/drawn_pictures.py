@@ -1,8 +1,10 @@
 """Pictures of the drawn clips: objects, and the landscapes behind them.
 
 Objects face right; a table of shapes in design units, with y downwards, is
-drawn by one function. All pictures are premultiplied RGBA: OpenCV blends an
-anti-aliased edge with the zeros of an empty canvas.
+drawn by one function. Inside they have less contrast than at their outlines:
+else EdgeBoxes proposes a window rather than the whole truck. All pictures are
+premultiplied RGBA: OpenCV blends an anti-aliased edge with the zeros of an
+empty canvas.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ _PX_PER_UNIT = 2
 _COLORS = {
     "dark": "#22242a", "tire": "#1c1b1d", "steel": "#a8aeb6",
     "rim": "#5c6066", "glass": "#7eb0ce", "white": "#f0f0ec",
-    "lamp": "#ffec96", "gold": "#eab838", "blue": "#4696ff",
-    "wood": "#603a22", "jeans": "#363e58",
-    "haze": "#191a1c59", "smoke": "#7c7c7c8c",
+    "tint": "#6a8fa8", "lamp": "#ffec96", "gold": "#eab838",
+    "blue": "#4696ff", "wood": "#603a22", "shade": "#8f8266",
+    "jeans": "#363e58", "haze": "#191a1c59",
 }  # fmt: skip
 
 
 def _wheel(x: float, y: float, radius: float) -> list[tuple]:
-    radii = {"tire": radius, "steel": 0.7 * radius, "rim": 0.56 * radius}
+    radii = {"tire": radius, "rim": 0.6 * radius}
     disks = [("disk", color, x, y, r, r) for color, r in radii.items()]
     return [*disks, ("turning", "steel", x, y, 0.6 * radius)]
 
@@ -117,7 +119,7 @@ _GROUND = (0.80, 0.97)
 # fmt: off
 CLASS_PICTURES = {
     "ambulance": Picture(
-        (200, 112), (0.26, 0.38), _GROUND, ("#f6f5ee", "#d62428"), (
+        (200, 112), (0.21, 0.30), _GROUND, ("#f6f5ee", "#d62428"), (
         ("fill", "body", 6, 24, 10, 20, 128, 20, 166, 52, 190, 60, 197, 70,
          197, 94, 6, 94),
         ("box", "dark", 6, 88, 197, 95),
@@ -129,12 +131,12 @@ CLASS_PICTURES = {
         *_wheel(46, 92, 18), *_wheel(158, 92, 18),
         )),
     "church_bell": Picture(
-        (100, 200), (0.42, 0.58), (0.7, 0.8), ("#cec0a4", "#923e34"), (
+        (100, 200), (0.34, 0.46), (0.7, 0.8), ("#cec0a4", "#923e34"), (
         ("box", "body", 14, 66, 86, 196),
         ("fill", "trim", 50, 8, 6, 68, 94, 68),
         ("line", "gold", 2, 50, 1, 50, 12),
         ("line", "gold", 2, 45, 4, 55, 4),
-        ("disk", "dark", 50, 92, 30, 20), ("box", "dark", 20, 92, 80, 142),
+        ("disk", "shade", 50, 92, 30, 20), ("box", "shade", 20, 92, 80, 142),
         ("swing", "gold", 50, 84, 55, 92, 63, 104, 65, 120, 73, 132,
          54, 132, 54, 138, 46, 138, 46, 132, 27, 132, 35, 120, 37, 104,
          45, 92),
@@ -142,7 +144,7 @@ CLASS_PICTURES = {
         ("disk", "wood", 50, 172, 12, 14), ("box", "wood", 38, 172, 62, 196),
         )),
     "helicopter": Picture(
-        (220, 100), (0.22, 0.30), (0.36, 0.58), ("#205cc4", "#fadc3c"), (
+        (220, 100), (0.18, 0.24), (0.36, 0.58), ("#205cc4", "#fadc3c"), (
         ("disk", "haze", 122, 14, 93, 5),
         ("box", "dark", 58, 13, 186, 15),
         ("blink", "dark", 30, 13, 214, 15),
@@ -160,7 +162,7 @@ CLASS_PICTURES = {
         ("line", "dark", 4, 90, 92, 94, 96, 170, 96, 178, 90),
         )),
     "motorcycle": Picture(
-        (150, 120), (0.30, 0.42), _GROUND, ("#ce1878", "#282a3c"), (
+        (150, 120), (0.24, 0.34), _GROUND, ("#ce1878", "#282a3c"), (
         *_wheel(30, 90, 27), *_wheel(122, 90, 27),
         ("line", "steel", 5, 122, 90, 104, 48, 96, 44),
         ("fill", "dark", 40, 62, 64, 66, 100, 60, 88, 98, 56, 98),
@@ -176,31 +178,24 @@ CLASS_PICTURES = {
         ("disk", "body", 66, 14, 13, 13), ("box", "dark", 68, 8, 79, 18),
         )),
     "train": Picture(
-        (270, 114), (0.26, 0.36), (0.78, 0.92), ("#1c683e", "#be2c26"), (
-        ("box", "wood", 0, 106, 270, 112),
-        ("disk", "smoke", 204, 14, 7, 6), ("disk", "smoke", 188, 14, 12, 9),
-        ("disk", "smoke", 168, 14, 16, 12),
-        ("box", "body", 6, 44, 66, 88), ("box", "tire", 8, 36, 64, 45),
-        ("box", "dark", 66, 76, 78, 88), ("box", "body", 78, 30, 122, 88),
-        ("box", "dark", 72, 24, 128, 32), ("box", "glass", 86, 38, 112, 58),
-        ("box", "body", 120, 44, 226, 84),
-        ("box", "gold", 130, 46, 134, 82), ("box", "gold", 184, 46, 188, 82),
-        ("box", "dark", 222, 40, 236, 88),
-        ("fill", "dark", 202, 20, 222, 20, 218, 44, 206, 44),
-        ("disk", "gold", 160, 44, 11, 11), ("disk", "lamp", 238, 52, 6, 6),
-        ("fill", "trim", 6, 84, 250, 84, 266, 105, 240, 105, 236, 92, 6, 92),
-        *_wheel(22, 95, 11), *_wheel(50, 95, 11), *_wheel(222, 95, 11),
-        *_wheel(92, 88, 18), *_wheel(132, 88, 18), *_wheel(172, 88, 18),
+        (270, 104), (0.19, 0.27), (0.78, 0.92), ("#b02430", "#eee2c4"), (
+        ("box", "dark", 8, 84, 262, 96), ("box", "wood", 0, 97, 270, 103),
+        ("fill", "body", 4, 20, 8, 14, 214, 14, 240, 22, 262, 52, 266, 84,
+         4, 84),
+        ("box", "trim", 4, 62, 265, 69),
+        ("fill", "tint", 10, 26, 230, 26, 247, 46, 10, 46),
+        ("line", "dark", 2, 90, 14, 102, 3, 122, 3, 134, 14),
+        ("disk", "lamp", 258, 74, 4, 5),
+        *_wheel(34, 89, 12), *_wheel(66, 89, 12),
+        *_wheel(200, 89, 12), *_wheel(232, 89, 12),
         )),
     "truck": Picture(
-        (200, 114), (0.30, 0.42), _GROUND, ("#ee801e", "#f8ca2c"), (
+        (200, 114), (0.24, 0.34), _GROUND, ("#ee801e", "#f8ca2c"), (
         ("box", "dark", 8, 82, 190, 94), ("box", "body", 4, 6, 134, 82),
-        ("box", "white", 36, 32, 102, 54),
-        ("line", "dark", 3, 46, 43, 88, 43),
-        ("fill", "dark", 88, 35, 96, 43, 88, 51),
-        ("fill", "trim", 140, 28, 172, 28, 186, 56, 196, 62, 196, 92,
-         140, 92),
-        ("fill", "glass", 150, 34, 170, 34, 181, 56, 150, 56),
+        ("fill", "body", 138, 28, 172, 28, 186, 56, 196, 62, 196, 92,
+         130, 92),
+        ("box", "trim", 4, 62, 196, 70),
+        ("fill", "glass", 154, 35, 170, 35, 180, 55, 154, 55),
         ("box", "lamp", 188, 76, 196, 84),
         *_wheel(32, 95, 15), *_wheel(64, 95, 15), *_wheel(168, 95, 15),
         )),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 import sys
@@ -10,22 +9,11 @@ import sys
 import av
 import av.audio.stream
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from avmil.clips.media_container import Section
 from avmil.common.errors import MediaError
 
 SAMPLE_RATE_HZ = 16000
-
-# resampy's `kaiser_best`: a sinc under a Kaiser window, tabulated.
-_NUM_ZEROS = 50
-_TABLE_STEPS = 8192
-_KAISER_BETA = 12.984585247040012
-_ROLLOFF = 0.9173473712608761
-# Resampling is a product with a matrix of so many columns.
-_LEAST_OUTPUTS, _MOST_PHASES = 128, 2000
-# Longer than a frame, of which the last one may have to be cut.
-_HELD_SAMPLES = 1 << 20
 
 # Time stamps are rounded (to 1 ms in Matroska and FLV): smaller steps between
 # audio frames are not gaps.
@@ -113,9 +101,7 @@ class WaveformBuilder(AudioSink):
     def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
         super().__init__(section)
         self._time_base = stream.time_base
-        self._blocks: list[np.ndarray] = []  # Not resampled yet.
-        self._num_held = 0
-        self._resampler: _Resampler | None = None
+        self._blocks: list[np.ndarray] = []
         self._end = -sys.maxsize  # Of what the frames declare to hold.
 
     @property
@@ -142,21 +128,11 @@ class WaveformBuilder(AudioSink):
         """Returns float32 [N] at 16 kHz; MediaError if none, or not finite."""
         if self._end <= 0:
             raise MediaError(f"no audio {self._section}")
-        self._resample_but(max(0, self._length - self._end))
-        return self._resampler.finish()
+        samples = np.concatenate(self._blocks)[: self._end]
+        return resample(samples, self.rate_hz)
 
     def _write(self, samples: np.ndarray) -> None:
         self._blocks.append(samples.mean(axis=1))  # [N, channels] -> [N]
-        self._num_held += len(samples)
-        if self._num_held >= 2 * _HELD_SAMPLES:  # Long tracks need no memory.
-            self._resample_but(_HELD_SAMPLES)
-
-    def _resample_but(self, num_held: int) -> None:
-        held = np.concatenate(self._blocks)
-        end = len(held) - num_held
-        self._resampler = self._resampler or _Resampler(self.rate_hz)
-        self._resampler.add(held[:end])
-        self._blocks, self._num_held = [held[end:]], num_held
 
 
 def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -165,102 +141,13 @@ def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     float32 [N] -> float32 [floor(N * 16000 / rate_hz)]; MediaError if nothing
     is left, or the samples are not finite.
     """
-    resampler = _Resampler(rate_hz)
-    for start in range(0, len(samples), _HELD_SAMPLES):
-        resampler.add(samples[start : start + _HELD_SAMPLES])
-    return resampler.finish()
+    if not np.isfinite(samples).all():
+        raise MediaError("audio has infinite or undefined samples")
+    if len(samples) * SAMPLE_RATE_HZ < rate_hz:
+        raise MediaError("audio is shorter than one sample at 16 kHz")
+    import resampy  # Here, as machines without it can do all the rest.
 
-
-class _Resampler:
-    """Resamples a stream to 16 kHz; arguments and results as of `resample`."""
-
-    def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        self._num_samples = 0
-        self._parts: list[np.ndarray] = []
-        self._weights = None
-        num_phases = SAMPLE_RATE_HZ // math.gcd(rate_hz, SAMPLE_RATE_HZ)
-        if rate_hz != SAMPLE_RATE_HZ and num_phases <= _MOST_PHASES:
-            self._weights, self._step = _resampling_weights(rate_hz)
-            self._margin = (len(self._weights) - self._step) // 2
-            self._rest = np.zeros(self._margin, np.float32)
-
-    def add(self, samples: np.ndarray) -> None:
-        """Takes the next samples."""
-        if not np.isfinite(samples).all():
-            raise MediaError("audio has infinite or undefined samples")
-        self._num_samples += len(samples)
-        if self._weights is None:
-            self._parts.append(samples)
-        else:
-            self._resample(samples)
-
-    def finish(self) -> np.ndarray:
-        """Returns all samples at the new rate."""
-        if self._num_samples * SAMPLE_RATE_HZ < self._rate_hz:
-            raise MediaError("audio is shorter than one sample at 16 kHz")
-        if self._weights is not None:
-            self._resample(np.zeros(self._margin + self._step, np.float32))
-        samples = np.concatenate(self._parts)
-        if self._weights is not None:
-            num = self._num_samples * SAMPLE_RATE_HZ // self._rate_hz
-            return samples[:num]
-        if self._rate_hz == SAMPLE_RATE_HZ:
-            return samples
-        import resampy  # Here, as rates that need it are rare.
-
-        return resampy.resample(samples, self._rate_hz, SAMPLE_RATE_HZ)
-
-    def _resample(self, samples: np.ndarray) -> None:
-        samples = np.concatenate([self._rest, samples])
-        num_blocks = (len(samples) - 2 * self._margin) // self._step
-        if num_blocks > 0:
-            windows = sliding_window_view(samples, len(self._weights))
-            windows = windows[:: self._step][:num_blocks]
-            part = np.ascontiguousarray(windows) @ self._weights
-            self._parts.append(part.ravel())
-            samples = samples[num_blocks * self._step :].copy()
-        self._rest = samples
-
-
-@functools.lru_cache(maxsize=4)
-def _resampling_weights(rate_hz: int) -> tuple[np.ndarray, int]:
-    """The arithmetic of resampy's `kaiser_best` as one matrix.
-
-    Its weights recur: `step` samples of the one rate last as long as a number
-    of the other. Source: resampy 0.4, filters.py and interpn.py, and the
-    parameters in its data/kaiser_best.npz.
-
-    Returns:
-        float32 [margin + step + margin, outputs] and the step: a block of
-        samples and those around it give its outputs.
-    """
-    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    up, down = SAMPLE_RATE_HZ // common, rate_hz // common
-    repeats = math.ceil(_LEAST_OUTPUTS / up)
-    scale = min(1.0, SAMPLE_RATE_HZ / rate_hz)
-    length = _TABLE_STEPS * _NUM_ZEROS
-    wing = np.kaiser(2 * length + 1, _KAISER_BETA)[length:] * np.sinc(
-        _ROLLOFF * np.linspace(0, _NUM_ZEROS, length + 1)
-    )
-    wing *= scale * _ROLLOFF
-    slope = np.diff(wing, append=wing[-1])
-    stride = int(scale * _TABLE_STEPS)
-    margin = length // stride + 1
-    weights = np.zeros((down * repeats + 2 * margin, up * repeats), np.float32)
-    for output in range(up * repeats):
-        sample, phase = divmod(output * down, up)
-        fraction = scale * phase / up
-        for first, sign, place in (
-            (sample, -1, fraction),
-            (sample + 1, 1, scale - fraction),
-        ):
-            offset, rest = divmod(place * _TABLE_STEPS, 1)
-            count = (len(wing) - int(offset)) // stride
-            taps = int(offset) + stride * np.arange(count)
-            rows = margin + first + sign * np.arange(count)
-            weights[rows, output] = wing[taps] + rest * slope[taps]
-    return weights, down * repeats
+    return resampy.resample(samples, rate_hz, SAMPLE_RATE_HZ)
 
 
 def is_sound_file(path: str | os.PathLike[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import os
 from collections.abc import (
     Callable,
     Collection,
@@ -36,6 +37,8 @@ INPUTS = tuple(_FIELDS)
 CVSSP_FRAMES, CVSSP_HOP_S = cvssp_features.NUM_FRAMES, cvssp_features.HOP_S
 # XLA on a CPU takes arrays as they are, without a copy, if so aligned.
 _ALIGNMENT_BYTES = 64
+# More of them than this do not copy faster.
+_NUM_READERS = max(2, min(8, (os.cpu_count() or 1) // 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +97,7 @@ class BatchLoader:
         store: FeatureStore,
         batch_size: int,
         inputs: Collection[str] = INPUTS,
-        num_readers: int = 2,
+        num_readers: int = _NUM_READERS,
     ) -> None:
         self._store = store
         self._inputs = tuple(inputs)

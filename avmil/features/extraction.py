@@ -72,16 +72,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             recipe_config, frame_rate_hz=rate_hz
         )
     recipe = extractor.recipe(recipe_config, given)
-    num_cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # Not on every system.
-        num_cores = len(os.sched_getaffinity(0))
-    # JAX compiles for each size of frames, in every process, and shares all
-    # cores or one device: a process extracts several clips at a time then.
-    is_jax = keras.backend.backend() == "jax"
-    cores_each = _JAX_CLIPS if is_jax else 1
-    num_workers = config.workers or math.ceil(num_cores / cores_each)
-    # The same number of threads whatever is left to do, for the same bits.
-    num_threads = max(1, num_cores // num_workers)
+    num_workers, num_threads, clips_at_a_time = _processes(config.workers)
     make_extractor = functools.partial(
         _make_extractor,
         recipe_config,
@@ -110,14 +101,20 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
                     make_extractor,
                     num_workers,
                     progress,
-                    num_threads if is_jax else 1,
+                    clips_at_a_time,
                 )
         finally:
             missing = _write_failed(config.features_dir, planned)
+    num_extracted = len(rows) - len(missing)
     print(
-        f"{len(rows) - len(missing)} of {len(rows)} clips extracted to "
+        f"{num_extracted} of {len(rows)} clips extracted to "
         f"{config.features_dir}"
     )
+    _print_reasons(missing)
+    return int(not num_extracted)
+
+
+def _print_reasons(missing: list[MissingClip]) -> None:
     if missing:
         print(f"{len(missing)} failed, see failed.csv there:")
     reasons = collections.Counter(
@@ -125,7 +122,24 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     )
     for (stage, reason), count in reasons.most_common():
         print(f"  {count:6d}  {stage}: {reason}")
-    return int(len(missing) == len(rows))
+
+
+def _processes(num_workers: int) -> tuple[int, int, int]:
+    """Number of processes, of threads in each, and of clips at a time in each.
+
+    The same whatever is left to do, for the same bits. JAX compiles for each
+    size of frames, in every process, and shares all cores or one device: its
+    processes are few, and their threads extract clips of their own.
+    """
+    num_cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # Not on every system.
+        num_cores = len(os.sched_getaffinity(0))
+    is_jax = keras.backend.backend() == "jax"
+    num_workers = num_workers or math.ceil(
+        num_cores / (_JAX_CLIPS if is_jax else 1)
+    )
+    num_threads = max(1, num_cores // num_workers)
+    return num_workers, num_threads, num_threads if is_jax else 1
 
 
 def _make_extractor(

@@ -33,7 +33,10 @@ from avmil.features.clip_features import ClipFeatures
 from avmil.features.given_features import (
     AUDIO_FIELDS,
     BOX_PARAMETERS,
+    FindBoxes,
     GivenFeatures,
+    boxes_of,
+    check_same_frames,
     has_audio_of,
 )
 from fast_rcnn_features.edge_boxes import EdgeBoxes
@@ -48,7 +51,6 @@ from vggish.waveform import SAMPLE_RATE_HZ
 _RANDOM = "random"
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
-FindBoxes = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -210,7 +212,7 @@ class ClipExtractor:
                 given = self._given.read(row.clip_id)
         bag = _Bag(
             self._threads,
-            self._find_boxes if given is None else _boxes_of(given),
+            self._find_boxes if given is None else boxes_of(given),
             self._region_features if self._visual else None,
             on_frame,
         )
@@ -233,7 +235,7 @@ class ClipExtractor:
         with stage("regions"):
             visual = bag.features(clip.frame_times_s)
             if given:
-                _check_same_frames(given, visual)
+                check_same_frames(given, visual)
         with stage("segments"):
             if given and self._given.audio:
                 audio = {name: given[name] for name in AUDIO_FIELDS}
@@ -330,10 +332,15 @@ class _Bag:
         """The visual fields of a clip with frames at these instants."""
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
-        regions = [np.empty((0, NUM_FEATURES), np.float16), *self._regions]
+        first = sum(map(len, self._regions))
+        regions = np.empty((first, NUM_FEATURES), np.float16)
+        while self._regions:  # Each is freed when it is copied.
+            part = self._regions.pop()
+            first -= len(part)
+            regions[first : first + len(part)] = part
         size_px = self._size_px if len(frame_times_s) else (0, 0)
         return {
-            "regions": np.concatenate(regions),
+            "regions": regions,
             "boxes": _concatenate(self._boxes, (0, 4)),
             "objectness": _concatenate(self._objectness, (0,)),
             "region_times_s": np.repeat(frame_times_s, counts),
@@ -355,29 +362,6 @@ class _Bag:
             self._boxes += boxes
             self._objectness += objectness
             self._waiting.clear()
-
-
-def _boxes_of(given: dict[str, np.ndarray]) -> FindBoxes:
-    """Boxes that were found before, frame by frame."""
-
-    def find(number: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        times_s = given["frame_times_s"][number : number + 1]
-        rows = np.isin(given["region_times_s"], times_s)
-        return given["boxes"][rows], given["objectness"][rows]
-
-    return find
-
-
-def _check_same_frames(
-    given: dict[str, np.ndarray], visual: dict[str, np.ndarray]
-) -> None:
-    for name, unit in (("frame_size_px", "px"), ("frame_times_s", "s")):
-        if not np.array_equal(given[name], visual[name]):
-            raise ValueError(
-                f"expected the frames that the boxes were found in, {name} "
-                f"{given[name].tolist()} {unit}, received "
-                f"{visual[name].tolist()} {unit}"
-            )
 
 
 def _configure_backend(num_threads: int) -> None:

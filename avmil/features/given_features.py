@@ -7,13 +7,16 @@ features are taken over as well where their part of the recipe is the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from avmil.common.errors import ClipError, ConfigError
 from avmil.features.store import FeatureStore, read_info
+
+# Boxes and their scores in a frame, by its number.
+FindBoxes = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 BOX_PARAMETERS = ("frame_rate_hz", "edges", "edge_forest", "max_boxes")
 AUDIO_FIELDS = ("log_mel", "segments", "segment_times_s", "cvssp_log_mel")
@@ -23,6 +26,7 @@ _AUDIO_PARAMETERS = (
     "embedding_activation",
     "segment_hop_s",
     "missing_audio",
+    "cvssp_scaling_rate_hz",
 )
 _BOX_FIELDS = ("frame_times_s", "frame_size_px", "boxes", "objectness")
 
@@ -49,7 +53,7 @@ def has_audio_of(given: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
     if recipe["audio_weights"] == "random":
         names.append("network_seed")
     return "visual" not in (given["modalities"], recipe["modalities"]) and all(
-        given[name] == recipe[name] for name in names
+        given.get(name) == recipe[name] for name in names
     )
 
 
@@ -88,3 +92,27 @@ class GivenFeatures:
         fields = ["region_times_s", "duration_s", *_BOX_FIELDS]
         fields += AUDIO_FIELDS if self.audio else ()
         return self._store.read(self._numbers[clip_id], fields)
+
+
+def boxes_of(given: dict[str, np.ndarray]) -> FindBoxes:
+    """Gives the boxes that a clip has in the directory, frame by frame."""
+
+    def find(number: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        times_s = given["frame_times_s"][number : number + 1]
+        rows = np.isin(given["region_times_s"], times_s)
+        return given["boxes"][rows], given["objectness"][rows]
+
+    return find
+
+
+def check_same_frames(
+    given: dict[str, np.ndarray], visual: dict[str, np.ndarray]
+) -> None:
+    """Raises ValueError if boxes were found in other frames than these."""
+    for name, unit in (("frame_size_px", "px"), ("frame_times_s", "s")):
+        if not np.array_equal(given[name], visual[name]):
+            raise ValueError(
+                f"expected the frames that the boxes were found in, {name} "
+                f"{given[name].tolist()} {unit}, received "
+                f"{visual[name].tolist()} {unit}"
+            )

@@ -53,7 +53,7 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
             directory = files.join(config.output_dir, entry.clip_id)
             try:
                 with videos.local_entry(entry) as local:
-                    result = run.localize(local)
+                    result = run.localize(local, heat_scale=config.heat_scale)
                     with stage("draw"):
                         page = result.save(directory, class_names)
                         shown = result.shown(class_names)

@@ -70,6 +70,7 @@ class TrainedRun:
         video: str | os.PathLike[str] | ManifestEntry,
         start_s: float = 0.0,
         end_s: float | None = None,
+        heat_scale: str = "robust",
     ) -> VideoLocalization:
         """Localizes the classes in a video.
 
@@ -81,6 +82,8 @@ class TrainedRun:
                 section then count.
             start_s: Start of the section to take.
             end_s: End of it; None for the end of the video.
+            heat_scale: Scale of heat maps and boxes' scores, `robust` or
+                `paper` (`clip_localization.heat_limits`).
 
         Raises:
             ClipError: if the video cannot be used, with the stage that failed
@@ -94,7 +97,10 @@ class TrainedRun:
         with videos.local_entry(video) as local:
             features = self.extractor(local, pictures.add)
         with stage("localize"):
-            clip = scoring.localize(self.model, features, self.class_names)
+            clip = dataclasses.replace(
+                scoring.localize(self.model, features, self.class_names),
+                heat_scale=heat_scale,
+            )
             if not np.isfinite(clip.scores).all():
                 raise ClipError("localize", "scores are not finite")
         return VideoLocalization(

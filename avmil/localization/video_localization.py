@@ -54,8 +54,8 @@ class Box(NamedTuple):
         y1_px: Top.
         x2_px: Right.
         y2_px: Bottom.
-        score: The region's score, scaled over the video: its lowest becomes 0
-            and its highest 1, as in the paper's figures.
+        score: The region's score, scaled over the video as in heat maps: 1 is
+            the highest.
     """
 
     time_s: float

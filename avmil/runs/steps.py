@@ -25,7 +25,7 @@ _HOST_SHARE = 0.5
 # Steps of one call on an accelerator: enough to hide the call.
 _STEPS_PER_CALL = 250
 # Clips that are sent to an accelerator at once.
-_CLIPS_PER_TRANSFER = 256
+_CLIPS_PER_TRANSFER = 64
 
 # Clips, and which of them are the batch of each step, int32 [K, B]; None where
 # the clips are the batch of a single step.
@@ -137,14 +137,19 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
 
     @functools.partial(jax.jit, donate_argnums=0)
     def steps(state: Any, clips: dict[str, Any], rows: Any) -> tuple[Any, Any]:
-        if rows is None or len(rows) == 1:
-            state, loss = step(state, clips, None if rows is None else rows[0])
+        if rows is None:
+            state, loss = step(state, clips, None)
             return state, loss[None]
         return jax.lax.scan(lambda s, r: step(s, clips, r), state, rows)
 
     def train(clips: dict[str, Any], rows: np.ndarray | None) -> Any:
+        if rows is not None and len(rows) == 1:
+            # By themselves, else XLA fuses them with the step, whose result
+            # then differs in rounding from that of a batch of the host.
+            clips, rows = batch_of(clips, rows[0]), None
         state = tuple([v.value for v in group] for group in variables)
         state, losses = steps(state, clips, rows)
+        losses.copy_to_host_async()  # Else it waits for the next call, too.
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
@@ -184,35 +189,36 @@ def _to_device(
     size = min(_CLIPS_PER_TRANSFER, len(store))
     starts = range(0, len(store), size)
     parts = BatchLoader(store, size, inputs).ahead(in_order(len(store), size))
-    add = _jax_add if keras.backend.backend() == "jax" else _add
-    whole: dict[str, Any] = {}
+    is_jax = keras.backend.backend() == "jax"
+    sent: dict[str, Any] = {}
     for start, part in zip(starts, parts, strict=True):
+        count = min(size, len(store) - start)
         for name, array in part.items():
-            whole[name] = add(whole.get(name), array, start, len(store))
-        on_clips(min(size, len(store) - start))
-    return whole
+            if is_jax:
+                whole = sent.get(name)
+                sent[name] = _jax_put(whole, array[:count], start, len(store))
+            else:
+                sent.setdefault(name, []).append(ops.array(array[:count]))
+        on_clips(count)
+    if is_jax:
+        return sent
+    return {name: ops.concatenate(arrays) for name, arrays in sent.items()}
 
 
-def _add(whole: Any, part: np.ndarray, start: int, num_clips: int) -> Any:
-    part = ops.array(part[: num_clips - start])
-    return part if whole is None else ops.concatenate([whole, part])
-
-
-def _jax_add(whole: Any, part: np.ndarray, start: int, num_clips: int) -> Any:
+def _jax_put(whole: Any, part: np.ndarray, start: int, num_clips: int) -> Any:
     """Writes in place: a split may take most of the accelerator's memory."""
     import jax
 
     if whole is None:
         whole = jax.numpy.zeros((num_clips, *part.shape[1:]), part.dtype)
-    part = part[: num_clips - start]
-    return jax.block_until_ready(_jax_put()(whole, part, start))
+    return jax.block_until_ready(_jax_update()(whole, part, start))
 
 
 @functools.cache
-def _jax_put() -> Callable[..., Any]:
+def _jax_update() -> Callable[..., Any]:
     import jax
 
-    def put(whole: Any, part: Any, start: Any) -> Any:
+    def update(whole: Any, part: Any, start: Any) -> Any:
         return jax.lax.dynamic_update_slice_in_dim(whole, part, start, axis=0)
 
-    return jax.jit(put, donate_argnums=0)
+    return jax.jit(update, donate_argnums=0)

@@ -118,6 +118,7 @@ class _Trainer:
             config.dropout,
             config.seed,
             self._store.segment_size,
+            one_stream_pooling=config.one_stream_pooling,
             **statistics,
         )
         num_classes = len(self._store.class_names)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
-import resampy
 import soundfile
 
 from avmil.clips import media, media_audio
@@ -101,30 +100,6 @@ def test_tone_keeps_its_pitch_and_length(tmp_path, rate_hz):
     np.testing.assert_allclose(
         waveform[100:-100], tone(16_000)[100:-100], atol=2e-3
     )
-
-
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000, 16_001])
-def test_resampling_is_that_of_resampy(rate_hz, monkeypatch):
-    """In pieces too, one of them shorter than the filter."""
-    samples = noise(1.1, rate_hz)[0]
-    expected = resampy.resample(samples.astype(float), rate_hz, 16_000)
-    for held in (1 << 20, 5_003, 100):
-        monkeypatch.setattr(media_audio, "_HELD_SAMPLES", held)
-        received = media_audio.resample(samples, rate_hz)
-        assert received.dtype == np.float32
-        np.testing.assert_allclose(received, expected, atol=1e-6)
-
-
-def test_long_sound_is_resampled_while_it_comes(tmp_path, monkeypatch):
-    path = write_clip(
-        tmp_path / "a.mp4",
-        waveform=noise(3.0, 44_100),
-        sample_rate_hz=44_100,
-    )
-    whole = media.decode_clip(path, 0.3, video=False).waveform
-    monkeypatch.setattr(media_audio, "_HELD_SAMPLES", 5_000)
-    parts = media.decode_clip(path, 0.3, video=False).waveform
-    np.testing.assert_allclose(parts, whole, atol=1e-6)
 
 
 def test_no_trace_of_the_encoder_padding(tmp_path):

@@ -67,7 +67,7 @@ def test_section_equals_that_part_of_the_whole(
     assert len(packets_fed) < of_whole / 2
 
 
-def test_start_between_two_samples(tmp_path):
+def test_start_between_two_samples(tmp_path, monkeypatch):
     """A start of 3.00003 s is sample 132301.3 of 44.1 kHz."""
     sound = noise(5.0, 44_100)
     path = write_clip(
@@ -76,9 +76,11 @@ def test_start_between_two_samples(tmp_path):
         sample_rate_hz=44_100,
         audio_codec="pcm_s16le",
     )
+    monkeypatch.setattr(media_audio, "resample", lambda samples, _: samples)
     clip = media.decode_clip(path, 3.00003, 4.0, video=False)
-    expected = media_audio.resample(sound[0, 132_301:176_400], 44_100)
-    np.testing.assert_allclose(clip.waveform, expected, atol=2 / 32768)
+    np.testing.assert_allclose(
+        clip.waveform, sound[0, 132_301:176_400], atol=1 / 32768
+    )
 
 
 def test_section_counts_from_a_late_zero(tmp_path, packets_fed):

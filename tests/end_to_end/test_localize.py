@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import json
 import re
+import tracemalloc
 
 import av
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import avmil
+from avmil.clips.media_writer import write_video
 from avmil.common.errors import ClipError, ConfigError
 from avmil.features import extractor
 from avmil.localization.batch import localize_videos
@@ -104,6 +106,24 @@ def localize(run_dir, tmp_path, /, *paths, **changes):
     return localize_videos(config, [str(path) for path in paths]), found
 
 
+def test_memory_does_not_grow_with_the_frames(run_dir, tmp_path):
+    localizing = avmil.load_run(run_dir)
+    one_box = np.array([[0, 0, 99, 99]], np.float32), np.ones(1, np.float32)
+    localizing.extractor._find_boxes = lambda *_: one_box
+    frame_bytes, peaks = 720 * 1280 * 3, []
+    for seconds in (20, 60):
+        path = tmp_path / f"{seconds}.mp4"
+        frames_rgb = drawn_frames(seconds, 720, 1280)
+        write_video(path, frames_rgb, 1, noise(seconds)[0], 16_000)
+        tracemalloc.start()
+        result = localizing.localize(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(result.frames_rgb) == seconds
+        assert result.frames_rgb[seconds - 1].shape == (360, 640, 3)
+    assert peaks[1] - peaks[0] < 5 * frame_bytes
+
+
 def rows_of(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -183,6 +203,8 @@ def test_run_localizes_from_python_as_from_the_command_line(
     assert 0 <= event.onset_s < event.offset_s <= 2.01
     assert 0 <= box.x1_px < box.x2_px < 128
     assert max(box.score for box in result.boxes["bus"]) == 1
+    as_in_paper = run.localize(videos / "good one.mp4", heat_scale="paper")
+    assert as_in_paper.clip.heat_scale == "paper"
     assert result.figure("bus").axes
     assert result.figure("bus", 4).axes
     assert result.save(tmp_path / "found") == "page.html"

@@ -221,7 +221,8 @@ def test_every_system_trains_and_has_its_row(train, trained, tmp_path, capsys):
     }
     for system in rows:
         every = dict.fromkeys(("validate_every", "checkpoint_every"), 60)
-        train(tmp_path / system, system=system, steps=60, xla=False, **every)
+        options = {"xla": False, "one_stream_pooling": "mean", **every}
+        train(tmp_path / system, system=system, steps=60, **options)
     shutil.copytree(trained, tmp_path / "a")
     config = flags.EvaluationConfig(runs=f"{tmp_path}/*")
     results = evaluation.evaluate(config)
@@ -230,6 +231,8 @@ def test_every_system_trains_and_has_its_row(train, trained, tmp_path, capsys):
     assert places == sorted(places)
     assert table.index("(a) Proposed AV Two Stream") < places[0]
     assert len(results) == 5
+    one_stream = Run(str(tmp_path / "av_one_stream")).model
+    assert one_stream.get_layer("audio_scoring").pooling == "mean"
     for result in results:
         assert result.micro.f1 > result.chance.random_mean.f1
         # Five of six clips can be found, each with one label.

@@ -23,6 +23,11 @@ const state = {
 const regionsOfFrame = frames.times_s.map(() => []);
 regions.frames.forEach((frame, region) => regionsOfFrame[frame].push(region));
 const maxRegions = Math.max(0, ...regionsOfFrame.map((list) => list.length));
+// Until the video plays, its poster shows the best frame of the first class.
+const posterRegion = maxRegions
+  ? regions.steps[0].indexOf(Math.max(...regions.steps[0])) : -1;
+if (video.poster && posterRegion >= 0)
+  state.timeS = frames.times_s[regions.frames[posterRegion]];
 
 // ---------------------------------------------------------------- arithmetic
 

@@ -23,9 +23,9 @@ def test_help_lists_the_benchmarks():
 
 def test_functions_are_timed_in_turns():
     called = []
-    # A call of `a` takes 2 s and one of `b` 1 s, and the machine is ten times
+    # A call of `a` takes 20 s and one of `b` 10 s, and the machine is ten times
     # as slow in the second of the two turns.
-    costs_s = {"a": 2.0, "b": 1.0}
+    costs_s = {"a": 20.0, "b": 10.0}
     slowness = itertools.chain([1] * 4, [10] * 2)
     now_s = 0.0
 
@@ -41,7 +41,7 @@ def test_functions_are_timed_in_turns():
     )
 
     assert "".join(called).endswith("abab")
-    assert times == {"a": [2.0, 20.0], "b": [1.0, 10.0]}
+    assert times == {"a": [20.0, 200.0], "b": [10.0, 100.0]}
     assert timing.ratio(times["a"], times["b"]) == [2.0, 2.0, 2.0]
 
 

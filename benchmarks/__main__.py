@@ -36,7 +36,8 @@ _PACKAGES = (
 _EXPLANATION = """\
 Times are medians. A ratio is avmil's time divided by the other's in the same
 turn, hence below 1 where avmil is faster: the median over turns, in which both
-are timed one after the other, with the lowest and the highest one."""
+are timed one after the other, with the lowest and the highest one. There are
+five turns where a section does not say otherwise."""
 _HEADER = (
     "| | time | against | its time | ratio |\n| --- | --: | --- | --: | --: |"
 )

@@ -4,7 +4,7 @@ A drawn clip of 10 s. The floor of a network is its multiplications and
 additions at the rate of a Keras product of 2048 x 2048 in the same turn; that
 of every other stage is its own time. Edges and boxes are searched in several
 frames at once, as extraction does. The networks are untrained, which takes as
-long.
+long. Three turns.
 """
 
 from __future__ import annotations

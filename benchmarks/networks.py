@@ -2,7 +2,7 @@
 
 A clip of 10 s each: 20 log-mel patches; 10 frames of 16:9, as they are after
 scaling. Both have the same weights, compute in float32, and take and give
-arrays of NumPy.
+arrays of NumPy. Three turns.
 """
 
 from __future__ import annotations

@@ -44,8 +44,9 @@ class SplitData:
 
     Attributes:
         steps_per_call: Steps of a call at most.
-        in_flight: Calls that may be under way beside the next one: on a CPU
-            they would only wait for each other.
+        in_flight: Calls that may be under way beside the next one, to which
+            clips are sent meanwhile; none on a CPU, where they would only wait
+            for each other, nor of calls of many steps.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class SplitData:
                 return
             self._resident = _to_device(store, inputs, progress.update)
         if accelerated:
-            self.steps_per_call = _STEPS_PER_CALL
+            self.steps_per_call, self.in_flight = _STEPS_PER_CALL, 0
 
     def calls(self, chunks: Iterable[np.ndarray]) -> Iterator[Call]:
         """Yields what the steps take of chunks of indices [K, B].
@@ -149,7 +150,6 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
             clips, rows = batch_of(clips, rows[0]), None
         state = tuple([v.value for v in group] for group in variables)
         state, losses = steps(state, clips, rows)
-        losses.copy_to_host_async()  # Else it waits for the next call, too.
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)

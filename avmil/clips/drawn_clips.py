@@ -43,7 +43,7 @@ _PEAK = 0.89
 class DrawnClipsConfig:
     """How many drawn clips there are, and of what kind."""
 
-    num_train: int = 120
+    num_train: int = 240
     num_val: int = 36
     num_test: int = 48
     duration_s: float = 10.0  # 3 s or more.

@@ -195,6 +195,7 @@ class ClipExtractor:
         self,
         row: ManifestEntry,
         on_frame: Callable[[np.ndarray], None] | None = None,
+        describe: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> ClipFeatures:
         """Decodes one clip and extracts its features, frame by frame.
 
@@ -202,6 +203,8 @@ class ClipExtractor:
             row: The clip.
             on_frame: Takes every sampled frame, uint8 [H, W, 3]; those of a
                 recipe for sound alone too, if there are any.
+            describe: Turns the regions of some frames, float16 [N, 9216],
+                into rows that are kept as `regions` in their place.
 
         Raises:
             ClipError: with the stage that failed and the reason.
@@ -215,6 +218,7 @@ class ClipExtractor:
             self._find_boxes if given is None else boxes_of(given),
             self._region_features if self._visual else None,
             on_frame,
+            describe,
         )
         decode = functools.partial(
             media.decode_clip,
@@ -290,6 +294,7 @@ class _Bag:
         region_features: Features of the boxes of several frames of one size;
             None to keep no regions.
         on_frame: Takes each frame too.
+        describe: Gives what is kept of regions; None to keep them.
     """
 
     def __init__(
@@ -298,11 +303,13 @@ class _Bag:
         find_boxes: FindBoxes,
         region_features: RegionFeatures | None,
         on_frame: Callable[[np.ndarray], None] | None,
+        describe: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None:
         self._threads = threads
         self._find_boxes = find_boxes
         self._region_features = region_features
         self._on_frame = on_frame
+        self._describe_regions = describe
         self._size_px = (0, 0)
         self._waiting: list[np.ndarray] = []
         self._boxes: list[np.ndarray] = []
@@ -333,7 +340,9 @@ class _Bag:
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
         first = sum(map(len, self._regions))
-        regions = np.empty((first, NUM_FEATURES), np.float16)
+        like = np.empty((0, NUM_FEATURES), np.float16)
+        like = self._regions[0] if self._regions else like
+        regions = np.empty((first, *like.shape[1:]), like.dtype)
         while self._regions:  # Each is freed when it is copied.
             part = self._regions.pop()
             first -= len(part)
@@ -358,7 +367,10 @@ class _Bag:
             boxes, objectness = zip(*found, strict=True)
             regions = self._region_features(self._waiting, boxes)
             with np.errstate(over="ignore"):  # An infinity is refused later.
-                self._regions += [r.astype(np.float16) for r in regions]
+                regions = [r.astype(np.float16) for r in regions]
+            if self._describe_regions:
+                regions = [self._describe_regions(np.concatenate(regions))]
+            self._regions += regions
             self._boxes += boxes
             self._objectness += objectness
             self._waiting.clear()

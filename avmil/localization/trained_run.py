@@ -95,10 +95,14 @@ class TrainedRun:
             video = videos.entry(os.fspath(video), start_s, end_s)
         pictures = Pictures()
         with videos.local_entry(video) as local:
-            features = self.extractor(local, pictures.add)
+            features = self.extractor(
+                local, pictures.add, scoring.region_streams(self.model)
+            )
         with stage("localize"):
             clip = dataclasses.replace(
-                scoring.localize(self.model, features, self.class_names),
+                scoring.localize_streams(
+                    self.model, features, self.class_names
+                ),
                 heat_scale=heat_scale,
             )
             if not np.isfinite(clip.scores).all():

@@ -44,6 +44,7 @@ from fast_rcnn_features.features import RegionFeatures
 from fast_rcnn_features.networks import NUM_FEATURES
 from flags import RecipeConfig
 from vggish import mel_features
+from vggish.cvssp_features import MAX_SAMPLES as CVSSP_SAMPLES
 from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
 from vggish.waveform import SAMPLE_RATE_HZ
@@ -51,6 +52,8 @@ from vggish.waveform import SAMPLE_RATE_HZ
 _RANDOM = "random"
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
+# Long recordings would need much memory for a spectrogram of their own.
+_SEGMENTS_AT_A_TIME = 1000
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -267,12 +270,7 @@ class ClipExtractor:
                 name: np.empty((0, *fields[name].shape[1:]), np.float32)
                 for name in AUDIO_FIELDS
             }
-        log_mel = mel_features.log_mel_patches(
-            waveform,
-            SAMPLE_RATE_HZ,
-            hop_s,
-            self._segment_embeddings.log_offset,
-        )
+        log_mel = _log_mel(waveform, hop_s, self._segment_embeddings.log_offset)
         return {
             "log_mel": log_mel,
             "segments": self._segment_embeddings(log_mel),
@@ -280,9 +278,30 @@ class ClipExtractor:
                 len(log_mel), hop_s
             ),
             "cvssp_log_mel": cvssp_log_mel(
-                waveform, SAMPLE_RATE_HZ, self._config.cvssp_scaling_rate_hz
+                waveform[:CVSSP_SAMPLES],
+                SAMPLE_RATE_HZ,
+                self._config.cvssp_scaling_rate_hz,
             ),
         }
+
+
+def _log_mel(
+    waveform: np.ndarray, hop_s: float, log_offset: float
+) -> np.ndarray:
+    """`log_mel_patches` of a waveform at 16 kHz, some at a time."""
+    hop = mel_features.hop_frames(hop_s) * mel_features.FRAME_HOP_SAMPLES
+    block = _SEGMENTS_AT_A_TIME * hop
+    overlap = mel_features.PATCH_SAMPLES - hop
+    parts = [
+        mel_features.log_mel_patches(
+            waveform[start : start + block + overlap],
+            SAMPLE_RATE_HZ,
+            hop_s,
+            log_offset,
+        )
+        for start in range(0, max(1, len(waveform) - overlap), block)
+    ]
+    return np.concatenate(parts)
 
 
 class _Bag:

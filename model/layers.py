@@ -56,6 +56,9 @@ class ProposalSoftmax(_MaskedLayer):
 class _Scoring(_MaskedLayer):
     """Classification stream over the proposals of a bag.
 
+    `streams` looks at each proposal by itself, `combine` at all of a bag: the
+    streams of a large bag can be computed in parts.
+
     Args:
         num_classes: Number of classes C.
         seed: Seed of the initial weights.
@@ -81,6 +84,17 @@ class _Scoring(_MaskedLayer):
 
     def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001
         self.classification.build(proposals_shape)
+
+    def streams(self, proposals) -> tuple:  # noqa: ANN001
+        """The streams of each proposal, `[B, P, C]` each."""
+        return (self.classification(proposals),)
+
+    def combine(self, streams, mask=None):  # noqa: ANN001
+        """From the streams of a bag to the layer's output."""
+        raise NotImplementedError
+
+    def call(self, proposals, mask=None):  # noqa: ANN001
+        return self.combine(self.streams(proposals), mask)
 
     def get_config(self) -> dict:
         config = {"num_classes": self.num_classes, "seed": self.seed}
@@ -112,15 +126,14 @@ class TwoStreamScoring(_Scoring):
         super().build(proposals_shape)
         self.localization.build(proposals_shape)
 
-    def class_scores(self, proposals):  # noqa: ANN001, ANN201
-        """Classification stream's output A, `[B, P, C]`."""
-        return self.classification(proposals)
+    def streams(self, proposals) -> tuple:  # noqa: ANN001
+        """A and B of each proposal, `[B, P, C]` each."""
+        return self.classification(proposals), self.localization(proposals)
 
-    def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
-        weights = self.proposal_softmax(
-            self.localization(proposals), mask=mask
-        )  # [B, P, C]
-        proposal_scores = self.class_scores(proposals) * weights  # [B, P, C]
+    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+        class_scores, logits = streams
+        weights = self.proposal_softmax(logits, mask=mask)  # [B, P, C]
+        proposal_scores = class_scores * weights  # [B, P, C]
         return ops.sum(proposal_scores, axis=1), proposal_scores
 
 
@@ -132,9 +145,10 @@ class WsddnScoring(TwoStreamScoring):
     [0, 1]. Arguments, call arguments and output as in `TwoStreamScoring`.
     """
 
-    def class_scores(self, proposals):  # noqa: ANN001, ANN201
-        """Probabilities over the classes of each proposal, `[B, P, C]`."""
-        return ops.softmax(self.classification(proposals), axis=-1)
+    def streams(self, proposals) -> tuple:  # noqa: ANN001
+        """A, which are probabilities, and B of each proposal."""
+        logits, localization = super().streams(proposals)
+        return ops.softmax(logits, axis=-1), localization
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -168,8 +182,8 @@ class OneStreamScoring(_Scoring):
             )
         self.pooling = pooling
 
-    def call(self, proposals, mask=None):  # noqa: ANN001, ANN201, D102
-        proposal_scores = self.classification(proposals)  # [B, P, C]
+    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+        (proposal_scores,) = streams  # [B, P, C]
         if mask is None:
             mask = ops.ones_like(proposal_scores[..., 0], dtype="bool")
         mask = ops.expand_dims(mask, -1)  # [B, P, 1]

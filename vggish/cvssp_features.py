@@ -21,7 +21,7 @@ _OVERLAP_SAMPLES = 360
 _HOP_SAMPLES = _WINDOW_SAMPLES - _OVERLAP_SAMPLES
 HOP_S = _HOP_SAMPLES / SAMPLE_RATE_HZ
 _LOG_OFFSET = 1e-8
-_MAX_SAMPLES = _WINDOW_SAMPLES + (NUM_FRAMES - 1) * _HOP_SAMPLES
+MAX_SAMPLES = _WINDOW_SAMPLES + (NUM_FRAMES - 1) * _HOP_SAMPLES
 
 
 def cvssp_log_mel(
@@ -47,7 +47,7 @@ def cvssp_log_mel(
     Raises:
         ValueError: as `to_mono_16k`.
     """
-    samples = to_mono_16k(waveform, sample_rate_hz)[:_MAX_SAMPLES]
+    samples = to_mono_16k(waveform, sample_rate_hz)[:MAX_SAMPLES]
     features = np.zeros((NUM_FRAMES, NUM_MEL_BINS), np.float32)
     if len(samples) >= _WINDOW_SAMPLES:
         # SciPy divides by the root of the rate times the window's energy, also

@@ -21,12 +21,12 @@ PATCH_S = 0.96
 NUM_MEL_BINS = 64
 
 _FRAME_HOP_S = 0.010
-_FRAME_HOP_SAMPLES = 160
+FRAME_HOP_SAMPLES = 160
 _WINDOW_SAMPLES = 400  # 25 ms
 _FFT_LENGTH = 512
 _MEL_RANGE_HZ = (125.0, 7500.0)
 # 15 ms more than 960 ms: the window of the last frame is longer than its hop.
-_PATCH_SAMPLES = (PATCH_FRAMES - 1) * _FRAME_HOP_SAMPLES + _WINDOW_SAMPLES
+PATCH_SAMPLES = (PATCH_FRAMES - 1) * FRAME_HOP_SAMPLES + _WINDOW_SAMPLES
 # A block of frames stays in the processor's cache: three times as fast as one
 # transform of a whole clip, and long recordings need little memory.
 _BLOCK_FRAMES = 256
@@ -59,10 +59,10 @@ def log_mel_patches(
         ValueError: as `to_mono_16k` and `hop_frames`.
     """
     hop = hop_frames(hop_s)
-    hop_samples = hop * _FRAME_HOP_SAMPLES
+    hop_samples = hop * FRAME_HOP_SAMPLES
     samples = to_mono_16k(waveform, sample_rate_hz)
-    num_hops = math.ceil(max(0, len(samples) - _PATCH_SAMPLES) / hop_samples)
-    padding = _PATCH_SAMPLES + num_hops * hop_samples - len(samples)
+    num_hops = math.ceil(max(0, len(samples) - PATCH_SAMPLES) / hop_samples)
+    padding = PATCH_SAMPLES + num_hops * hop_samples - len(samples)
     spectrogram = _log_mel_spectrogram(
         np.pad(samples, (0, padding)), log_offset
     )  # [F, 64]
@@ -108,7 +108,7 @@ def _log_mel_spectrogram(samples: np.ndarray, log_offset: float) -> np.ndarray:
     """float64 [N] -> float32 [F, 64] with F = 1 + (N - 400) // 160."""
     window = scipy.signal.get_window("hann", _WINDOW_SAMPLES)  # Periodic.
     frames = sliding_window_view(samples, _WINDOW_SAMPLES)
-    frames = frames[::_FRAME_HOP_SAMPLES]  # [F, 400]
+    frames = frames[::FRAME_HOP_SAMPLES]  # [F, 400]
     log_mel = np.empty((len(frames), NUM_MEL_BINS), np.float32)
     for start in range(0, len(frames), _BLOCK_FRAMES):
         block = slice(start, start + _BLOCK_FRAMES)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import av
 import av.video.stream
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 
 from avmil.clips.media_audio import (
     WaveformBuilder,
@@ -227,7 +228,8 @@ def upright_rgb(frame: av.VideoFrame) -> np.ndarray:
     without mirroring. Non-square pixels stay as they are. -> uint8 [H, W, 3]
     """
     image = frame.to_ndarray(format="rgb24", threads=1)  # [H, W, 3]
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` would hold the frame until the garbage is collected.
+    side_data = SideDataContainer(frame).get("DISPLAYMATRIX")
     if side_data is not None:
         matrix = np.frombuffer(bytes(side_data), dtype=np.int32).reshape(3, 3)
         (a, b), (c, d) = matrix[:2, :2].tolist()

@@ -19,6 +19,11 @@ SAMPLE_RATE_HZ = 16000
 # audio frames are not gaps.
 _GAP_TOLERANCE_S = 0.005
 
+# Resampled at a time, and the sound around it that its ends need, which is
+# far longer than the filter.
+_BLOCK_S = 600
+_MARGIN_S = 1
+
 
 class AudioSink:
     """Places decoded audio on the time line of the wanted section.
@@ -101,7 +106,7 @@ class WaveformBuilder(AudioSink):
     def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
         super().__init__(section)
         self._time_base = stream.time_base
-        self._blocks: list[np.ndarray] = []
+        self._samples = bytearray()  # Grows without a second copy.
         self._end = -sys.maxsize  # Of what the frames declare to hold.
 
     @property
@@ -128,11 +133,11 @@ class WaveformBuilder(AudioSink):
         """Returns float32 [N] at 16 kHz; MediaError if none, or not finite."""
         if self._end <= 0:
             raise MediaError(f"no audio {self._section}")
-        samples = np.concatenate(self._blocks)[: self._end]
+        samples = np.frombuffer(self._samples, np.float32)[: self._end]
         return resample(samples, self.rate_hz)
 
     def _write(self, samples: np.ndarray) -> None:
-        self._blocks.append(samples.mean(axis=1))  # [N, channels] -> [N]
+        self._samples += samples.mean(axis=1).data  # [N, channels] -> [N]
 
 
 def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -141,13 +146,22 @@ def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     float32 [N] -> float32 [floor(N * 16000 / rate_hz)]; MediaError if nothing
     is left, or the samples are not finite.
     """
-    if not np.isfinite(samples).all():
+    if not np.isfinite(samples.sum(dtype=np.float64)):
         raise MediaError("audio has infinite or undefined samples")
     if len(samples) * SAMPLE_RATE_HZ < rate_hz:
         raise MediaError("audio is shorter than one sample at 16 kHz")
     import resampy  # Here, as machines without it can do all the rest.
 
-    return resampy.resample(samples, rate_hz, SAMPLE_RATE_HZ)
+    parts = []
+    for start_s in range(0, math.ceil(len(samples) / rate_hz), _BLOCK_S):
+        first_s = max(0, start_s - _MARGIN_S)
+        stop_s = start_s + _BLOCK_S + _MARGIN_S
+        part = resampy.resample(
+            samples[first_s * rate_hz : stop_s * rate_hz],
+            *(rate_hz, SAMPLE_RATE_HZ),
+        )[(start_s - first_s) * SAMPLE_RATE_HZ :]
+        parts.append(part[: _BLOCK_S * SAMPLE_RATE_HZ])
+    return np.concatenate(parts)
 
 
 def is_sound_file(path: str | os.PathLike[str]) -> bool:

@@ -44,6 +44,7 @@ from fast_rcnn_features.features import RegionFeatures
 from fast_rcnn_features.networks import NUM_FEATURES
 from flags import RecipeConfig
 from vggish import mel_features
+from vggish.cvssp_features import MAX_SAMPLES as CVSSP_SAMPLES
 from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
 from vggish.waveform import SAMPLE_RATE_HZ
@@ -51,6 +52,8 @@ from vggish.waveform import SAMPLE_RATE_HZ
 _RANDOM = "random"
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
+# Long recordings would need much memory for a spectrogram of their own.
+_SEGMENTS_AT_A_TIME = 1000
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -195,6 +198,7 @@ class ClipExtractor:
         self,
         row: ManifestEntry,
         on_frame: Callable[[np.ndarray], None] | None = None,
+        describe: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> ClipFeatures:
         """Decodes one clip and extracts its features, frame by frame.
 
@@ -202,6 +206,8 @@ class ClipExtractor:
             row: The clip.
             on_frame: Takes every sampled frame, uint8 [H, W, 3]; those of a
                 recipe for sound alone too, if there are any.
+            describe: Turns the regions of some frames, float16 [N, 9216],
+                into rows that are kept as `regions` in their place.
 
         Raises:
             ClipError: with the stage that failed and the reason.
@@ -215,6 +221,7 @@ class ClipExtractor:
             self._find_boxes if given is None else boxes_of(given),
             self._region_features if self._visual else None,
             on_frame,
+            describe,
         )
         decode = functools.partial(
             media.decode_clip,
@@ -263,12 +270,7 @@ class ClipExtractor:
                 name: np.empty((0, *fields[name].shape[1:]), np.float32)
                 for name in AUDIO_FIELDS
             }
-        log_mel = mel_features.log_mel_patches(
-            waveform,
-            SAMPLE_RATE_HZ,
-            hop_s,
-            self._segment_embeddings.log_offset,
-        )
+        log_mel = _log_mel(waveform, hop_s, self._segment_embeddings.log_offset)
         return {
             "log_mel": log_mel,
             "segments": self._segment_embeddings(log_mel),
@@ -276,9 +278,30 @@ class ClipExtractor:
                 len(log_mel), hop_s
             ),
             "cvssp_log_mel": cvssp_log_mel(
-                waveform, SAMPLE_RATE_HZ, self._config.cvssp_scaling_rate_hz
+                waveform[:CVSSP_SAMPLES],
+                SAMPLE_RATE_HZ,
+                self._config.cvssp_scaling_rate_hz,
             ),
         }
+
+
+def _log_mel(
+    waveform: np.ndarray, hop_s: float, log_offset: float
+) -> np.ndarray:
+    """`log_mel_patches` of a waveform at 16 kHz, some at a time."""
+    hop = mel_features.hop_frames(hop_s) * mel_features.FRAME_HOP_SAMPLES
+    block = _SEGMENTS_AT_A_TIME * hop
+    overlap = mel_features.PATCH_SAMPLES - hop
+    parts = [
+        mel_features.log_mel_patches(
+            waveform[start : start + block + overlap],
+            SAMPLE_RATE_HZ,
+            hop_s,
+            log_offset,
+        )
+        for start in range(0, max(1, len(waveform) - overlap), block)
+    ]
+    return np.concatenate(parts)
 
 
 class _Bag:
@@ -290,6 +313,7 @@ class _Bag:
         region_features: Features of the boxes of several frames of one size;
             None to keep no regions.
         on_frame: Takes each frame too.
+        describe: Gives what is kept of regions; None to keep them.
     """
 
     def __init__(
@@ -298,11 +322,13 @@ class _Bag:
         find_boxes: FindBoxes,
         region_features: RegionFeatures | None,
         on_frame: Callable[[np.ndarray], None] | None,
+        describe: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None:
         self._threads = threads
         self._find_boxes = find_boxes
         self._region_features = region_features
         self._on_frame = on_frame
+        self._describe_regions = describe
         self._size_px = (0, 0)
         self._waiting: list[np.ndarray] = []
         self._boxes: list[np.ndarray] = []
@@ -333,7 +359,9 @@ class _Bag:
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
         first = sum(map(len, self._regions))
-        regions = np.empty((first, NUM_FEATURES), np.float16)
+        like = np.empty((0, NUM_FEATURES), np.float16)
+        like = self._regions[0] if self._regions else like
+        regions = np.empty((first, *like.shape[1:]), like.dtype)
         while self._regions:  # Each is freed when it is copied.
             part = self._regions.pop()
             first -= len(part)
@@ -358,7 +386,10 @@ class _Bag:
             boxes, objectness = zip(*found, strict=True)
             regions = self._region_features(self._waiting, boxes)
             with np.errstate(over="ignore"):  # An infinity is refused later.
-                self._regions += [r.astype(np.float16) for r in regions]
+                regions = [r.astype(np.float16) for r in regions]
+            if self._describe_regions:
+                regions = [self._describe_regions(np.concatenate(regions))]
+            self._regions += regions
             self._boxes += boxes
             self._objectness += objectness
             self._waiting.clear()

@@ -95,10 +95,14 @@ class TrainedRun:
             video = videos.entry(os.fspath(video), start_s, end_s)
         pictures = Pictures()
         with videos.local_entry(video) as local:
-            features = self.extractor(local, pictures.add)
+            features = self.extractor(
+                local, pictures.add, scoring.region_streams(self.model)
+            )
         with stage("localize"):
             clip = dataclasses.replace(
-                scoring.localize(self.model, features, self.class_names),
+                scoring.localize_streams(
+                    self.model, features, self.class_names
+                ),
                 heat_scale=heat_scale,
             )
             if not np.isfinite(clip.scores).all():
@@ -202,15 +206,18 @@ def load_run(
             f"Expected a run, received the fusion {run_dir}, which has no "
             "weights: localize with one of its members (fusion.json)."
         )
+    kind, step = dataclasses.astuple(run.weights)
+    system = run.config.system
+    model, _ = run.checkpoints.load(kind, system, step, optimizer=False)
     return TrainedRun(
         name=run.name,
-        system=run.config.system,
+        system=system,
         class_names=run.class_names,
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         event_thresholds=_event_thresholds(run),
         weights=run.weights,
-        model=run.model,
+        model=model,
         weights_files=WeightsFiles(
             weights_dir, edge_forest, region_weights, audio_weights
         ),

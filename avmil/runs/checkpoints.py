@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+import zipfile
 
 import keras
 
@@ -116,7 +117,11 @@ class Checkpoints:
                 files.path(path).rmtree()
 
     def load(
-        self, kind: str, system: str, step: int | None = None
+        self,
+        kind: str,
+        system: str,
+        step: int | None = None,
+        optimizer: bool = True,
     ) -> tuple[keras.Model, TrainState]:
         """Loads a checkpoint.
 
@@ -124,6 +129,8 @@ class Checkpoints:
             kind: `last`, `best` or `kept`.
             system: Name of the system that the checkpoint must be of.
             step: Its step; by default the newest.
+            optimizer: Whether to load the optimizer's variables, which are
+                twice as many as the network's.
 
         Raises:
             ConfigError: if there is none, it cannot be read or it is of
@@ -136,9 +143,16 @@ class Checkpoints:
             state = TrainState(
                 **{k: v for k, v in content.items() if k in known}
             )
-            with files.local_copy(files.join(path, "model.keras")) as local:
-                network = keras.saving.load_model(local)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            with (
+                files.local_copy(files.join(path, "model.keras")) as local,
+                tempfile.TemporaryDirectory() as folder,
+            ):
+                # Keras would hold the whole file in memory beside the network.
+                zipfile.ZipFile(local).extractall(folder)
+                network = keras.saving.load_model(folder, compile=optimizer)
+        except (
+            *(OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile),
+        ) as error:
             raise ConfigError(
                 f"Expected a checkpoint in {path}, received something that "
                 f"cannot be read: {error}. Delete it to go on without it."

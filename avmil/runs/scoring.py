@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import keras
@@ -21,6 +22,9 @@ from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
 from avmil.runs.steps import SplitData, batch_of
 from model.layers import ScoreNormalization
+
+# Regions at a time: fc6 and fc7 of more need memory, and are no faster.
+_REGIONS_AT_A_TIME = 500
 
 
 def open_split(features_dir: str, split: str) -> FeatureStore:
@@ -117,11 +121,64 @@ def localize(
         class_names: The classes the system was trained on, in order.
         duration_s: Length of the clip; by default the one that is stored.
     """
+    if streams := region_streams(model):
+        clip = dataclasses.replace(clip, regions=streams(clip.regions))
+    return localize_streams(model, clip, class_names, duration_s)
+
+
+def region_streams(
+    model: keras.Model,
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The part of a system that looks at each region by itself.
+
+    Returns:
+        Takes regions float16 [M, 9216] and gives their streams, float32
+        [M, S, C]; None of a system without regions.
+    """
+    if "regions" not in model.input:
+        return None
+    scoring = model.get_layer("visual_scoring")
+    represent = keras.Model(
+        model.input["regions"], model.get_layer("drop_fc7").output
+    )
+
+    def streams(regions: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, max(1, len(regions)), _REGIONS_AT_A_TIME):
+            part = regions[None, start : start + _REGIONS_AT_A_TIME]
+            found = scoring.streams(represent(part, training=False))
+            found = map(keras.ops.convert_to_numpy, found)  # [1, part, C]
+            parts.append(np.concatenate(list(found)).swapaxes(0, 1))
+        return np.concatenate(parts)
+
+    return streams
+
+
+def localize_streams(
+    model: keras.Model,
+    clip: ClipFeatures,
+    class_names: tuple[str, ...],
+    duration_s: float | None = None,
+) -> ClipLocalization:
+    """Scores one clip, as `localize`, whose `regions` are their streams."""
     if duration_s is None:
         duration_s = clip.duration_s
-    shape = BatchShape(1, max(1, len(clip.regions)), max(1, len(clip.segments)))
+    shape = BatchShape(1, 1, max(1, len(clip.segments)))
+    batch = pad([clip], shape, model.input.keys() - {"regions", "region_mask"})
+    visual = "regions" in model.input
+    if visual:  # Two that are masked: they add 0 to the scores.
+        batch["regions"] = np.zeros((1, 2, 9216), np.float16)
+        batch["region_mask"] = np.zeros((1, 2), bool)
     # Called instead of predict_on_batch, which compiles for each new shape.
-    called = model(pad([clip], shape, model.input), training=False)
+    called = dict(model(batch, training=False))
+    if visual and len(clip.regions):
+        visual_scores, called["region_scores"] = model.get_layer(
+            "visual_scoring"
+        ).combine(tuple(clip.regions.swapaxes(0, 1)[:, None]))
+        for layer in model.layers:
+            if layer.name == "visual_normalization":
+                visual_scores = layer(visual_scores)
+        called["scores"] += visual_scores
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
     no_scores = np.zeros((0, len(class_names)), np.float32)
     regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]

@@ -12,6 +12,7 @@ import pytest
 
 from avmil.common.errors import ConfigError
 from avmil.evaluation.identity import RunIdentity, WeightsIdentity
+from avmil.features.batches import BatchShape, pad
 from avmil.runs import localization_evaluation, scoring
 from model import systems
 from tests.feature_files import (
@@ -174,6 +175,21 @@ def test_a_localized_clip_lasts_as_long_as_is_stored():
     clip = dataclasses.replace(make_clip("clip"), duration_s=12.5)
     localized = scoring.localize(build("av_two_stream"), clip, CLASS_NAMES)
     assert localized.duration_s == 12.5
+
+
+@pytest.mark.parametrize("num_regions", [0, 20])
+@pytest.mark.parametrize("name", systems.names())
+def test_regions_are_scored_in_parts_as_in_one(name, num_regions, monkeypatch):
+    monkeypatch.setattr(scoring, "_REGIONS_AT_A_TIME", 7)
+    model = build(name)
+    clip = make_clip("clip", num_regions=num_regions)
+    shape = BatchShape(1, max(2, num_regions), len(clip.segments))
+    whole = model(pad([clip], shape, model.input))
+    parts = scoring.localize(model, clip, CLASS_NAMES)
+    np.testing.assert_allclose(parts.scores, whole["scores"][0], atol=1e-6)
+    if "region_scores" in whole:
+        expected = whole["region_scores"][0, :num_regions]
+        np.testing.assert_allclose(parts.region_scores, expected, atol=1e-6)
 
 
 def segments_heard(times_s, events):

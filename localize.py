@@ -22,8 +22,6 @@ def main(*arguments: str) -> int:
     """Reads the flags and localizes."""
     config = flags.read(flags.LocalizeConfig)
     os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
-    # TensorFlow's pool keeps memory twice the size of all weights.
-    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     from avmil.localization.batch import localize_videos
 
     return localize_videos(config, arguments)

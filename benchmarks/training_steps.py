@@ -37,7 +37,7 @@ def run() -> Iterator[str]:
     except ImportError as error:
         yield f"Not compared with PyTorch: {error}."
     precisions = ["float32"]
-    if _has_accelerator():
+    if steps.has_accelerator():
         precisions.append("mixed_bfloat16")
     clips = _clips()
     for precision, path in itertools.product(
@@ -59,7 +59,7 @@ def _row(
 ) -> Iterator[str]:
     keras.mixed_precision.set_dtype_policy(precision)
     batch_size = int(values["batch_size"])
-    num_steps = 100 if _has_accelerator() else 1
+    num_steps = 100 if steps.has_accelerator() else 1
     generator = np.random.default_rng(0)
     rows = generator.integers(_NUM_CLIPS, size=(num_steps, batch_size))
     model = systems.build(values["system"], _NUM_CLASSES)
@@ -82,11 +82,6 @@ def _row(
             functions[f"PyTorch, {kind}"] = lambda t=train: t(rows)
     what = f"({name}) {values['system']}, {precision}"
     yield from timing.compare(what, functions, _TURNS, num_steps)
-
-
-def _has_accelerator() -> bool:
-    devices = keras.distribution.list_devices()
-    return any(not name.startswith("cpu") for name in devices)
 
 
 def _clips() -> dict[str, np.ndarray]:

@@ -61,7 +61,7 @@ class SplitData:
         self._resident: dict[str, Any] | None = None
         if cache == "auto":
             cache = _choose_cache(self._loader.split_bytes)
-        accelerated = _has_accelerator()
+        accelerated = has_accelerator()
         self.in_flight = int(accelerated)
         self.steps_per_call = 1
         if cache == "none":
@@ -158,7 +158,8 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
     return train
 
 
-def _has_accelerator() -> bool:
+def has_accelerator() -> bool:
+    """Whether Keras computes on more than the processor."""
     devices = keras.distribution.list_devices()
     return any(not name.startswith("cpu") for name in devices)
 
@@ -169,7 +170,7 @@ def _choose_cache(split_bytes: int) -> str:
     TensorFlow does not say how much memory an accelerator has: there it is
     used on demand only.
     """
-    if keras.backend.backend() == "jax" and _has_accelerator():
+    if keras.backend.backend() == "jax" and has_accelerator():
         import jax
 
         stats = jax.local_devices()[0].memory_stats() or {}

@@ -115,7 +115,7 @@ def test_cached_features_train_the_same_bits(
     trained, train, tmp_path, monkeypatch, cache, accelerated
 ):
     """The others are in host memory; also several steps in a call."""
-    monkeypatch.setattr(steps, "_has_accelerator", lambda: accelerated)
+    monkeypatch.setattr(steps, "has_accelerator", lambda: accelerated)
     run_dir = train(tmp_path, cache=cache)
     name = "checkpoints/last-00000030"
     assert_same_weights(trained / name, run_dir / name)

@@ -331,14 +331,17 @@ class ManifestConfig:
     """Which published lists become a manifest."""
 
     dataset: str = _flag(
-        "dcase2017", "Data set.", choices=("dcase2017", "audioset")
+        "dcase2017",
+        "Data set.",
+        choices=("dcase2017", "audioset", "llp", "ave"),
     )
     lists_dir: str = _flag(
         "", "Folder with the data set's lists.", required=True
     )
     output: str = _flag(
         "",
-        "Manifest to write, manifest.csv; classes.txt goes beside it.",
+        "Manifest to write, manifest.csv; classes.txt goes beside it, and "
+        "truth.json of lists with times (llp, ave).",
         required=True,
     )
     overwrite: bool = _flag(False, "Replace an existing manifest.")

@@ -40,8 +40,8 @@ from avmil.clips.download_outcomes import (
     video_id,
     write_lists,
 )
+from avmil.clips.list_files import YOUTUBE_ID
 from avmil.clips.manifest import ManifestEntry
-from avmil.clips.published_lists import YOUTUBE_ID
 from avmil.common import files
 from avmil.common.errors import ConfigError, ManifestError, MediaError
 from avmil.common.progress import Progress

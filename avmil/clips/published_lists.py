@@ -1,4 +1,4 @@
-"""Published lists of clips: DCASE 2017 Task 4 and AudioSet.
+"""Published lists of clips: DCASE 2017 Task 4, AudioSet, LLP and AVE.
 
 DCASE's task is the data set of the paper (section 4.1): 10 s clips of AudioSet
 with 17 classes. AudioSet: Gemmeke et al., "Audio Set: An ontology and
@@ -8,19 +8,18 @@ human-labeled dataset for audio events", ICASSP 2017.
 from __future__ import annotations
 
 import collections
-import contextlib
-import csv
 import dataclasses
 import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tabulate
 
-from avmil.clips import manifest
+from avmil.clips import manifest, timed_lists
+from avmil.clips.list_files import Lists
 from avmil.clips.manifest import SPLITS, ManifestEntry
 from avmil.common import files
 from avmil.common.dcase2017_classes import CLASS_NAMES
@@ -46,9 +45,6 @@ _AUDIOSET_LISTS = {
 }
 _AUDIOSET_CLASSES = "class_labels_indices.csv"
 
-YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-_SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
-
 
 def make_manifest(
     dataset: str,
@@ -60,6 +56,8 @@ def make_manifest(
 ) -> None:
     """Writes a manifest, classes.txt beside it, and prints the counts.
 
+    Of lists with times, LLP's and AVE's, it writes truth.json too.
+
     `wanted_classes` are joined by `;`, else the arguments are the flags of
     make_manifest.py. Raises what `read_audioset` does, and a ConfigError if
     the output exists or the arguments do not fit.
@@ -67,13 +65,15 @@ def make_manifest(
     if not output.endswith(".csv"):
         raise ConfigError(f"--output: Expected a .csv file, received {output}.")
     folder = os.path.dirname(output)
-    paths = (output, files.join(folder, "classes.txt"))
+    names = ["classes.txt"] + ["truth.json"] * (dataset in timed_lists.READERS)
+    paths = (output, *(files.join(folder, name) for name in names))
     existing = [path for path in paths if files.exists(path)]
     if existing and not overwrite:
         raise ConfigError(
             f"--output: Expected new files, received {' and '.join(existing)}, "
             "which exist. Name another folder, or add --overwrite."
         )
+    truth: timed_lists.Truth = {}
     if dataset == "audioset":
         wanted = [*filter(None, map(str.strip, wanted_classes.split(";")))]
         class_names, entries = read_audioset(lists_dir, wanted, val_percent)
@@ -82,9 +82,14 @@ def make_manifest(
             "Expected --wanted_classes and --val_percent with "
             f"--dataset=audioset only, received {dataset}."
         )
+    elif dataset in timed_lists.READERS:
+        read = timed_lists.READERS[dataset]
+        class_names, entries, truth = read(lists_dir)
     else:
         class_names, entries = read_dcase2017(lists_dir)
     files.make_directory(folder)
+    if truth:
+        files.write_json(paths[-1], truth)
     in_folder = [
         dataclasses.replace(entry, path=files.join(folder, entry.path))
         for entry in entries
@@ -108,7 +113,7 @@ def read_dcase2017(
         FileNotFoundError: If a list is missing.
         ManifestError: Lists every problem with file and line.
     """
-    lists = _Lists(directory, CLASS_NAMES)
+    lists = Lists(directory, CLASS_NAMES)
     for name, split in _DCASE_LISTS.items():
         for line in lists.lines(name):
             if match := _DCASE_LINE.fullmatch(line):
@@ -152,7 +157,7 @@ def read_audioset(
         )
     name_of_id, class_names = _read_audioset_classes(directory, wanted)
     unwanted = {*name_of_id.values()} - {*class_names}
-    lists = _Lists(directory, class_names)
+    lists = Lists(directory, class_names)
     for list_name, split in splits.items():
         for youtube_id, start, end, ids in lists.rows(
             list_name, "YTID,start_seconds,end_seconds,positive_labels"
@@ -171,7 +176,7 @@ def _read_audioset_classes(
     directory: str, wanted: Sequence[str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Maps all class ids to names; gives the names of the wanted ones too."""
-    lists = _Lists(directory, ())
+    lists = Lists(directory, ())
     name_of_id: dict[str, str] = {}
     for _, class_id, name in lists.rows(
         _AUDIOSET_CLASSES, "index,mid,display_name"
@@ -189,92 +194,6 @@ def _read_audioset_classes(
     if problems:
         raise ManifestError(directory, problems)
     return name_of_id, names or known
-
-
-class _Lists:
-    """Clips of list files in a folder, and all that is wrong with the files."""
-
-    def __init__(self, directory: str, class_names: tuple[str, ...]) -> None:
-        self.problems: list[str] = []
-        self._directory = directory
-        self._position = {name: i for i, name in enumerate(class_names)}
-        self._entries: dict[str, ManifestEntry] = {}
-        self._first_place: dict[tuple[str, str], str] = {}
-        self._place = ""
-
-    def lines(self, name: str) -> Iterator[str]:
-        """Yields lines that are not empty; problems are the last one's."""
-        try:
-            text = manifest.read_text(files.join(self._directory, name))
-        except ManifestError as error:
-            self.problems += [f"{name}, {one}" for one in error.problems]
-            return
-        for number, line in enumerate(text.split("\n"), start=1):
-            self._place = f"{name}, line {number}"
-            if line.strip():
-                yield line.removesuffix("\r")
-
-    def rows(self, name: str, header: str) -> Iterator[list[str]]:
-        """Yields the CSV fields of lines, without header and comments."""
-        columns = header.split(",")
-        for line in self.lines(name):
-            fields: list[str] = []
-            with contextlib.suppress(csv.Error):
-                rows = csv.reader([line], skipinitialspace=True, strict=True)
-                fields = next(rows)
-            if line.startswith("#") or fields == columns:
-                continue
-            if len(fields) == len(columns):
-                yield fields
-            else:
-                self.report(f"Expected {header}, received {line!r}.")
-
-    def report(self, problem: str) -> None:
-        self.problems.append(f"{self._place}: {problem}")
-
-    def add(
-        self,
-        youtube_id: str,
-        start: str,
-        end: str,
-        labels: list[str],
-        split: str,
-    ) -> None:
-        """Adds labels to a clip, or reports why it cannot."""
-        is_time = all(_SECONDS.fullmatch(text) for text in (start, end))
-        start_s, end_s = map(float, (start, end)) if is_time else (0.0, 0.0)
-        if not YOUTUBE_ID.fullmatch(youtube_id) or start_s >= end_s:
-            self.report(
-                "Expected a YouTube id of 11 letters, digits, - and _, and "
-                "start and end in seconds, received "
-                f"{youtube_id!r}, {start!r} and {end!r}."
-            )
-            return
-        if unknown := [name for name in labels if name not in self._position]:
-            self.report(f"Expected labels of the classes, received {unknown}.")
-            return
-        clip_id = f"{youtube_id}_{start_s:.3f}_{end_s:.3f}"
-        for label in labels:
-            first = self._first_place.setdefault((clip_id, label), self._place)
-            if first != self._place:
-                self.report(f"{clip_id} has {label!r} already in {first}.")
-                return
-        path = f"{youtube_id}.mp4"
-        new = ManifestEntry(clip_id, path, (), split, start_s, end_s)
-        entry = self._entries.get(clip_id, new)
-        if entry.split != split:
-            self.report(f"{clip_id} is already a clip of {entry.split!r}.")
-            return
-        names = sorted({*entry.labels, *labels}, key=self._position.get)
-        self._entries[clip_id] = dataclasses.replace(entry, labels=(*names,))
-
-    def entries(self) -> list[ManifestEntry]:
-        """The clips in the order of the lists, if nothing was reported."""
-        if not self._entries and not self.problems:
-            self.problems.append("Expected clips, received none.")
-        if self.problems:
-            raise ManifestError(self._directory, self.problems)
-        return list(self._entries.values())
 
 
 def _print_counts(

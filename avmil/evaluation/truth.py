@@ -31,7 +31,8 @@ class Sight:
     """When and where an object is seen.
 
     It moves linearly between positions, which are t, x1, y1, x2, y2 in
-    ascending t, [K, 5]; in pixels, and x2 - x1 is the width.
+    ascending t, [K, 5]; in pixels, and x2 - x1 is the width. Without any, it
+    is not known where it is.
     """
 
     interval: Interval
@@ -129,7 +130,7 @@ def _interval(value: Any, name: str) -> Interval:
 
 
 def _sight(entry: Any) -> Sight:
-    _expect(isinstance(entry, dict), "sight with t0, t1 and boxes", entry)
+    _expect(isinstance(entry, dict), "sight with t0 and t1", entry)
     interval = _interval([entry.get("t0"), entry.get("t1")], "t0 and t1")
     positions = {}
     for name in _BOX_LISTS:
@@ -142,8 +143,8 @@ def _sight(entry: Any) -> Sight:
             _expect(fits, "a box with x1 < x2 and y1 < y2", box)
             # An instant that several lists name counts once.
             positions[time_s] = numbers
-    _expect(positions, f"one box or more in {', '.join(_BOX_LISTS)}", entry)
-    return Sight(interval, np.array([positions[t] for t in sorted(positions)]))
+    ordered = [positions[time_s] for time_s in sorted(positions)]
+    return Sight(interval, np.array(ordered).reshape(-1, 5))
 
 
 def _numbers(value: Any, count: int, name: str) -> list[float]:

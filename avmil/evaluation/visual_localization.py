@@ -147,17 +147,16 @@ def sightings(
 ) -> list[Sighting]:
     """Compares the regions of a clip with its true boxes.
 
-    A class that is visible in no sampled frame cannot be found in one and has
-    no sighting.
+    A class that is visible in no sampled frame, or of which nobody knows
+    where it is, cannot be found in one and has no sighting.
     """
     found = []
     regions = extents(clip.boxes)  # [M, 4]
     centers = (regions[:, :2] + regions[:, 2:]) / 2  # [M, 2]
     times_s = clip.region_times_s
     for index, class_name in enumerate(clip.class_names):
-        sights = [
-            e.sight for e in events if e.sight and e.class_name == class_name
-        ]
+        of_class = [e.sight for e in events if e.class_name == class_name]
+        sights = [s for s in of_class if s and len(s.positions)]
         shown = [s.is_visible(clip.frame_times_s).sum() for s in sights]
         sights = [s for s, count in zip(sights, shown, strict=True) if count]
         if not sights:

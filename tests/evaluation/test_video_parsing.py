@@ -1,0 +1,152 @@
+"""Video parsing: LLP's official scorer, by its figures and by definition."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from avmil.clips.timed_lists import read_llp
+from avmil.evaluation.video_parsing import parsing_scores
+
+
+def seconds(*rows):
+    """Rows of a video's classes, written as "0110"."""
+    return np.array([[[c == "1" for c in row] for row in rows]])
+
+
+def test_a_video_by_hand():
+    # Class 0: one true event of 4 s, of which 2 are found: IoU 2 / 4.
+    # Class 1: nothing true, one false event. Class 2 never occurs.
+    heard = seconds("01100000", "00000011", "00000000")
+    true_heard = seconds("11110000", "00000000", "00000000")
+    seen = seconds("00000000", "00000000", "00000000")
+    scores = parsing_scores(heard, seen, true_heard, seen)
+    assert scores.segment.audio == pytest.approx((2 * 2 / 6 + 0) / 2)
+    assert scores.event.audio == pytest.approx((1 + 0) / 2)
+    assert scores.segment.visual == scores.segment.audio_visual == 1
+    assert scores.segment.type_at_av == pytest.approx((1 / 3 + 2) / 3)
+    assert scores.segment.event_at_av == scores.segment.audio
+
+
+def test_an_event_needs_half_of_the_union():
+    seen = seconds("00000000")
+    true = seconds("11110000")
+    for found, expected in (
+        ("11000000", 1),  # 2 of 4.
+        ("10000000", 0),  # 1 of 4.
+        ("11111111", 1),  # 4 of 8.
+        ("00011111", 0),
+        ("10110000", 2 / 3),  # Two events: one hits, one is false.
+    ):
+        scores = parsing_scores(seconds(found), seen, true, seen)
+        assert scores.event.audio == pytest.approx(expected), found
+
+
+def by_definition(predicted, true):
+    """F-scores of segments and events of one video, with plain loops."""
+
+    def runs(row):
+        text = "".join("01"[bool(x)] for x in row) + "0"
+        found, begin = [], None
+        for index, char in enumerate(text):
+            if char == "1" and begin is None:
+                begin = index
+            if char == "0" and begin is not None:
+                found.append(set(range(begin, index)))
+                begin = None
+        return found
+
+    def meets(one, others):
+        return any(len(one & o) >= 0.5 * len(one | o) for o in others)
+
+    segment, event = [], []
+    for p, t in zip(predicted, true, strict=True):
+        if not (p.any() or t.any()):
+            continue
+        segment.append(2 * (p & t).sum() / (p.sum() + t.sum()))
+        mine, theirs = runs(p), runs(t)
+        hits = sum(meets(one, theirs) for one in mine)
+        errors = len(mine) - hits + sum(not meets(one, mine) for one in theirs)
+        event.append(2 * hits / (2 * hits + errors))
+    return [np.mean(f) if f else 1.0 for f in (segment, event)]
+
+
+def test_equals_the_definition_on_random_seconds():
+    generator = np.random.default_rng(0)
+    arrays = generator.random((4, 40, 5, 10)) < generator.random((1, 40, 5, 1))
+    audio, visual, true_audio, true_visual = arrays
+    scores = parsing_scores(*arrays)
+    for name, predicted, true in (
+        ("audio", audio, true_audio),
+        ("visual", visual, true_visual),
+        ("audio_visual", audio & visual, true_audio & true_visual),
+    ):
+        by_video = [
+            by_definition(*pair) for pair in zip(predicted, true, strict=True)
+        ]
+        segment, event = np.mean(by_video, axis=0)
+        assert getattr(scores.segment, name) == pytest.approx(segment)
+        assert getattr(scores.event, name) == pytest.approx(event)
+
+
+def test_order_of_videos_and_classes_changes_nothing():
+    generator = np.random.default_rng(1)
+    arrays = generator.random((4, 12, 4, 10)) < 0.4
+    shuffled = arrays[:, generator.permutation(12)][:, :, [2, 0, 3, 1]]
+    first, second = parsing_scores(*arrays), parsing_scores(*shuffled)
+    np.testing.assert_allclose(first.segment, second.segment)
+    np.testing.assert_allclose(first.event, second.event)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [np.zeros((1, 2, 4)), np.zeros((2, 3)), np.full((1, 2, 3), 0.5)],
+)
+def test_bad_arrays_are_named(second):
+    good = np.zeros((1, 2, 3))
+    with pytest.raises(ValueError, match="true_audio"):
+        parsing_scores(good, good, second, good)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_equals_the_official_scorer(shared_data, split):
+    folder = shared_data / "llp"
+    with open(folder / "official_scorer_results.json", encoding="utf-8") as f:
+        official = json.load(f)
+    class_names, entries, truth = read_llp(str(folder))
+    labels = {e.clip_id: e.labels for e in entries if e.split == split}
+    clip_ids = [*labels]  # In the order of the list.
+    shape = len(clip_ids), len(class_names), 10
+    tags = np.zeros((*shape[:2], 1), bool)
+    true = np.zeros((2, *shape), bool)
+    for row, clip_id in enumerate(clip_ids):
+        for label in labels[clip_id]:
+            tags[row, class_names.index(label)] = True
+        for event in truth[clip_id]:
+            column = class_names.index(event["class"])
+            sound, sight = event.get("sound"), event.get("sight")
+            begin_s, end_s = sound or (sight["t0"], sight["t1"])
+            modality = 0 if sound else 1
+            true[modality, row, column, int(begin_s) : int(end_s)] = True
+    # One generator runs through all videos, audio before visual.
+    drawn = (len(clip_ids), 2, *shape[1:])
+    some = np.random.default_rng(1).random(drawn).swapaxes(0, 1) < 0.6
+    noise = np.random.default_rng(2).random(drawn).swapaxes(0, 1) < 0.05
+    predictions = {
+        "true_tags_in_every_second": np.broadcast_to(tags, (2, *shape)),
+        "nothing": np.zeros((2, *shape)),
+        "perfect": true,
+        "random_seconds_of_true_tags_seed_1_p_0.6": some * tags,
+        "noise_seed_2_p_0.05": noise,
+    }
+    for name, predicted in predictions.items():
+        scores = parsing_scores(*predicted, *true)
+        for level in ("segment", "event"):
+            expected = official[f"{split}:{name}"][level]
+            found = 100 * np.array(getattr(scores, level))
+            assert found.tolist() == pytest.approx(
+                [*expected.values()], abs=1e-4
+            ), name

@@ -296,7 +296,8 @@ class Run(ScoredRun):
     def scored(self) -> dict[str, ScoreSet]:
         """Scores of both splits, by the network or from the directory."""
         if self._use_saved_scores:
-            print(f"Scores of the {self.weights or 'unknown weights'}.")
+            weights = self.weights or "unknown weights"
+            print(f"Saved scores of {self.path}, {weights}.")
             return self._saved[0]
         stores = self.stores
         print(f"Scoring {self.path} with its {self.weights}.")

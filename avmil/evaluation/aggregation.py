@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -15,6 +15,8 @@ from avmil.evaluation import bootstrap, metrics, paper
 from avmil.evaluation.evaluation import Chance, Result
 from avmil.evaluation.identity import Training
 from avmil.evaluation.localization import ALL, LocalizationResult
+
+_MAX_NAMED_FLAGS = 2  # More would not fit a table.
 
 _AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
 _mean = functools.partial(np.mean, axis=0)
@@ -30,6 +32,16 @@ class _Runs(Generic[_AnyResult]):
     def system(self) -> str:
         """The system's name."""
         return self.results[0].identity.system
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from other rows: its system and its settings."""
+        return self.system, self.results[0].identity.settings
+
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """The settings as a reader sees them; flag -> value."""
+        return self.results[0].identity.flags
 
     @property
     def run_names(self) -> tuple[str, ...]:
@@ -111,9 +123,8 @@ class Row(_Runs[Result]):
         """As `resampled_clips`, of drawn seeds if there are enough."""
         if not self.resamples_seeds:
             return self.resampled_clips
-        identity = self.results[0].identity
         return bootstrap.over_drawn_seeds(
-            self._resampled_by_seed, f"{identity.system} {identity.settings}"
+            self._resampled_by_seed, " ".join(self.key)
         )
 
     @property
@@ -125,6 +136,12 @@ class Row(_Runs[Result]):
     def intervals(self) -> metrics.Scores:
         """`bootstrap.Interval`s of the micro scores, over the resamples."""
         return metrics.Scores(*map(bootstrap.interval, self.resampled))
+
+    @functools.cached_property
+    def is_at_chance(self) -> bool:
+        """Whether the interval of F1 reaches down to what chance gets."""
+        chance = max(result.chance.f1 for result in self.results)
+        return self.intervals.f1.low <= chance
 
     @functools.cached_property
     def _resampled_by_seed(self) -> metrics.Scores:
@@ -153,6 +170,7 @@ class LocalizationRow(_Runs[LocalizationResult]):
 
     means: dict[str, np.ndarray]
     stds: dict[str, np.ndarray]
+    is_at_chance: bool  # As the row of Table 1.
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -206,6 +224,7 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
         getattr(first, name).f1,
         getattr(second, name).f1,
         resamples_seeds,
+        first.is_at_chance or second.is_at_chance,
     )
 
 
@@ -241,11 +260,14 @@ def in_paper_order(
 
 
 def localization_rows(
-    results: Sequence[LocalizationResult], part: str
+    results: Sequence[LocalizationResult],
+    part: str,
+    at_chance: Collection[tuple[str, str]] = (),
 ) -> list[LocalizationRow]:
     """Groups runs into the rows of a part of Table 3, `audio` or `visual`.
 
-    Systems without it are left out.
+    Systems without it are left out. `at_chance` has the keys of Table 1's rows
+    that are.
     """
     found = []
     for group in _grouped([r for r in results if getattr(r, part)]):
@@ -254,24 +276,68 @@ def localization_rows(
         for name in scores[0]:
             values = np.array([of_run[name] for of_run in scores])
             means[name], stds[name] = _mean(values), _sample_std(values)
-        found.append(LocalizationRow(group, means, stds))
+        is_at_chance = _Runs(group).key in at_chance
+        found.append(LocalizationRow(group, means, stds, is_at_chance))
     return found
 
 
-def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
-    """Letters of the rows, or systems that the paper lacks.
+def row_names(
+    rows: Sequence[Row] | Sequence[LocalizationRow],
+    name_of: Callable[[str], str] = paper.numbered_name,
+) -> list[str]:
+    """Names of systems, with what tells rows of one system apart.
 
-    With their runs where several have one letter.
+    A row at chance is called so.
     """
-    num_rows = collections.Counter(row.system for row in rows)
-    names = []
+    return [
+        ", ".join(
+            [name_of(row.system), *told, *["at chance"] * row.is_at_chance]
+        )
+        for row, told in zip(rows, _told_apart(rows), strict=True)
+    ]
+
+
+def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+    """As `row_names`, by the letter and for lists: without a comma."""
+    return [
+        " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
+        for row, told in zip(rows, _told_apart(rows), strict=True)
+    ]
+
+
+def differing_flags(
+    rows: Sequence[Row] | Sequence[LocalizationRow],
+) -> list[str]:
+    """Flags of all rows in which they differ, those of words first."""
+    shared = [n for n in rows[0].flags if all(n in r.flags for r in rows)]
+    differing = [n for n in shared if len({r.flags[n] for r in rows}) > 1]
+    return sorted(differing, key=lambda n: rows[0].flags[n][:1].isdigit())
+
+
+def _told_apart(
+    rows: Sequence[Row] | Sequence[LocalizationRow],
+) -> list[Sequence[str]]:
+    """What tells each row from others of its system; none for an only one.
+
+    The fewest flags that do it, or the runs if it takes many.
+    """
+    found: list[Sequence[str]] = []
     for row in rows:
-        published = paper.SYSTEMS.get(row.system)
-        name = f"({published.letter})" if published else row.system
-        if num_rows[row.system] > 1:
-            name += f" {'/'.join(row.run_names)}"
-        names.append(name)
-    return names
+        peers = [other for other in rows if other.system == row.system]
+        differing = differing_flags(peers)
+        choices = itertools.chain.from_iterable(
+            itertools.combinations(differing, number)
+            for number in range(_MAX_NAMED_FLAGS + 1)
+        )
+        for flags in choices:
+            if len({tuple(p.flags[f] for f in flags) for p in peers}) == len(
+                peers
+            ):
+                found.append([f"{flag}={row.flags[flag]}" for flag in flags])
+                break
+        else:
+            found.append(row.run_names)
+    return found
 
 
 def training_notes(

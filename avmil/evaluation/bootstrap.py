@@ -44,10 +44,13 @@ class Comparison(NamedTuple):
     interval: Interval  # Of the difference.
     resamples_seeds: bool  # Or test clips alone, where seeds are too few.
     p_value: float  # That there is no difference; NaN of test clips alone.
+    at_chance: bool = False  # Either system: it then is no lead.
 
     @property
     def is_more_than_chance(self) -> bool | None:
-        """Whether a difference this large is rare; None of clips alone."""
+        """Whether it is a lead: rarely this large; None of clips alone."""
+        if self.at_chance:
+            return False
         return self.p_value < 1 - LEVEL if self.resamples_seeds else None
 
 
@@ -112,6 +115,7 @@ def compare(
     first_samples: np.ndarray,
     second_samples: np.ndarray,
     resamples_seeds: bool,
+    at_chance: bool = False,
 ) -> Comparison:
     """Compares figures of two systems, and those of the same resamples, [R].
 
@@ -119,7 +123,8 @@ def compare(
     the other side of it, the smaller share of the two sides, doubled for the
     two sides, at most 1. Both the resamples and those on the other side count
     one more, the test set itself, so that p is never 0. Resamples of clips
-    alone have none: they do not tell systems from seeds.
+    alone have none: they do not tell systems from seeds. `at_chance` says that
+    either system is.
     """
     differences = first_samples - second_samples
     p_value = float("nan")
@@ -129,7 +134,11 @@ def compare(
         opposite = min(np.sum(signs <= 0), np.sum(signs >= 0)) + 1
         p_value = min(1.0, 2 * float(opposite) / (len(signs) + 1))
     return Comparison(
-        first - second, interval(differences), resamples_seeds, p_value
+        first - second,
+        interval(differences),
+        resamples_seeds,
+        p_value,
+        at_chance,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -55,3 +55,7 @@ class RunIdentity:
     seed: int | str | None = None  # Of a fusion joined by "+"; None: unknown.
     settings: str = ""  # Everything else that decides the scores, as JSON.
     training: Training = dataclasses.field(default=Training(), compare=False)
+    # The settings as a reader sees them: flag or parameter -> its value.
+    flags: Mapping[str, str] = dataclasses.field(
+        default_factory=dict, compare=False
+    )

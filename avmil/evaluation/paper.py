@@ -100,13 +100,27 @@ def place(system: str) -> int:
     return names.index(system) if system in SYSTEMS else len(names)
 
 
-def numbered_name(system: str, short: bool = False) -> str:
-    """A system as Table 1, or in short Table 2, names it: "(b) TS Audio-Only".
+def letter(system: str) -> str:
+    """A system's letter in Table 1, "(b)".
 
-    One that the paper lacks keeps its name.
+    One that the paper lacks keeps its name, here and below.
     """
     published = SYSTEMS.get(system)
-    if published is None:
-        return system
-    name = published.short_name if short else published.name
-    return f"({published.letter}) {name}"
+    return f"({published.letter})" if published else system
+
+
+def name(system: str) -> str:
+    """As Table 1 names it: "TS Audio-Only"."""
+    return SYSTEMS[system].name if system in SYSTEMS else system
+
+
+def numbered_name(system: str) -> str:
+    """As Table 1 names it, with its letter: "(b) TS Audio-Only"."""
+    published = SYSTEMS.get(system)
+    return f"{letter(system)} {published.name}" if published else system
+
+
+def short_numbered_name(system: str) -> str:
+    """As `numbered_name`, by Table 2."""
+    published = SYSTEMS.get(system)
+    return f"{letter(system)} {published.short_name}" if published else system

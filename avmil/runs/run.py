@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -325,11 +326,31 @@ class Run(ScoredRun):
             seed,
             json.dumps(described, sort_keys=True),
             training_of(settings, self.weights),
+            flags_of(described),
         )
 
     @functools.cached_property
     def _saved(self) -> tuple[dict[str, ScoreSet], WeightsIdentity | None]:
         return read_scores(self.path)
+
+
+def flags_of(described: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What a reader sees of a run's `RunIdentity.settings`."""
+    choices, trained_on, scored = described
+    flags = {
+        **choices,
+        **trained_on["recipe"],
+        "fc_weights": os.path.basename(choices["fc_weights"]),
+        "clips": f"sha256:{trained_on['clips_sha256']}",
+        **scored,
+    }
+    del flags["system"]
+    if "step" in scored:  # Then it does not matter how many were planned.
+        del flags["steps"]
+    return {
+        name: re.sub(r"^sha256:(.{8}).*", r"\1", str(value))
+        for name, value in flags.items()
+    }
 
 
 def training_of(

@@ -6,7 +6,14 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -19,7 +26,16 @@ from avmil.evaluation.localization import ALL, LocalizationResult
 _MAX_NAMED_FLAGS = 2  # More would not fit a table.
 
 _AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
+_Value = TypeVar("_Value", bound=Hashable)
 _mean = functools.partial(np.mean, axis=0)
+
+
+def _sample_std(values: np.ndarray) -> np.ndarray:
+    """Over the seeds, the first axis; NaN of a single one."""
+    if len(values) == 1:
+        return np.full_like(values[0], np.nan)
+    with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
+        return values.std(axis=0, ddof=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,56 +75,43 @@ class _Runs(Generic[_AnyResult]):
         return len(self.results) > 1
 
 
+def _over_seeds(
+    name: str, statistic: Callable[[np.ndarray], np.ndarray]
+) -> functools.cached_property:
+    """A statistic of each field of one of the results' named tuples."""
+
+    def of_row(row: Row) -> Any:
+        tuples = [getattr(result, name) for result in row.results]
+        fields = zip(*tuples, strict=True)
+        return type(tuples[0])(*map(statistic, map(np.array, fields)))
+
+    return functools.cached_property(of_row)
+
+
 class Row(_Runs[Result]):
     """A row of Tables 1 and 2.
 
-    Standard deviations are those of a sample of seeds, NaN of a single one.
+    Attributes:
+        micro: Means over the seeds of the results' figures, here and below.
+        micro_std: Standard deviations of a sample of seeds, NaN of a single
+            one, here and below.
     """
+
+    micro: metrics.Scores = _over_seeds("micro", _mean)
+    micro_std: metrics.Scores = _over_seeds("micro", _sample_std)
+    by_class: metrics.Scores = _over_seeds("by_class", _mean)
+    by_class_std: metrics.Scores = _over_seeds("by_class", _sample_std)
+    ranking: metrics.Ranking = _over_seeds("ranking", _mean)
+    ranking_std: metrics.Ranking = _over_seeds("ranking", _sample_std)
+    class_ranking: metrics.ClassRanking = _over_seeds("class_ranking", _mean)
+    class_ranking_std: metrics.ClassRanking = _over_seeds(
+        "class_ranking", _sample_std
+    )
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """C names, in the order of all arrays."""
         return self.results[0].class_names
-
-    @functools.cached_property
-    def micro(self) -> metrics.Scores:
-        """Means over the seeds, floats."""
-        return self._over_seeds(_mean, "micro")
-
-    @functools.cached_property
-    def micro_std(self) -> metrics.Scores:
-        """Standard deviations over the seeds, floats."""
-        return self._over_seeds(_sample_std, "micro")
-
-    @functools.cached_property
-    def by_class(self) -> metrics.Scores:
-        """Means over the seeds, arrays [C]."""
-        return self._over_seeds(_mean, "by_class")
-
-    @functools.cached_property
-    def by_class_std(self) -> metrics.Scores:
-        """Standard deviations over the seeds, arrays [C]."""
-        return self._over_seeds(_sample_std, "by_class")
-
-    @functools.cached_property
-    def ranking(self) -> metrics.Ranking:
-        """Means over the seeds, floats."""
-        return self._over_seeds(_mean, "ranking")
-
-    @functools.cached_property
-    def ranking_std(self) -> metrics.Ranking:
-        """Standard deviations over the seeds, floats."""
-        return self._over_seeds(_sample_std, "ranking")
-
-    @functools.cached_property
-    def class_ranking(self) -> metrics.ClassRanking:
-        """Means over the seeds, arrays [C]."""
-        return self._over_seeds(_mean, "class_ranking")
-
-    @functools.cached_property
-    def class_ranking_std(self) -> metrics.ClassRanking:
-        """Standard deviations over the seeds, arrays [C]."""
-        return self._over_seeds(_sample_std, "class_ranking")
 
     @functools.cached_property
     def resampled_clips(self) -> metrics.Scores:
@@ -152,14 +155,6 @@ class Row(_Runs[Result]):
             np.stack([result.predictions for result in ordered]),
         )
 
-    def _over_seeds(
-        self, statistic: Callable[[np.ndarray], np.ndarray], name: str
-    ) -> Any:
-        """A statistic of each field of the results' named tuples."""
-        tuples = [getattr(result, name) for result in self.results]
-        fields = zip(*tuples, strict=True)
-        return type(tuples[0])(*map(statistic, map(np.array, fields)))
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalizationRow(_Runs[LocalizationResult]):
@@ -171,6 +166,9 @@ class LocalizationRow(_Runs[LocalizationResult]):
     means: dict[str, np.ndarray]
     stds: dict[str, np.ndarray]
     is_at_chance: bool  # As the row of Table 1.
+
+
+_AnyRows = Sequence[Row] | Sequence[LocalizationRow]
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -281,23 +279,19 @@ def localization_rows(
     return found
 
 
-def row_names(
-    rows: Sequence[Row] | Sequence[LocalizationRow],
-    name_of: Callable[[str], str] = paper.numbered_name,
-) -> list[str]:
-    """Names of systems, with what tells rows of one system apart.
+def row_names(rows: _AnyRows, short: bool = False) -> list[str]:
+    """As the paper's Table 1 (2 if short), with what tells rows apart.
 
     A row at chance is called so.
     """
-    return [
-        ", ".join(
-            [name_of(row.system), *told, *["at chance"] * row.is_at_chance]
-        )
-        for row, told in zip(rows, _told_apart(rows), strict=True)
-    ]
+    names = []
+    for row, told in zip(rows, _told_apart(rows), strict=True):
+        parts = [paper.numbered_name(row.system, short), *told]
+        names.append(", ".join(parts + ["at chance"] * row.is_at_chance))
+    return names
 
 
-def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+def short_names(rows: _AnyRows) -> list[str]:
     """As `row_names`, by the letter and for lists: without a comma."""
     return [
         " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
@@ -305,18 +299,14 @@ def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
     ]
 
 
-def differing_flags(
-    rows: Sequence[Row] | Sequence[LocalizationRow],
-) -> list[str]:
+def differing_flags(rows: _AnyRows) -> list[str]:
     """Flags of all rows in which they differ, those of words first."""
     shared = [n for n in rows[0].flags if all(n in r.flags for r in rows)]
     differing = [n for n in shared if len({r.flags[n] for r in rows}) > 1]
     return sorted(differing, key=lambda n: rows[0].flags[n][:1].isdigit())
 
 
-def _told_apart(
-    rows: Sequence[Row] | Sequence[LocalizationRow],
-) -> list[Sequence[str]]:
+def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
     """What tells each row from others of its system; none for an only one.
 
     The fewest flags that do it, or the runs if it takes many.
@@ -325,27 +315,26 @@ def _told_apart(
     for row in rows:
         peers = [other for other in rows if other.system == row.system]
         differing = differing_flags(peers)
-        choices = itertools.chain.from_iterable(
-            itertools.combinations(differing, number)
+        telling = (
+            flags
             for number in range(_MAX_NAMED_FLAGS + 1)
+            for flags in itertools.combinations(differing, number)
+            if len({tuple(map(p.flags.get, flags)) for p in peers})
+            == len(peers)
         )
-        for flags in choices:
-            if len({tuple(p.flags[f] for f in flags) for p in peers}) == len(
-                peers
-            ):
-                found.append([f"{flag}={row.flags[flag]}" for flag in flags])
-                break
-        else:
-            found.append(row.run_names)
+        flags = next(telling, None)
+        found.append(
+            row.run_names
+            if flags is None
+            else [f"{flag}={row.flags[flag]}" for flag in flags]
+        )
     return found
 
 
-def training_notes(
-    rows: Sequence[Row] | Sequence[LocalizationRow],
-) -> list[str]:
+def training_notes(rows: _AnyRows) -> list[str]:
     """How far rows were trained and from where, and if they are comparable."""
     trainings = [row.training for row in rows]
-    travels = list(map(weight_travel, trainings))
+    travels = [training.weight_travel for training in trainings]
     # CVSSP's rows have a recipe of their own: 3,000 steps at 1e-3.
     kinds = [row.system.startswith("cvssp_") for row in rows]
     limits = {
@@ -373,29 +362,29 @@ def training_notes(
     return notes
 
 
-def weight_travel(training: Training) -> str:
-    """Writes "0.25", of several weights "0.1 to 0.2"."""
-    if not training.weight_travels:
-        return "unknown"
-    limit = f"{training.weight_travel_limit:.3g}"
-    ends = training.weight_travels[:: len(training.weight_travels) - 1 or 1]
-    ends = dict.fromkeys(f"{travel:.3g}" for travel in ends)
-    text = " to ".join(ends)
-    if limit not in ends:
-        text += f" (best on validation up to {limit})"
-    return text
+def rows_by_value(
+    values: Iterable[Iterable[_Value]], names: Sequence[str]
+) -> dict[_Value, str]:
+    """Which rows have each value; "" if all that have any have the same.
+
+    Args:
+        values: Those of each row.
+        names: Names of the rows.
+    """
+    names_of: dict[_Value, list[str]] = {}
+    for of_row, name in zip(values, names, strict=True):
+        for value in dict.fromkeys(of_row):
+            names_of.setdefault(value, []).append(name)
+    several = len(names_of) > 1
+    return {v: ", ".join(n) if several else "" for v, n in names_of.items()}
 
 
-def _by_row(texts: Sequence[str], names: Sequence[str]) -> str:
+def _by_row(texts: Iterable[str], names: Sequence[str]) -> str:
     """Joins what holds for each row, once for all rows with it; "" is left."""
-    rows_of: dict[str, list[str]] = {}
-    for text, name in zip(texts, names, strict=True):
-        rows_of.setdefault(text, []).append(name)
-    rows_of.pop("", None)
-    if len(rows_of) == 1:
-        return next(iter(rows_of))
+    found = rows_by_value(([text] if text else [] for text in texts), names)
     return "; ".join(
-        f"{text} in {', '.join(found)}" for text, found in rows_of.items()
+        f"{text} in {of_rows}" if of_rows else text
+        for text, of_rows in found.items()
     )
 
 
@@ -405,11 +394,3 @@ def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     for result in results:
         groups[result.identity.system, result.identity.settings].append(result)
     return list(map(tuple, groups.values()))
-
-
-def _sample_std(values: np.ndarray) -> np.ndarray:
-    """Over the seeds, the first axis; NaN of a single one."""
-    if len(values) == 1:
-        return np.full_like(values[0], np.nan)
-    with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
-        return values.std(axis=0, ddof=1)

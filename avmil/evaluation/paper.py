@@ -101,26 +101,18 @@ def place(system: str) -> int:
 
 
 def letter(system: str) -> str:
-    """A system's letter in Table 1, "(b)".
-
-    One that the paper lacks keeps its name, here and below.
-    """
+    """A system's letter in Table 1, "(b)", or the name of one it lacks."""
     published = SYSTEMS.get(system)
     return f"({published.letter})" if published else system
 
 
-def name(system: str) -> str:
-    """As Table 1 names it: "TS Audio-Only"."""
-    return SYSTEMS[system].name if system in SYSTEMS else system
+def numbered_name(system: str, short: bool = False) -> str:
+    """A system as Table 1, or in short Table 2, names it: "(b) TS Audio-Only".
 
-
-def numbered_name(system: str) -> str:
-    """As Table 1 names it, with its letter: "(b) TS Audio-Only"."""
+    One that the paper lacks keeps its name.
+    """
     published = SYSTEMS.get(system)
-    return f"{letter(system)} {published.name}" if published else system
-
-
-def short_numbered_name(system: str) -> str:
-    """As `numbered_name`, by Table 2."""
-    published = SYSTEMS.get(system)
-    return f"{letter(system)} {published.short_name}" if published else system
+    if published is None:
+        return system
+    name = published.short_name if short else published.name
+    return f"({published.letter}) {name}"

@@ -73,7 +73,7 @@ def styles(rows: Sequence[Row]) -> list[Style]:
     """Gives each row, in the order of the tables, a style of its own."""
     systems = [row.system for row in rows]
     unpublished = [s for s in dict.fromkeys(systems) if s not in paper.SYSTEMS]
-    names = aggregation.row_names(rows, paper.name)
+    names = aggregation.row_names(rows)
     found = []
     for index, (system, name) in enumerate(zip(systems, names, strict=True)):
         if published := paper.SYSTEMS.get(system):
@@ -82,6 +82,7 @@ def styles(rows: Sequence[Row]) -> list[Style]:
             label = unpublished.index(system) + 1
         if systems.count(system) > 1:
             label = f"{label}.{systems[:index].count(system) + 1}"
+        name = name.removeprefix(f"{paper.letter(system)} ")
         found.append(
             Style(
                 f"({label})",

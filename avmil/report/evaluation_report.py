@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Sequence
 
 import markupsafe
@@ -13,7 +15,6 @@ from avmil.evaluation.aggregation import (
     Row,
     differing_flags,
     in_paper_order,
-    weight_travel,
 )
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
@@ -32,6 +33,7 @@ from avmil.report.tables import Table
 _LATEX_PREAMBLE = (
     r"% Include with \input; the preamble needs \usepackage{booktabs}." "\n"
 )
+_WIDTH = 100  # Of tables, in characters; a wider terminal is made use of.
 _DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
 
 
@@ -60,10 +62,16 @@ class EvaluationReport:
         """The tables as text, for a terminal that knows ANSI's bold or not.
 
         Of a report that is written to a directory these are Tables 1 to 3 and
-        the name of the page that has the rest.
+        the name of the page that has the rest. A note is told once.
         """
-        shown = self.tables[: self._num_printed if directory else None]
-        texts = [writers.to_text(table, ansi=ansi) for table in shown]
+        terminal = shutil.get_terminal_size() if ansi else (0, 0)
+        width = max(_WIDTH, terminal[0])
+        texts, told = [], set()
+        for table in self.tables[: self._num_printed if directory else None]:
+            shown = copy.copy(table)
+            shown.notes = [note for note in table.notes if note not in told]
+            told.update(shown.notes)
+            texts.append(writers.to_text(shown, width, ansi))
         if directory:
             rest = "figures, thresholds and numbers of each class"
             if len(self.tables) > self._num_printed:
@@ -167,7 +175,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             style.name,
             result.identity.run_name,
             "-" if result.identity.seed is None else result.identity.seed,
-            weight_travel(result.identity.training),
+            result.identity.training.weight_travel,
             ", ".join(result.identity.training.fc_initializations) or "-",
             *(row.flags[name] or "-" for name in flags),
             result.val.num_clips,

@@ -172,6 +172,7 @@ def run_dict(result: Result) -> dict[str, Any]:
         "system": result.identity.system,
         "run_name": result.identity.run_name,
         "seed": result.identity.seed,
+        "flags": result.identity.flags,
         "training": result.identity.training,
         "micro": result.micro,
         "ranking": result.ranking,

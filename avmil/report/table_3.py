@@ -21,6 +21,7 @@ from avmil.evaluation.aggregation import (
     LocalizationRow,
     localization_rows,
     row_names,
+    rows_by_value,
     short_names,
     training_notes,
 )
@@ -187,19 +188,9 @@ def _by_value(
     rows: Sequence[LocalizationRow],
     value_of: Callable[[LocalizationResult], _Value],
 ) -> dict[_Value, str]:
-    """What depends on the features alone, which runs may share.
-
-    Value -> letters of the rows with it, and what tells them apart where
-    several have one letter; "" if all rows have one value.
-    """
-    names: dict[_Value, list[str]] = {}
-    for row, name in zip(rows, short_names(rows), strict=True):
-        for value in dict.fromkeys(map(value_of, row.results)):
-            names.setdefault(value, []).append(name)
-    return {
-        value: ", ".join(found) if len(names) > 1 else ""
-        for value, found in names.items()
-    }
+    """What depends on the features alone, which runs may share."""
+    values = [map(value_of, row.results) for row in rows]
+    return rows_by_value(values, short_names(rows))
 
 
 def _clip_notes(rows: Sequence[LocalizationRow]) -> list[str]:

@@ -134,9 +134,8 @@ def table_2(rows: Sequence[Row]) -> Table:
         for system in paper.SYSTEMS.values()
     ]
     is_best = best_places(f1), best_places(published, competitors)
-    names = aggregation.row_names(rows, paper.short_numbered_name)
     cells, bold = [], []
-    for index, name in enumerate(names):
+    for index, name in enumerate(aggregation.row_names(rows, short=True)):
         cells.append([name, *map(figure, f1[index], std[index])])
         bold.append(is_best[0][index])
         if not np.isnan(published[index]).all():

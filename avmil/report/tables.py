@@ -208,14 +208,13 @@ def percent_interval(low: float, high: float) -> str:
 
 
 def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
-    """The notes below a table on its rows of several runs."""
-    names = aggregation.row_names(rows)
-    return [
-        f"{name}: mean ± sample standard deviation of "
-        f"{', '.join(row.run_names)}."
-        for row, name in zip(rows, names, strict=True)
+    """The note below a table on its rows of several runs, if there are any."""
+    runs = "; ".join(
+        f"{name}: {', '.join(row.run_names)}"
+        for row, name in zip(rows, aggregation.short_names(rows), strict=True)
         if row.has_seeds
-    ]
+    )
+    return [f"Mean ± sample standard deviation of {runs}."] if runs else []
 
 
 def best_places(

@@ -160,8 +160,7 @@ def test_seeds_are_one_row_of_both_tables():
     assert cells_of(first)[0][1:3] == ("3 seeds", "62.0 ± 1.7")
     assert cells_of(first)[0][4:6] == ("31.0 ± 0.9", "70.0 ± 0.0")
     assert first.notes[2] == (
-        "(a) Proposed AV Two Stream: mean ± sample standard deviation of s0, "
-        "s1, s2."
+        "Mean ± sample standard deviation of (a): s0, s1, s2."
     )
     ours, published = cells_of(table_2(*results))
     assert ours == ("(a) Proposed AV TS", *["62.0 ± 1.7"] * 17)

@@ -83,7 +83,7 @@ def test_seeds_are_one_row_and_leads_are_told(runs, capsys):
     leads = (output_dir / "tables.md").read_text("utf-8")
     assert first.index("(a) Proposed") < first.index("(d) TS Video")
     assert "3 seeds" in first
-    assert "standard deviation of a2, a0, a1." in first
+    assert "standard deviation of (a): a2, a0, a1." in first
     assert "Leads of (d) TS Video-Only WSDDN-Type" in leads
     f1 = [
         json.loads((runs / f"a{seed}" / "metrics.json").read_text())["micro"][

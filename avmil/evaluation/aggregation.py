@@ -216,14 +216,15 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
     """
     resamples_seeds = first.resamples_seeds and second.resamples_seeds
     name = "resampled" if resamples_seeds else "resampled_clips"
-    return bootstrap.compare(
+    compared = bootstrap.compare(
         first.micro.f1,
         second.micro.f1,
         getattr(first, name).f1,
         getattr(second, name).f1,
         resamples_seeds,
-        first.is_at_chance or second.is_at_chance,
     )
+    at_chance = first.is_at_chance or second.is_at_chance
+    return compared._replace(at_chance=at_chance)
 
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
@@ -300,10 +301,13 @@ def short_names(rows: _AnyRows) -> list[str]:
 
 
 def differing_flags(rows: _AnyRows) -> list[str]:
-    """Flags of all rows in which they differ, those of words first."""
-    shared = [n for n in rows[0].flags if all(n in r.flags for r in rows)]
-    differing = [n for n in shared if len({r.flags[n] for r in rows}) > 1]
-    return sorted(differing, key=lambda n: rows[0].flags[n][:1].isdigit())
+    """Flags in which rows that have them differ, those of words first."""
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.flags.items():
+            values.setdefault(name, set()).add(value)
+    differing = [name for name, found in values.items() if len(found) > 1]
+    return sorted(differing, key=lambda name: min(values[name])[:1].isdigit())
 
 
 def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
@@ -326,7 +330,7 @@ def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
         found.append(
             row.run_names
             if flags is None
-            else [f"{flag}={row.flags[flag]}" for flag in flags]
+            else [f"{flag}={row.flags.get(flag, '-')}" for flag in flags]
         )
     return found
 

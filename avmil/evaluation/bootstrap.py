@@ -115,7 +115,6 @@ def compare(
     first_samples: np.ndarray,
     second_samples: np.ndarray,
     resamples_seeds: bool,
-    at_chance: bool = False,
 ) -> Comparison:
     """Compares figures of two systems, and those of the same resamples, [R].
 
@@ -123,8 +122,7 @@ def compare(
     the other side of it, the smaller share of the two sides, doubled for the
     two sides, at most 1. Both the resamples and those on the other side count
     one more, the test set itself, so that p is never 0. Resamples of clips
-    alone have none: they do not tell systems from seeds. `at_chance` says that
-    either system is.
+    alone have none: they do not tell systems from seeds.
     """
     differences = first_samples - second_samples
     p_value = float("nan")
@@ -134,11 +132,7 @@ def compare(
         opposite = min(np.sum(signs <= 0), np.sum(signs >= 0)) + 1
         p_value = min(1.0, 2 * float(opposite) / (len(signs) + 1))
     return Comparison(
-        first - second,
-        interval(differences),
-        resamples_seeds,
-        p_value,
-        at_chance,
+        first - second, interval(differences), resamples_seeds, p_value
     )
 
 

@@ -177,7 +177,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             "-" if result.identity.seed is None else result.identity.seed,
             result.identity.training.weight_travel,
             ", ".join(result.identity.training.fc_initializations) or "-",
-            *(row.flags[name] or "-" for name in flags),
+            *(row.flags.get(name) or "-" for name in flags),
             result.val.num_clips,
             result.val.num_missing,
             result.test.num_clips,

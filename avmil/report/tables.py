@@ -262,12 +262,14 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
             "At chance: the interval reaches down to the F1 of random scores "
             "or of every class."
         )
+    names = [result.identity.run_name for result in results]
     for texts in zip(*map(_run_notes, results), strict=True):
-        if len(set(texts)) == 1:  # It holds for all runs.
-            notes += filter(None, texts[:1])
-        else:
-            pairs = zip(results, texts, strict=True)
-            notes += [f"{r.identity.run_name}: {t}" for r, t in pairs if t]
+        found = aggregation.rows_by_value(zip(texts, strict=True), names)
+        notes += [
+            f"{of}: {text}" if of else text
+            for text, of in found.items()
+            if text
+        ]
     notes.append(
         "mAP: mean of the classes' average precision; d': square root of 2 "
         "times the normal quantile of ROC AUC, no percentage. Clips without "

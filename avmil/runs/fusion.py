@@ -25,7 +25,6 @@ from avmil.runs.run import (
     SPLITS,
     Run,
     ScoredRun,
-    flags_of,
     read_scores,
     run_directories,
     training_of,
@@ -63,7 +62,7 @@ class Fusion(ScoredRun):
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
                 json.dumps(settings),
                 Training.joined(map(_training, content["members"])),
-                _flags(content["members"]),
+                {"members": str(len(content["members"]))},
             )
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigError(
@@ -76,17 +75,6 @@ class Fusion(ScoredRun):
         """Mean probabilities of both splits, from the directory."""
         print(f"Scores of the fusion {self.path}.")
         return read_scores(self.path)[0]
-
-
-def _flags(members: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What a reader sees of the settings of all members."""
-    described = [flags_of(json.loads(m["settings"])) for m in members]
-    flags = {
-        name: "+".join(sorted({flags[name] for flags in described}))
-        for name in described[0]
-        if all(name in flags for flags in described)
-    }
-    return flags | {"members": str(len(members))}
 
 
 def _training(member: Mapping[str, Any]) -> Training:

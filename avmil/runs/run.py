@@ -326,7 +326,7 @@ class Run(ScoredRun):
             seed,
             json.dumps(described, sort_keys=True),
             training_of(settings, self.weights),
-            flags_of(described),
+            _shown_flags(settings, self.trained_on, scored),
         )
 
     @functools.cached_property
@@ -334,14 +334,17 @@ class Run(ScoredRun):
         return read_scores(self.path)
 
 
-def flags_of(described: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What a reader sees of a run's `RunIdentity.settings`."""
-    choices, trained_on, scored = described
+def _shown_flags(
+    choices: Mapping[str, Any],
+    trained_on: TrainedOn,
+    scored: Mapping[str, Any],
+) -> dict[str, str]:
+    """What decides the scores, as a reader sees it."""
     flags = {
         **choices,
-        **trained_on["recipe"],
+        **trained_on.recipe,
         "fc_weights": os.path.basename(choices["fc_weights"]),
-        "clips": f"sha256:{trained_on['clips_sha256']}",
+        "clips": f"sha256:{trained_on.clips_sha256}",
         **scored,
     }
     del flags["system"]

@@ -194,7 +194,10 @@ class TrainConfig:
         50, "Steps between TensorBoard points.", lower_bound=1
     )
     validate_every: int = _flag(
-        500, "Steps between validations.", lower_bound=1
+        0,
+        "Steps between validations; 0 for 500, or a tenth of --steps where "
+        "that is less.",
+        lower_bound=0,
     )
     checkpoint_every: int = _flag(
         500, "Steps between checkpoints.", lower_bound=1

@@ -68,7 +68,8 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
         report.write(config.output_dir)
-    print("\n" + report.to_text(ansi=sys.stdout.isatty()), end="")
+    written = config.output_dir or ("" if config.runs else paths[0])
+    print("\n" + report.to_text(written, ansi=sys.stdout.isatty()), end="")
     if config.dcase_output:
         first = results[0]
         with config_errors("--dcase_output"):

@@ -62,6 +62,7 @@ class Fusion(ScoredRun):
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
                 json.dumps(settings),
                 Training.joined(map(_training, content["members"])),
+                {"members": str(len(content["members"]))},
             )
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigError(

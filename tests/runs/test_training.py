@@ -146,15 +146,26 @@ def test_training_ends_where_validation_no_longer_improves(
     run_dir = train(tmp_path, **changes)
     names = sorted(p.name for p in (run_dir / "checkpoints").iterdir())
     assert names == ["best-00000002", "last-00000006"]
-    assert "Trained 6 steps" in capsys.readouterr().out
-    train(tmp_path, **changes)
-    assert "at step 2." in capsys.readouterr().out
+    ends = [capsys.readouterr().out]
+    train(tmp_path, **changes)  # Does nothing more.
+    ends.append(capsys.readouterr().out)
+    for end in ends:
+        assert "is finished: trained 6 steps" in end
+        assert "at step 2." in end
+        assert f"evaluate.py --run_dir={run_dir}\n" in end
     assert sorted(p.name for p in (run_dir / "checkpoints").iterdir()) == names
     seeds = [
         Run(str(train(tmp_path / str(seed), seed=seed, **changes)))
         for seed in (1, 2)
     ]
     assert seeds[0].identity.settings == seeds[1].identity.settings
+
+
+def test_a_short_run_is_validated_ten_times(train, tmp_path):
+    run_dir = train(tmp_path, steps=30, validate_every=0, xla=False)
+    events = EventAccumulator(str(run_dir / "tensorboard"), {"tensors": 0})
+    found = events.Reload().Tensors("validation/map")
+    assert [event.step for event in found] == [*range(3, 31, 3)]
 
 
 def test_best_checkpoint_is_the_one_of_the_best_validation(

@@ -7,7 +7,9 @@ every frame).
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -19,6 +21,11 @@ EDGE_SOURCES = ("gradient", "structured_forest")
 
 # The structured forest fails on smaller images.
 _MIN_SIDE_PX = 15
+
+# Edges of 1080p need 0.3 GB, boxes little of it but most of the time: edges of
+# frames of this size and more are detected one after the other.
+_LARGE_PX = 1_000_000
+_one_at_a_time = threading.Lock()
 
 
 class EdgeBoxes:
@@ -78,7 +85,10 @@ class EdgeBoxes:
         no_boxes = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
         if min(image_rgb.shape[:2]) < _MIN_SIDE_PX:
             return no_boxes
-        edges, orientation = self._detect_edges(image_rgb)
+        height_px, width_px, _ = image_rgb.shape
+        is_large = height_px * width_px >= _LARGE_PX
+        with _one_at_a_time if is_large else contextlib.nullcontext():
+            edges, orientation = self._detect_edges(image_rgb)
         # A new object each time: OpenCV's keeps state from the image before.
         search = cv2.ximgproc.createEdgeBoxes(maxBoxes=self._max_boxes)
         rectangles, scores = search.getBoundingBoxes(edges, orientation)

@@ -115,14 +115,15 @@ def test_memory_does_not_grow_with_the_frames(run_dir, tmp_path):
     for seconds in (20, 60):
         path = tmp_path / f"{seconds}.mp4"
         frames_rgb = drawn_frames(seconds, 720, 1280)
-        write_video(path, frames_rgb, 1, noise(seconds)[0], 16_000)
+        write_video(path, frames_rgb, 1, noise(seconds, 48_000)[0], 48_000)
         tracemalloc.start()
         result = localizing.localize(path)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert len(result.frames_rgb) == seconds
         assert result.frames_rgb[seconds - 1].shape == (360, 640, 3)
-    assert peaks[1] - peaks[0] < 5 * frame_bytes
+    print("PEAKS", peaks, (peaks[1] - peaks[0]) / frame_bytes)
+    assert peaks[1] - peaks[0] < 0
 
 
 def rows_of(path):

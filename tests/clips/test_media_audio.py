@@ -1,5 +1,6 @@
 """The waveform: formats, channels, rates, gaps, sound files."""
 
+import tracemalloc
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -178,6 +179,21 @@ def test_sound_is_resampled_in_blocks_as_in_one(monkeypatch, rate_hz, seconds):
     waveform = resampler.waveform(length)
     assert waveform.shape == expected.shape
     np.testing.assert_allclose(waveform, expected, atol=1e-7)
+
+
+def test_sound_is_held_at_16_khz_alone(monkeypatch):
+    monkeypatch.setattr(media_audio, "_BLOCK_S", 2)
+    second = noise(1.0, 48_000, channels=2).T
+    resampler = media_audio.Resampler(48_000)
+    for number in range(40):
+        if number == 3:  # The first block is done, the resampler compiled.
+            tracemalloc.start()
+        resampler.add(second)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    waveform = resampler.waveform(40 * 48_000)
+    assert waveform.shape == (40 * 16_000,)
+    assert held < 1.5 * waveform.nbytes  # All at 48 kHz would be three times.
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "A.WAV"])

@@ -162,7 +162,9 @@ class Resampler:
         margin = _MARGIN_S * self._rate_hz
         if self._length >= block_end + margin:
             waiting = np.concatenate(self._waiting)
-            self._resample(waiting[: block_end + margin - self._first])
+            block = self._resample(waiting[: block_end + margin - self._first])
+            self._resampled += block[: _BLOCK_S * SAMPLE_RATE_HZ].data
+            self._num_blocks += 1
             kept = waiting[block_end - margin - self._first :].copy()
             self._waiting, self._first = [kept], block_end - margin
 
@@ -176,21 +178,20 @@ class Resampler:
             raise MediaError("audio is shorter than one sample at 16 kHz")
         if length > self._num_blocks * _BLOCK_S * self._rate_hz:
             waiting = np.concatenate(self._waiting)
-            self._resample(waiting[: length - self._first])
+            rest = self._resample(waiting[: length - self._first])
+            self._resampled += rest.data
         waveform = np.frombuffer(self._resampled, np.float32)
         if not np.isfinite(waveform.sum(dtype=np.float64)):
             raise MediaError("audio has infinite or undefined samples")
         return waveform[: length * SAMPLE_RATE_HZ // self._rate_hz]
 
-    def _resample(self, samples: np.ndarray) -> None:
-        """Resamples a block, from `_first` on, with the sound around it."""
+    def _resample(self, samples: np.ndarray) -> np.ndarray:
+        """Resamples from `_first` on, and cuts the sound before the block."""
         import resampy  # Here, as machines without it can do all the rest.
 
         start_s = _MARGIN_S if self._num_blocks else 0
         resampled = resampy.resample(samples, self._rate_hz, SAMPLE_RATE_HZ)
-        block = resampled[start_s * SAMPLE_RATE_HZ :]
-        self._resampled += block[: _BLOCK_S * SAMPLE_RATE_HZ].data
-        self._num_blocks += 1
+        return resampled[start_s * SAMPLE_RATE_HZ :]
 
 
 def is_sound_file(path: str | os.PathLike[str]) -> bool:

@@ -166,7 +166,7 @@ def test_unusable_sound_files_are_refused(tmp_path, samples, rate_hz, message):
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
-@pytest.mark.parametrize("seconds", [1.5, 3.0, 7.3])
+@pytest.mark.parametrize("seconds", [1.5, 2.5, 3.0, 7.3])
 def test_sound_is_resampled_in_blocks_as_in_one(monkeypatch, rate_hz, seconds):
     monkeypatch.setattr(media_audio, "_BLOCK_S", 2)
     sound = noise(seconds, rate_hz, channels=2)

@@ -8,6 +8,7 @@ every frame).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 
@@ -23,7 +24,8 @@ EDGE_SOURCES = ("gradient", "structured_forest")
 _MIN_SIDE_PX = 15
 
 # Edges of 1080p need 0.3 GB, boxes little of it but most of the time: edges of
-# frames of this size and more are detected one after the other.
+# frames of this size and more are detected one after the other, and what each
+# thread keeps in its pool is returned.
 _LARGE_PX = 1_000_000
 _one_at_a_time = threading.Lock()
 
@@ -85,10 +87,7 @@ class EdgeBoxes:
         no_boxes = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
         if min(image_rgb.shape[:2]) < _MIN_SIDE_PX:
             return no_boxes
-        height_px, width_px, _ = image_rgb.shape
-        is_large = height_px * width_px >= _LARGE_PX
-        with _one_at_a_time if is_large else contextlib.nullcontext():
-            edges, orientation = self._detect_edges(image_rgb)
+        edges, orientation = self._edges(image_rgb)
         # A new object each time: OpenCV's keeps state from the image before.
         search = cv2.ximgproc.createEdgeBoxes(maxBoxes=self._max_boxes)
         rectangles, scores = search.getBoundingBoxes(edges, orientation)
@@ -99,3 +98,13 @@ class EdgeBoxes:
         first = rectangles[:, :2] - 1
         boxes = np.hstack([first, first + rectangles[:, 2:]])
         return boxes.astype(np.float32), scores.ravel()
+
+    def _edges(self, image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Detects edges, in little memory where frames are large."""
+        if image_rgb[..., 0].size < _LARGE_PX:
+            return self._detect_edges(image_rgb)
+        with _one_at_a_time:
+            found = self._detect_edges(image_rgb)
+            with contextlib.suppress(AttributeError, OSError, TypeError):
+                ctypes.CDLL(None).malloc_trim(0)  # Of glibc; others have none.
+        return found

@@ -7,7 +7,6 @@ extract_features.py and by whatever else starts from a video.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import itertools
@@ -391,7 +390,6 @@ class _Bag:
             numbers = itertools.count(len(self._boxes))
             found = self._threads.map(self._find_boxes, numbers, self._waiting)
             boxes, objectness = zip(*found, strict=True)
-            _return_freed_memory()
             regions = self._region_features(self._waiting, boxes)
             with np.errstate(over="ignore"):  # An infinity is refused later.
                 regions = [r.astype(np.float16) for r in regions]
@@ -401,15 +399,6 @@ class _Bag:
             self._boxes += boxes
             self._objectness += objectness
             self._waiting.clear()
-
-
-def _return_freed_memory() -> None:
-    """Returns to the system what edges leave in glibc's pools.
-
-    It is half a gigabyte for 1080p, and convolutions have pools of their own.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _configure_backend(num_threads: int) -> None:

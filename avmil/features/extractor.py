@@ -49,11 +49,13 @@ from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
 from vggish.waveform import SAMPLE_RATE_HZ
 
-_RANDOM = "random"
+# How the recipe names untrained networks, each drawing of weights by its own
+# name: those of a first `random` of sound recurred in networks of other seeds.
+_UNTRAINED = {"region_weights": "random", "audio_weights": "random-2"}
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
 # Long recordings would need much memory for a spectrogram of their own.
-_SEGMENTS_AT_A_TIME = 1000
+_SEGMENTS_AT_A_TIME = 1024
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -108,8 +110,9 @@ def recipe(
                 f"Expected a file in --{name}, received none. "
                 f"{_WITHOUT_FILE[name]}"
             )
-        if path == _RANDOM and name != "edge_forest":
-            values[name] = path
+        untrained = _UNTRAINED.get(name)
+        if untrained and path in ("random", untrained):
+            values[name] = untrained
             continue
         # A V2 checkpoint is a prefix of several files.
         index = f"{path}.index"
@@ -207,7 +210,8 @@ class ClipExtractor:
             on_frame: Takes every sampled frame, uint8 [H, W, 3]; those of a
                 recipe for sound alone too, if there are any.
             describe: Turns the regions of some frames, float16 [N, 9216],
-                into rows that are kept as `regions` in their place.
+                into rows that are kept as `regions` in their place. No
+                log-mel patches are kept then, for long videos: [T, 0, 64].
 
         Raises:
             ClipError: with the stage that failed and the reason.
@@ -247,7 +251,7 @@ class ClipExtractor:
             if given and self._given.audio:
                 audio = {name: given[name] for name in AUDIO_FIELDS}
             else:
-                audio = self._audio_features(clip)
+                audio = self._audio_features(clip, 0 if describe else None)
         return ClipFeatures(
             row.clip_id, row.labels, clip.duration_s, **visual, **audio
         )
@@ -257,7 +261,9 @@ class ClipExtractor:
     ) -> tuple[np.ndarray, np.ndarray]:
         return self._edge_boxes(frame_rgb)
 
-    def _audio_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
+    def _audio_features(
+        self, clip: media.Clip, kept_frames: int | None
+    ) -> dict[str, np.ndarray]:
         waveform, hop_s = clip.waveform, self._config.segment_hop_s
         if self._embeds and waveform is None:
             if self._config.missing_audio == "fail":
@@ -270,12 +276,17 @@ class ClipExtractor:
                 name: np.empty((0, *fields[name].shape[1:]), np.float32)
                 for name in AUDIO_FIELDS
             }
-        log_mel = _log_mel(waveform, hop_s, self._segment_embeddings.log_offset)
+        log_mel, segments = [], []
+        offset = self._segment_embeddings.log_offset
+        for patches in _log_mel_blocks(waveform, hop_s, offset):
+            segments.append(self._segment_embeddings(patches))
+            log_mel.append(patches[:, :kept_frames].copy())
+        embedded = np.concatenate(segments)
         return {
-            "log_mel": log_mel,
-            "segments": self._segment_embeddings(log_mel),
+            "log_mel": np.concatenate(log_mel),
+            "segments": embedded,
             "segment_times_s": mel_features.segment_times_s(
-                len(log_mel), hop_s
+                len(embedded), hop_s
             ),
             "cvssp_log_mel": cvssp_log_mel(
                 waveform[:CVSSP_SAMPLES],
@@ -285,23 +296,18 @@ class ClipExtractor:
         }
 
 
-def _log_mel(
+def _log_mel_blocks(
     waveform: np.ndarray, hop_s: float, log_offset: float
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
     """`log_mel_patches` of a waveform at 16 kHz, some at a time."""
     hop = mel_features.hop_frames(hop_s) * mel_features.FRAME_HOP_SAMPLES
     block = _SEGMENTS_AT_A_TIME * hop
     overlap = mel_features.PATCH_SAMPLES - hop
-    parts = [
-        mel_features.log_mel_patches(
-            waveform[start : start + block + overlap],
-            SAMPLE_RATE_HZ,
-            hop_s,
-            log_offset,
+    for start in range(0, max(1, len(waveform) - overlap), block):
+        part = waveform[start : start + block + overlap]
+        yield mel_features.log_mel_patches(
+            part, SAMPLE_RATE_HZ, hop_s, log_offset
         )
-        for start in range(0, max(1, len(waveform) - overlap), block)
-    ]
-    return np.concatenate(parts)
 
 
 class _Bag:
@@ -396,7 +402,11 @@ class _Bag:
 
 
 def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and lets several workers share one device."""
+    """Sets threads, and lets several workers share one device.
+
+    Raises:
+        ConfigError: if TensorFlow was used before, and with other threads.
+    """
     cv2.setNumThreads(num_threads or -1)
     if keras.backend.backend() == "jax":
         import jax
@@ -406,15 +416,23 @@ def _configure_backend(num_threads: int) -> None:
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        if num_threads:
-            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
+        try:
+            if num_threads:
+                threads = tf.config.threading
+                threads.set_intra_op_parallelism_threads(num_threads)
+                threads.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            raise ConfigError(
+                "Expected num_threads before TensorFlow is used, received it "
+                f"after: {num_threads}. Make this extractor first, or leave "
+                "the number of threads to the libraries (0)."
+            ) from error
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _path_or_none(weights: str) -> str | None:
-    return None if weights == _RANDOM else weights
+    return None if weights in _UNTRAINED.values() else weights
 
 
 @contextlib.contextmanager

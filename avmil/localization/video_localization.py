@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import tempfile
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _LONG_SIDE_PX = 640
 _KEPT_QUALITY = 95
 _JPEG_QUALITY = 85
+# Short videos, of which there may be many at a time, need no file.
+_IN_MEMORY_BYTES = 2**26
 
 
 class Event(NamedTuple):
@@ -165,23 +168,31 @@ class VideoLocalization:
 
 
 class Pictures(Sequence):
-    """Frames of a video, scaled down and kept as JPEGs: an hour needs 0.3 GB.
+    """Frames of a video, scaled down; a long one's lie in a temporary file.
 
-    Items are uint8 [H, W, 3].
+    As JPEGs, of which an hour has about 0.3 GB. Items are uint8 [H, W, 3].
     """
 
     def __init__(self) -> None:
-        self._jpegs: list[bytes] = []
+        self._jpegs = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            _IN_MEMORY_BYTES
+        )
+        self._starts = [0]
 
     def add(self, frame_rgb: np.ndarray) -> None:
         """Keeps a further frame."""
-        self._jpegs.append(_to_jpeg(scaled_down(frame_rgb), _KEPT_QUALITY))
+        self._jpegs.seek(self._starts[-1])
+        self._jpegs.write(_to_jpeg(scaled_down(frame_rgb), _KEPT_QUALITY))
+        self._starts.append(self._jpegs.tell())
 
     def __len__(self) -> int:
-        return len(self._jpegs)
+        return len(self._starts) - 1
 
     def __getitem__(self, index: int) -> np.ndarray:
-        jpeg = np.frombuffer(self._jpegs[index], np.uint8)
+        number = range(len(self))[index]
+        start, end = self._starts[number : number + 2]
+        self._jpegs.seek(start)
+        jpeg = np.frombuffer(self._jpegs.read(end - start), np.uint8)
         return cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]
 
 

@@ -75,9 +75,15 @@ def test_missing_weights_are_named(weights_dir):
 
 
 def test_untrained_networks_need_no_file():
-    recipe = make_recipe(region_weights="random", audio_weights="random")
+    recipe = make_recipe(region_weights="random", audio_weights="random-2")
     config = found(recipe, region_weights="ignored.npz")
-    assert config.region_weights == config.audio_weights == "random"
+    assert (config.region_weights, config.audio_weights) == (
+        "random",
+        "random-2",
+    )
+    # These weights are drawn no more.
+    with pytest.raises(ConfigError, match="--audio_weights"):
+        found(make_recipe(region_weights="random", audio_weights="random"))
 
 
 @pytest.mark.parametrize("recipe", [{"made": "up"}, make_recipe(new=1)])

@@ -166,8 +166,9 @@ class TrainedRun:
         That is, if their largest margin over the thresholds is one that 95 in
         100 validation clips with a right prediction exceed.
         """
-        margin = self._margins(clip.scores).max(initial=-np.inf)
-        return bool(margin < self._least_margin)
+        if self.thresholds is None:
+            return False
+        return bool(self._margins(clip.scores).max() < self._least_margin)
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
         """Classes above their threshold, the best score first.
@@ -241,14 +242,12 @@ class TrainedRun:
         return found
 
     def _margins(self, scores: np.ndarray) -> np.ndarray:
-        """Scores [..., C] over the thresholds; none without thresholds."""
-        if self.thresholds is None:
-            return np.zeros(0)
+        """Scores [..., C] minus the thresholds."""
         return scores - [self.thresholds[name] for name in self.class_names]
 
     @functools.cached_property
     def _least_margin(self) -> float:
-        if self.thresholds is None or self.validation is None:
+        if self.validation is None:
             return -math.inf
         margins = self._margins(self.validation.scores)  # [N, C]
         is_right = ((margins > 0) & (self.validation.labels > 0)).any(axis=1)
@@ -345,9 +344,10 @@ def _thresholds_within(run: Run) -> dict[str, Any]:
 
 def _validation(run: Run) -> ScoreSet | None:
     """The scores of validation by these weights; None where there are none."""
-    if not files.exists(run.file(SCORES_FILE)):
+    try:
+        scored, weights = read_scores(run.path)
+    except FileNotFoundError:
         return None
-    scored, weights = read_scores(run.path)
     return scored["val"] if weights == run.weights else None
 
 

@@ -6,12 +6,13 @@ r"""Evaluates runs on the test split: the paper's Table 1 and Table 2.
 
 Scores validation and test, tunes a threshold for each class on validation
 only, applies them to test, prints both tables and writes `scores-*.npz`,
-`thresholds.json`, `metrics.json`, the tables as Markdown, LaTeX and CSV and
-`report.html` into the run directory. Several runs also get common tables, in
-the paper's order: runs that differ in their seed only are one row, and the
-best row's leads are compared with chance. A fusion averages the probabilities
-of runs or of their checkpoints; its directory is evaluated like a run's. With
-a truth, Table 3 says where and when the systems localize.
+`thresholds.json`, `event_thresholds.json`, `metrics.json`, the tables as
+Markdown, LaTeX and CSV and `report.html` into the run directory. Several runs
+also get common tables, in the paper's order: runs that differ in their seed
+only are one row, and the best row's leads are compared with chance. A fusion
+averages the probabilities of runs or of their checkpoints; its directory is
+evaluated like a run's. With a truth, Table 3 says where and when the systems
+localize.
 """
 
 from __future__ import annotations

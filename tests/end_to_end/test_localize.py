@@ -55,6 +55,11 @@ def make_run(directory, system="av_two_stream", **recipe):
     saved = Run.start(config, trained_on).checkpoints
     saved.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
+    within = {"weights": {"checkpoint": "last", "step": 1}, "from": "labels"}
+    within |= dict.fromkeys(("thresholds", "box_thresholds"), THRESHOLDS)
+    within |= {"num_segments": 4, "num_regions": 6}
+    path = directory / "event_thresholds.json"
+    path.write_text(json.dumps(within))
     return directory
 
 
@@ -178,7 +183,7 @@ def test_files_of_a_video(localized):
     assert content["duration_s"] == pytest.approx(2.0, abs=0.01)
     assert (content["width_px"], content["height_px"]) == (128, 96)
     assert content["thresholds"] == THRESHOLDS
-    assert content["event_thresholds"] is None
+    assert content["event_thresholds"] == THRESHOLDS
     assert set(content["predicted"]) == {"bus", "$train_1"}
     assert content["frame_times_s"] == [0.5, 1.5]
     assert len(content["regions"]["scores"]) == len(
@@ -187,8 +192,6 @@ def test_files_of_a_video(localized):
     events = rows_of(folder / "segments.csv")
     assert {row["class"] for row in events} == {"bus", "$train_1"}
     assert all(0 <= float(row["onset_s"]) < 2.01 for row in events)
-    # Events are where scaled scores reach 0.5: of these the best are listed.
-    assert all(0.5 <= float(row["score"]) <= 1 for row in events)
 
 
 def test_run_localizes_from_python_as_from_the_command_line(
@@ -284,6 +287,38 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path, capfd):
     assert content["duration_s"] == pytest.approx(1.0)
     assert content["thresholds"] is None
     assert content["predicted"] == []
+
+
+def test_thresholds_within_videos_are_of_these_weights(tmp_path, capfd, videos):
+    run_dir = make_run(tmp_path / "run")
+    path = run_dir / "event_thresholds.json"
+    content = json.loads(path.read_text())
+
+    def load(**changes):
+        path.write_text(json.dumps(content | changes))
+        return avmil.load_run(run_dir)
+
+    assert load().box_thresholds == THRESHOLDS
+    assert load(thresholds=None).event_thresholds is None
+    for changes in (
+        {"box_thresholds": {"bus": 1.0}},
+        {"thresholds": 3},
+        {"num_regions": "many"},
+    ):
+        with pytest.raises(ConfigError, match=r"event_thresholds\.json.*evalu"):
+            load(**changes)
+    other = {"checkpoint": "last", "step": 2}
+    assert load(weights=other).box_thresholds is None
+    # An older version's, tuned on a truth alone.
+    older = {name: content[name] for name in ("weights", "thresholds")}
+    path.write_text(json.dumps(older))
+    assert avmil.load_run(run_dir).event_thresholds is None
+    status, found = localize(run_dir, tmp_path, videos / "good one.mp4")
+    assert status == 0
+    assert "event_thresholds.json of these weights" in capfd.readouterr().err
+    content = json.loads((found / "good_one" / "localization.json").read_text())
+    assert content["predicted"]
+    assert content["events"] == []
 
 
 @pytest.mark.parametrize(

@@ -172,11 +172,11 @@ class ClassLocalization:
         if not self.is_predicted:
             return "not found"
         seen, heard = self.found_regions, self.events
-        if not (len(self.clip.boxes) and len(self.clip.segment_times_s)):
+        if not len(self.clip.boxes) or not len(self.clip.segment_times_s):
             return "seen" if seen else "heard" if heard else "found"
         if seen:
             return "seen and heard" if heard else "seen, not heard"
-        return "heard, not seen" if heard else "found in both together only"
+        return "heard, not seen" if heard else "found"
 
     @property
     def sureness(self) -> str:

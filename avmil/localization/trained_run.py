@@ -69,6 +69,7 @@ class TrainedRun:
         thresholds_from: What those of events and boxes were tuned on, `labels`
             or `truth`.
         validation: Scores of the validation clips; None without evaluate.py.
+        test_f1: Micro-averaged; None without evaluate.py.
         weights: Its weights.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
@@ -85,6 +86,7 @@ class TrainedRun:
     visual_thresholds: Mapping[str, float] | None
     thresholds_from: str
     validation: ScoreSet | None
+    test_f1: float | None
     weights: WeightsIdentity
     model: keras.Model
     weights_files: WeightsFiles
@@ -301,6 +303,7 @@ def load_run(
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         validation=_validation(run),
+        test_f1=_test_f1(run),
         **_local_thresholds(run),
         weights=run.weights,
         model=model,
@@ -347,6 +350,13 @@ def _local_thresholds(run: Run) -> dict[str, Any]:
         values = content.get(name)
         found[field] = values and _by_class(path, values, run.class_names)
     return found
+
+
+def _test_f1(run: Run) -> float | None:
+    path = run.file("metrics.json")
+    if not files.exists(path):
+        return None
+    return files.read_json(path).get("micro", {}).get("f1")
 
 
 def _validation(run: Run) -> ScoreSet | None:

@@ -172,11 +172,13 @@ class ClassLocalization:
         if not self.is_predicted:
             return "not found"
         seen, heard = self.found_regions, self.events
+        if not seen and not heard:
+            return "found, place and time unknown"
         if not len(self.clip.boxes) or not len(self.clip.segment_times_s):
-            return "seen" if seen else "heard" if heard else "found"
+            return "seen" if seen else "heard"
         if seen:
             return "seen and heard" if heard else "seen, not heard"
-        return "heard, not seen" if heard else "found"
+        return "heard, not seen"
 
     @property
     def sureness(self) -> str:

@@ -179,10 +179,11 @@ def write_page(
             source = "video.mp4"
             files.copy(encoded, files.join(directory, source))
     run = result.run
-    others = [
-        n for n in result.clip.ranked_classes if n not in result.predicted
-    ]
-    names = [*result.predicted, *others]
+    # Those that are seen or heard first: the page opens there.
+    found = [n for n in result.predicted if result.boxes[n] or result.events[n]]
+    names = list(
+        dict.fromkeys([*found, *result.predicted, *result.clip.ranked_classes])
+    )
     run_text = f"Run {run.name}, step {run.weights.step}"
     if run.test_f1 is not None:
         run_text += f", test F1 {100 * run.test_f1:.1f}"

@@ -194,20 +194,20 @@ class ClassLocalization:
             texts.append(f"{margin:.2g} {side} its threshold")
         return ", ".join(texts)
 
-    def ascending_regions(self, frame: int) -> np.ndarray:
-        """Indices of the regions of a sampled frame, the best one last."""
-        regions = np.flatnonzero(self.clip.region_frames == frame)
-        return regions[np.argsort(self.regions[regions], kind="stable")]
-
     def shown_region(self, frame: int) -> int | None:
         """The best region of a sampled frame, if it is to be drawn.
 
         Of a predicted class it is only where it shows the class.
         """
-        for region in self.ascending_regions(frame)[-1:].tolist():
-            if not self.is_predicted or region in self.found_regions:
-                return region
-        return None
+        regions = np.flatnonzero(self.clip.region_frames == frame)
+        if not len(regions):
+            return None
+        best = int(regions[self.regions[regions].argmax()])
+        return (
+            best
+            if not self.is_predicted or best in self.found_regions
+            else None
+        )
 
     @property
     def _column(self) -> int:

@@ -47,18 +47,15 @@ function scaledScore(proposals, index) {
 const isFound = (proposals) => proposals.spans_s[state.classIndex].length > 0;
 
 // Scaled scores mean something within a found class only.
-function shownScore(proposals, index) {
-  if (isFound(proposals))
-    return `scaled ${scaledScore(proposals, index).toFixed(2)}`;
-  if (!classes[state.classIndex].is_predicted)
-    return classes[state.classIndex].presence;
-  return proposals === regions ? "not seen" : "not heard";
-}
-
 function scoreText(proposals, index) {
   const [lowest, highest] = proposals.range[state.classIndex];
   const score = lowest + relativeScore(proposals, index) * (highest - lowest);
-  return `score ${score.toPrecision(3)}, ${shownScore(proposals, index)}`;
+  const { is_predicted, presence } = classes[state.classIndex];
+  let text = proposals === regions ? "not seen" : "not heard";
+  if (!is_predicted) text = presence;
+  if (isFound(proposals))
+    text = `scaled ${scaledScore(proposals, index).toFixed(2)}`;
+  return `here: score ${score.toPrecision(3)}, ${text}`;
 }
 
 function bestRegion(frame) {
@@ -138,7 +135,7 @@ function heatBoxes() {
     .map((region) => boxElement(region, {
       class: "heat",
       fill: hot(score(region), isFound(regions)),
-      "fill-opacity": 0.5 * score(region),
+      "fill-opacity": 0.3 * score(region),
     }));
 }
 
@@ -233,18 +230,20 @@ function showTime(timeS) {
 
 // Says the scores at the playing instant.
 function describe() {
-  const region = bestRegion(state.frame);
-  const segment = partAt(segments.edges_s, state.timeS);
-  const regionText =
-    region < 0 ? "no region in the frame" : shownScore(regions, region);
-  const segmentText = endsBefore(segments.edges_s, state.timeS)
-    ? "nothing scored" : shownScore(segments, segment);
-  byId("region-score").textContent = `here: ${regionText}`;
-  byId("segment-score").textContent = `here: ${segmentText}`;
-  regionTrack.ariaValueText = `${timeText(state.timeS)}, ${regionText}`;
-  segmentTrack.ariaValueText = `${timeText(state.timeS)}, ${segmentText}`;
-  regionTrack.ariaValueNow = segmentTrack.ariaValueNow =
-    state.timeS.toFixed(2);
+  const region = endsBefore(frames.edges_s, state.timeS)
+    ? -1 : bestRegion(state.frame);
+  const segment = endsBefore(segments.edges_s, state.timeS)
+    ? -1 : partAt(segments.edges_s, state.timeS);
+  for (const [kind, track, proposals, index] of [
+    ["region", regionTrack, regions, region],
+    ["segment", segmentTrack, segments, segment],
+  ]) {
+    const text =
+      index < 0 ? "here: nothing scored" : scoreText(proposals, index);
+    byId(`${kind}-score`).textContent = text;
+    track.ariaValueText = `${timeText(state.timeS)}, ${text}`;
+    track.ariaValueNow = state.timeS.toFixed(2);
+  }
 }
 
 function seek(timeS) {
@@ -305,44 +304,14 @@ function pointedS(track, event) {
   return share * data.duration_s;
 }
 
-function regionTip(timeS) {
-  if (endsBefore(frames.edges_s, timeS)) return "no frame: not seen";
-  const frame = partAt(frames.edges_s, timeS);
-  const time = `frame at ${timeText(frames.times_s[frame])}`;
-  const region = bestRegion(frame);
-  return region < 0 ? `${time}, no region`
-    : `${time}, its best region\n${scoreText(regions, region)}`;
-}
-
-function segmentTip(timeS) {
-  if (endsBefore(segments.edges_s, timeS)) return "no segment: not heard";
-  const segment = partAt(segments.edges_s, timeS);
-  const [onset, offset] = segments.times_s[segment].map((t) => timeText(t));
-  return `segment from ${onset} to ${offset}\n${scoreText(segments, segment)}`;
-}
-
-function showTip(text, event) {
-  const tooltip = byId("tooltip");
-  tooltip.textContent = text;
-  tooltip.hidden = false;
-  const room = window.innerWidth - tooltip.offsetWidth - 4;
-  tooltip.style.left = `${clamp(event.clientX + 12, 4, Math.max(4, room))}px`;
-  tooltip.style.top = `${event.clientY - tooltip.offsetHeight - 10}px`;
-}
-
-function listenToTrack(track, tip) {
+function listenToTrack(track) {
   track.addEventListener("pointerdown", (event) => {
     track.setPointerCapture(event.pointerId);
     seek(pointedS(track, event));
   });
   track.addEventListener("pointermove", (event) => {
-    const timeS = pointedS(track, event);
-    if (event.buttons & 1) seek(timeS);
-    if (tip) showTip(tip(timeS), event);
+    if (event.buttons & 1) seek(pointedS(track, event));
   });
-  for (const type of ["pointerleave", "pointercancel"]) {
-    track.addEventListener(type, () => { byId("tooltip").hidden = true; });
-  }
 }
 
 const keyActions = {
@@ -380,9 +349,7 @@ video.addEventListener("play", followVideo);
 video.addEventListener("pause", followVideo);
 video.addEventListener("error", refuseVideo);
 refuseVideo(); // The error may have come before this script.
-listenToTrack(regionTrack, regionTip);
-listenToTrack(segmentTrack, segmentTip);
-listenToTrack(byId("ruler"));
+[regionTrack, segmentTrack, byId("ruler")].forEach(listenToTrack);
 byId("classes").addEventListener("change", (event) =>
   chooseClass(Number(event.target.value)));
 for (const button of timeButtons) {

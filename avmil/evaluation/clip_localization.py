@@ -173,7 +173,7 @@ class ClassLocalization:
             return "not found"
         seen, heard = self.found_regions, self.events
         if not seen and not heard:
-            return "found, place and time unknown"
+            return "found, not localized"
         if not len(self.clip.boxes) or not len(self.clip.segment_times_s):
             return "seen" if seen else "heard"
         if seen:

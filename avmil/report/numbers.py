@@ -240,6 +240,7 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
         "training": result.identity.training,
         "audio": audio.scores if audio else {},
         "audio_chance": audio.chance if audio else {},
+        "audio_by_labels": result.audio_by_labels,
         "visual": visual.scores if visual else {},
         "visual_chance": visual.chance if visual else {},
         "proposals": visual.bounds if visual else {},

@@ -91,6 +91,7 @@ def table_3(results: Sequence[LocalizationResult]) -> list[Table]:
         notes = [
             *part.notes,
             *_clip_notes(rows),
+            *(_label_notes(rows) if part.field == "audio" else ()),
             _CHANCE_NOTE,
             *training_notes(rows),
             *seeds_notes(rows),
@@ -210,4 +211,19 @@ def _clip_notes(rows: Sequence[LocalizationRow]) -> list[str]:
     return [
         f"{names}: {text}" if names else text
         for text, names in _by_value(rows, note).items()
+    ]
+
+
+def _label_notes(rows: Sequence[LocalizationRow]) -> list[str]:
+    """F1 by thresholds that no truth was needed for, of each row."""
+    listed = []
+    for row, name in zip(rows, short_names(rows), strict=True):
+        f1s = [r.audio_by_labels.f1 for r in row.results if r.audio_by_labels]
+        if f1s:
+            listed.append(f"{name} {percent(np.mean(f1s))}")
+    if not listed:
+        return []
+    return [
+        "F1 by thresholds from the labels of validation alone, as localize.py "
+        f"has them without a truth: {', '.join(listed)}."
     ]

@@ -65,7 +65,10 @@ def evaluate_run(
     }
     result = None
     if truth_paths:
-        result = _measure(run, clips, events)
+        by_labels = content["thresholds"]
+        if by_labels is not None:
+            by_labels = np.array([*by_labels.values()])
+        result = _measure(run, clips, events, by_labels)
         if result.event_thresholds is not None:
             content["from"] = "truth"
             content["thresholds"] = _by_class(run, result.event_thresholds)
@@ -112,6 +115,7 @@ def _measure(
     run: Run,
     clips: dict[str, list[ClipLocalization]],
     events: truth.Truth,
+    label_thresholds: np.ndarray | None,
 ) -> localization.LocalizationResult:
     """Measures with the clips of the truth, those without features, too."""
     named = {}
@@ -132,6 +136,7 @@ def _measure(
             named["test"],
             events,
             identity=run.identity,
+            label_thresholds=label_thresholds,
             num_test_missing=sum(c.clip_id in events for c in test.missing),
             num_test_without_truth=len(_clip_ids(test)) - len(named["test"]),
         )

@@ -117,3 +117,18 @@ def test_fallback_fills_only_scored_clips_in_which_no_class_passes():
 def test_apply_refuses_thresholds_of_another_form(limits):
     with pytest.raises(ValueError, match="Expected 2 thresholds"):
         thresholds.apply([[0.1, 0.2]], limits)
+
+
+def test_few_proposals_pass_in_clips_that_lack_the_class():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1]])
+    scores = np.arange(201.0)[:, np.newaxis] * [1, -1, 1]
+    clips = [1000 + scores, scores[:101], scores[101:]]
+    found = thresholds.exceed_absence(labels, clips)
+    # Of 0 to 200 two are above 198; of the whole 3 are above -2. No clip
+    # lacks the last class, of which all but the lowest pass.
+    pooled = np.concatenate([clips[0][:, 1], clips[1][:, 1]])
+    assert found.tolist() == [198, np.quantile(pooled, 0.99), 0]
+    # The order of the clips and what clips with the class show do not matter.
+    clips[0] = -clips[0]
+    again = thresholds.exceed_absence(labels[::-1], clips[::-1])
+    assert again[0] == found[0]

@@ -196,16 +196,16 @@ def draw_strips(classes: Sequence[ClassLocalization], width_px: int) -> Strips:
     canvas = empty_canvas(width_px, len(classes), len(draws))
     figure, dpi = canvas.figure, canvas.figure.dpi
     width, height = figure.get_size_inches()
-    letters = max(8, int((width - _LEFT) / _LETTER) - 8)
+    num_letters = int((width - _LEFT) / _LETTER)
     top = height - _TOP
     for scores, color in zip(classes, COLORS_RGB, strict=False):
         color = np.divide(color, 255)
-        name = f"{scores.class_name}: {scores.presence}"
-        name = name if len(name) <= letters else f"{name[: letters - 1]}…"
+        name, room = scores.class_name, num_letters - len(scores.presence) - 2
+        name = name if len(name) <= room else f"{name[: room - 1]}…"
         figure.text(
             _LEFT / width,
             (top - 0.45 * _NAME) / height,
-            name,
+            f"{name}: {scores.presence}",
             color=color,
             size=9,
             weight="bold",

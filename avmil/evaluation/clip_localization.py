@@ -89,7 +89,8 @@ class ClassLocalization:
     """One class of a clip: what is found, and how heat maps show its scores.
 
     `events` begin with their onset and offset (seconds) and end with their
-    score. A class that is not predicted has none and no found regions.
+    score. A class that is not predicted has none and no found regions; one that
+    is labeled, and not judged, is predicted without a threshold.
 
     Raises:
         ValueError: if the system does not know the class.
@@ -149,6 +150,16 @@ class ClassLocalization:
         return spans_s
 
     @property
+    def is_seen(self) -> bool:
+        """Whether regions show it, or may be drawn as if they did."""
+        return bool(self.found_regions) or self.presence == "labeled"
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether segments show it, or may be drawn as if they did."""
+        return bool(self.events) or self.presence == "labeled"
+
+    @property
     def best_s(self) -> float:
         """When the best found region is seen, or the best event begins.
 
@@ -165,7 +176,7 @@ class ClassLocalization:
     def presence(self) -> str:
         """Says whether the class is seen and whether it is heard."""
         if self.threshold is None:
-            return "no threshold"
+            return "labeled" if self.is_predicted else "no threshold"
         if not self.is_predicted:
             return "not found"
         seen, heard = self.found_regions, self.events

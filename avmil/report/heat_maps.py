@@ -33,7 +33,7 @@ def draw_segments(
 ) -> QuadMesh:
     """Draws the segments over an axis in seconds, bars of events above them."""
     edges_s, spans_s = scores.clip.segment_edges_s, scores.events
-    mesh = _draw(axes, edges_s, scores.segments, "segments", bool(spans_s))
+    mesh = _draw(axes, edges_s, scores.segments, "segments", scores.is_heard)
     _mark_time(axes, scores.clip.duration_s, spans_s, bar_color)
     return mesh
 
@@ -46,7 +46,7 @@ def draw_frames(
     Bars above them show in which frames the class is found.
     """
     edges_s, spans_s = scores.clip.frame_edges_s, scores.sights_s
-    mesh = _draw(axes, edges_s, scores.frames, "regions", bool(spans_s))
+    mesh = _draw(axes, edges_s, scores.frames, "regions", scores.is_seen)
     _mark_time(axes, scores.clip.duration_s, spans_s, bar_color)
     return mesh
 
@@ -54,8 +54,8 @@ def draw_frames(
 def draw_regions(axes: Axes, scores: ClassLocalization) -> QuadMesh:
     """Draws all regions side by side, those of each frame between lines."""
     num_regions = len(scores.regions)
-    edges, is_found = np.arange(num_regions + 1), bool(scores.found_regions)
-    mesh = _draw(axes, edges, scores.regions, "regions", is_found)
+    edges = np.arange(num_regions + 1)
+    mesh = _draw(axes, edges, scores.regions, "regions", scores.is_seen)
     frames, firsts = np.unique(scores.clip.region_frames, return_index=True)
     line_width = min(0.8, 30 / len(frames))
     axes.vlines(firsts[1:], 0, 1, colors="0.5", linewidths=line_width)

@@ -241,9 +241,12 @@ def test_title_says_how_sure():
         )
         title = texts(figures.figure_3(sure))
         assert title == ["train", f"{expected} (clip clip)"]
-    unjudged = ClassLocalization(clip, "train")
-    title = texts(figures.figure_3(unjudged))
-    assert title == ["train", "no threshold (clip clip)"]
+    for is_predicted, text in ((False, "no threshold"), (True, "labeled")):
+        unjudged = ClassLocalization(localized(), "train", is_predicted)
+        figure = figures.figure_3(unjudged)
+        assert texts(figure) == ["train", f"{text} (clip clip)"]
+        colors = mesh(map_axes(figure)[0]).get_cmap()([0.0, 1.0])[:, :3]
+        assert (np.ptp(colors, axis=0).max() > 0.9) == is_predicted
 
 
 @pytest.mark.parametrize(

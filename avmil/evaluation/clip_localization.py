@@ -181,7 +181,7 @@ class ClassLocalization:
             return "not found"
         seen, heard = self.found_regions, self.events
         if not seen and not heard:
-            return "found, not localized"
+            return "neither seen nor heard"
         if not len(self.clip.boxes) or not len(self.clip.segment_times_s):
             return "seen" if seen else "heard"
         if seen:

@@ -89,21 +89,20 @@ def _tune_on_labels(
     has_shares = any(
         isinstance(layer, TwoStreamScoring) for layer in run.model.layers
     )
+    segments = [clip.segment_scores for clip in clips]
+    regions = [clip.region_scores for clip in clips]
+    cells = [score_cells(clip)[1] for clip in clips]
     tuned: dict[str, Any] = {}
-    for prefix, kind, scores in (
-        ("", "segments", [score_cells(clip)[1] for clip in clips]),
-        ("box_", "regions", [clip.region_scores for clip in clips]),
+    for name, size, proposals, compared in (
+        ("thresholds", "num_segments", segments, cells),
+        ("box_thresholds", "num_regions", regions, regions),
     ):
-        counts = [len(getattr(clip, f"{kind[:-1]}_scores")) for clip in clips]
-        has_any = any(counts)
-        tuned[f"{prefix}thresholds"] = (
-            _by_class(run, thresholds.exceed_absence(labels, scores))
-            if has_any
-            else None
-        )
-        tuned[f"num_{kind}"] = (
-            float(np.median(counts)) if has_any and has_shares else None
-        )
+        tuned |= {name: None, size: None}
+        if any(map(len, proposals)):
+            found = thresholds.exceed_absence(labels, compared)
+            tuned[name] = _by_class(run, found)
+            if has_shares:
+                tuned[size] = float(np.median([*map(len, proposals)]))
     return tuned
 
 

@@ -286,6 +286,38 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path, capfd):
     assert content["predicted"] == []
 
 
+def test_thresholds_within_videos_are_of_these_weights(tmp_path, capfd, videos):
+    run_dir = make_run(tmp_path / "run")
+    path = run_dir / "event_thresholds.json"
+    content = json.loads(path.read_text())
+
+    def load(**changes):
+        path.write_text(json.dumps(content | changes))
+        return avmil.load_run(run_dir)
+
+    assert load().box_thresholds == THRESHOLDS
+    assert load(thresholds=None).event_thresholds is None
+    for changes in (
+        {"box_thresholds": {"bus": 1.0}},
+        {"thresholds": 3},
+        {"num_regions": "many"},
+    ):
+        with pytest.raises(ConfigError, match=r"event_thresholds\.json.*evalu"):
+            load(**changes)
+    other = {"checkpoint": "last", "step": 2}
+    assert load(weights=other).box_thresholds is None
+    # An older version's, tuned on a truth alone.
+    older = {name: content[name] for name in ("weights", "thresholds")}
+    path.write_text(json.dumps(older))
+    assert avmil.load_run(run_dir).event_thresholds is None
+    status, found = localize(run_dir, tmp_path, videos / "good one.mp4")
+    assert status == 0
+    assert "event_thresholds.json of these weights" in capfd.readouterr().err
+    content = json.loads((found / "good_one" / "localization.json").read_text())
+    assert content["predicted"]
+    assert content["events"] == []
+
+
 @pytest.mark.parametrize(
     ("system", "modalities", "name"),
     [

@@ -174,7 +174,7 @@ def test_a_label_says_how_sure_and_whether_seen_and_heard():
 @pytest.mark.parametrize(
     ("sizes", "changes", "expected"),
     [
-        ({}, {}, "found, not localized"),
+        ({}, {}, "neither seen nor heard"),
         ({"num_segments": 0}, {"found_regions": frozenset([0])}, "seen"),
         ({"per_frame": 0}, {"events": [(0.0, 1.0, 1.0)]}, "heard"),
     ],

@@ -104,6 +104,37 @@ def test_a_system_has_its_own_part_only(name, field, other, stores, tmp_path):
     assert not getattr(result, other)
 
 
+@pytest.mark.parametrize(
+    ("name", "has_shares"),
+    [
+        ("av_two_stream", True),
+        ("visual_wsddn", True),
+        ("av_one_stream", False),
+        ("cvssp_gated_crnn", False),
+    ],
+)
+def test_labels_are_enough(name, has_shares, stores, tmp_path):
+    model = build(name)
+    assert evaluate(model, stores, tmp_path) is None
+    content = json.loads((tmp_path / "event_thresholds.json").read_text())
+    assert content["weights"] == {"checkpoint": "last", "step": 1}
+    assert content["from"] == "labels"
+    for kind in ("segments", "regions"):
+        counts = [len(stores[0].read(i, (kind,))[kind]) for i in range(4)]
+        is_scored = has_shares and kind in model.input
+        expected = np.median(counts) if is_scored else None
+        assert content[f"num_{kind}"] == expected
+    has_audio, has_visual = systems.has_audio(name), systems.has_visual(name)
+    assert bool(content["thresholds"]) == has_audio
+    assert bool(content["box_thresholds"]) == has_visual
+    path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
+    result = evaluate(model, stores, tmp_path, path)
+    refined = json.loads((tmp_path / "event_thresholds.json").read_text())
+    assert refined["from"] == ("truth" if has_audio else "labels")
+    assert refined["box_thresholds"] == content["box_thresholds"]
+    assert bool(result.audio_by_labels) == has_audio
+
+
 def test_strong_labels_in_a_file_for_each_split(stores, tmp_path):
     paths = [
         write(

@@ -75,6 +75,7 @@ class TrainedRun:
         weights: Its weights.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
+        test_f1: Micro-averaged; None without evaluate.py.
     """
 
     name: str
@@ -91,6 +92,7 @@ class TrainedRun:
     weights: WeightsIdentity
     model: keras.Model
     weights_files: WeightsFiles
+    test_f1: float | None = None
 
     def localize(
         self,
@@ -295,6 +297,7 @@ def load_run(
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         validation=_validation(run),
+        test_f1=_test_f1(run),
         **_thresholds_within(run),
         weights=run.weights,
         model=model,
@@ -340,6 +343,13 @@ def _thresholds_within(run: Run) -> dict[str, Any]:
             f"Expected thresholds of events and boxes in {path}, received a "
             f"file without: {error}. evaluate.py writes it."
         ) from error
+
+
+def _test_f1(run: Run) -> float | None:
+    path = run.file("metrics.json")
+    if not files.exists(path):
+        return None
+    return files.read_json(path).get("micro", {}).get("f1")
 
 
 def _validation(run: Run) -> ScoreSet | None:

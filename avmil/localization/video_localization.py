@@ -16,6 +16,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
     ClipLocalization,
+    part_at,
 )
 from avmil.localization import writers
 from avmil.report import figures
@@ -118,6 +119,29 @@ class VideoLocalization:
         wanted = class_names or self.predicted or ranked[:1]
         return tuple(name for name in ranked if name in wanted)
 
+    def of_class(self, class_name: str) -> ClassLocalization:
+        """What is found of a class, for figures, video and page.
+
+        Raises:
+            ValueError: if the run does not know the class.
+        """
+        boxes = {box[:-1] for box in self.boxes.get(class_name, ())}
+        times_s = self.clip.region_times_s.tolist()
+        corners = self.clip.boxes.tolist()
+        found = [
+            (time_s, *xyxy) in boxes
+            for time_s, xyxy in zip(times_s, corners, strict=True)
+        ]
+        return ClassLocalization(
+            self.clip,
+            class_name,
+            is_predicted=class_name in self.predicted,
+            threshold=(self.run.thresholds or {}).get(class_name),
+            confidence=self.confidences.get(class_name),
+            found_regions=frozenset(np.flatnonzero(found).tolist()),
+            events=self.events.get(class_name, ()),
+        )
+
     def figure(self, class_name: str, number: int = 3) -> Figure:
         """Draws the paper's Fig. 3 or Fig. 4 for a class.
 
@@ -133,16 +157,16 @@ class VideoLocalization:
         if number not in (3, 4):
             raise ValueError(f"Expected number 3 or 4, received {number}.")
         draw = figures.figure_3 if number == 3 else figures.figure_4
-        threshold = (self.run.thresholds or {}).get(class_name)
-        return draw(self.clip, class_name, self.frames_rgb, threshold)
+        return draw(self.of_class(class_name), self.frames_rgb)
 
     def picture_jpeg(
         self, class_name: str, long_side_px: int = _LONG_SIDE_PX
     ) -> bytes | None:
-        """The best frame for a class as a JPEG; None without frames."""
+        """The best moment of a class as a JPEG; None without frames."""
         if not self.frames_rgb:
             return None
-        best = ClassLocalization(self.clip, class_name).frames.argmax()
+        best_s = self.of_class(class_name).best_s
+        best = part_at(self.clip.frame_edges_s, best_s)
         image = scaled_down(self.frames_rgb[int(best)], long_side_px)
         return _to_jpeg(image, _JPEG_QUALITY)
 

@@ -156,8 +156,8 @@ def write_annotated_video(
     result: VideoLocalization, shown: Sequence[str], directory: str
 ) -> None:
     """Writes the video with boxes, above heat maps with a cursor."""
-    size_px = result.clip.frame_size_px
-    painter = FramePainter(result.clip, shown[:MAX_CLASSES], size_px)
+    classes = [result.of_class(name) for name in shown[:MAX_CLASSES]]
+    painter = FramePainter(classes, result.clip.frame_size_px)
     with _encoded(result, painter, painter.size_px) as encoded:
         files.copy(encoded, files.join(directory, "annotated.mp4"))
 
@@ -178,14 +178,22 @@ def write_page(
         else:
             source = "video.mp4"
             files.copy(encoded, files.join(directory, source))
+    run = result.run
+    # Those that are seen or heard first: the page opens there.
+    found = [n for n in result.predicted if result.boxes[n] or result.events[n]]
+    names = list(
+        dict.fromkeys([*found, *result.predicted, *result.clip.ranked_classes])
+    )
+    run_text = f"Run {run.name}, step {run.weights.step}"
+    if run.test_f1 is not None:
+        run_text += f", test F1 {100 * run.test_f1:.1f}"
     page = video_page.render(
-        result.clip,
-        result.predicted,
-        result.run.thresholds,
-        result.events,
+        [result.of_class(name) for name in names],
+        f"{run_text}, {len(names)} classes",
+        result.is_foreign,
         os.path.basename(result.video.path),
         source,
-        result.picture_jpeg(shown[0]),
+        result.picture_jpeg(names[0]),
     )
     files.write_text(files.join(directory, "page.html"), page)
 

@@ -15,6 +15,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.localization import Event, VideoLocalization, writers
+from avmil.localization.video_localization import Box
 from tests.localized_clips import make_clip
 from tests.media_files import noise, write_clip
 
@@ -41,6 +42,7 @@ def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
         "weights": WeightsIdentity("last", 9),
         "thresholds": {"bus": 0.0, LOUD: 1.5},
         "event_thresholds": {"bus": 0.25, LOUD: 0.5},
+        "test_f1": 0.912,
     }
     return VideoLocalization(
         video=ManifestEntry("clip", str(path), (), "test", 0.5, 3.5),
@@ -50,7 +52,7 @@ def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
         is_foreign=False,
         confidences={},
         events=EVENTS,
-        boxes={},
+        boxes={"bus": [Box(0.5, 0, 1, 20.5, 30, 1.0)], LOUD: []},
         frames_rgb=frames_rgb,
     )
 
@@ -179,6 +181,19 @@ def test_subtitles_and_labels_list_events_by_onset():
     ]
 
 
+def test_found_regions_are_those_of_the_boxes():
+    found = find().of_class("bus")
+    assert found.found_regions == {0}
+    assert found.best_s == 0.5
+    assert find().of_class(LOUD).presence == "not found"
+
+
+def test_page_says_run_step_and_f1(result, tmp_path):
+    writers.write_page(result, ["bus"], str(tmp_path))
+    page = contents(tmp_path)["page.html"].decode()
+    assert "Run a, step 9, test F1 91.2, 2 classes" in page
+
+
 def test_best_classes_are_shown_first():
     result = find(scores=(0.1, 0.5))
     assert result.shown() == ("bus",)
@@ -189,7 +204,7 @@ def test_best_classes_are_shown_first():
 def test_figures_have_a_number():
     titles = [text.get_text() for text in find().figure("bus", 4).texts]
     assert titles[0] == "bus"
-    assert "above the threshold 0.000" in titles[1]
+    assert titles[1].startswith("seen and heard: 0.1 above its threshold")
     with pytest.raises(ValueError, match="3 or 4, received 5"):
         find().figure("bus", 5)
 

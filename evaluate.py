@@ -16,8 +16,6 @@ a truth, Table 3 says where and when the systems localize.
 
 from __future__ import annotations
 
-import os
-
 import flags
 from avmil.common import command_line
 
@@ -25,7 +23,7 @@ from avmil.common import command_line
 def main() -> None:
     """Reads the flags and evaluates."""
     config = flags.read(flags.EvaluationConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.runs import evaluation
 
     evaluation.evaluate(config)

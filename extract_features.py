@@ -12,8 +12,6 @@ listed in `failed.csv` of the features directory.
 
 from __future__ import annotations
 
-import os
-
 import flags
 from avmil.common import command_line
 
@@ -21,7 +19,7 @@ from avmil.common import command_line
 def main() -> int:
     """Reads the flags and extracts."""
     config = flags.read(flags.ExtractionConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.features import extraction
 
     return extraction.extract(config, flags.read(flags.RecipeConfig))

@@ -12,8 +12,6 @@ all videos. The base networks' weights are those of the run, looked for in
 
 from __future__ import annotations
 
-import os
-
 import flags
 from avmil.common import command_line
 
@@ -21,7 +19,7 @@ from avmil.common import command_line
 def main(*arguments: str) -> int:
     """Reads the flags and localizes."""
     config = flags.read(flags.LocalizeConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.localization.batch import localize_videos
 
     return localize_videos(config, arguments)

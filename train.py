@@ -9,8 +9,6 @@ the curves.
 
 from __future__ import annotations
 
-import os
-
 import flags
 from avmil.common import command_line
 
@@ -18,7 +16,7 @@ from avmil.common import command_line
 def main() -> None:
     """Reads the flags and trains."""
     config = flags.read(flags.TrainConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.runs import training
 
     training.train(config)

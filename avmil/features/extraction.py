@@ -231,6 +231,7 @@ def _extracted(
             n_workers=num_workers,
             threads_per_worker=clips_at_a_time,
             memory_limit=None,
+            env={"TF_CPP_MIN_LOG_LEVEL": "3"},  # JAX sets a lower one here.
             dashboard_address=None,
             # Without a dashboard there still is a server: at any free port.
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},

@@ -20,7 +20,7 @@ from distributed.comm import CommClosedError
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ExtractionError
+from avmil.common.errors import ConfigError, ExtractionError
 from avmil.common.progress import Progress
 from avmil.features import extractor, shards
 from avmil.features.given_features import (
@@ -29,7 +29,7 @@ from avmil.features.given_features import (
     has_audio_of,
 )
 from avmil.features.shards import ExtractClip, Shard
-from avmil.features.store import MissingClip, ShardIndex
+from avmil.features.store import INFO_NAME, MissingClip, ShardIndex
 from flags import ExtractionConfig, RecipeConfig
 
 Work = tuple[Shard, ManifestEntry]
@@ -89,10 +89,12 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             config.shard_size,
             extractor.layout(recipe_config),
         )
-        if config.retry_failed:
-            for shard in planned:
-                if shard.is_complete():
-                    shard.reopen()
+        for shard in filter(Shard.is_complete, planned):
+            truncated = shard.is_truncated()
+            if truncated:
+                print(f"{shard.path} is cut off: what it lacks is extracted.")
+            if truncated or config.retry_failed:
+                shard.reopen()
         num_open = sum(len(shard.open_rows()) for shard in planned)
         try:
             with Progress(len(rows), "clip", len(rows) - num_open) as progress:
@@ -103,11 +105,15 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
                     progress,
                     clips_at_a_time,
                 )
+        except ConfigError:  # Of the networks, before the first clip.
+            shards.discard_empty(config.features_dir)
+            raise
         finally:
-            missing = _write_failed(config.features_dir, planned)
+            if files.exists(files.join(config.features_dir, INFO_NAME)):
+                missing = _write_failed(config.features_dir, planned)
     num_extracted = len(rows) - len(missing)
     print(
-        f"{num_extracted} of {len(rows)} clips extracted to "
+        f"Finished: {num_extracted} of {len(rows)} clips extracted to "
         f"{config.features_dir}"
     )
     _print_reasons(missing)

@@ -63,6 +63,8 @@ class Fusion(ScoredRun):
                 json.dumps(settings),
                 Training.joined(map(_training, content["members"])),
             )
+        except ConfigError:  # It is no JSON.
+            raise
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Expected a fusion that evaluate.py wrote, received {name}: "

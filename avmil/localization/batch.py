@@ -96,11 +96,11 @@ def _warn_of_thresholds(run_dir: str, run: TrainedRun) -> None:
             "first. Scores are shown, but no class is predicted.",
             file=sys.stderr,
         )
-    elif run.event_thresholds is None:
+    elif not run.thresholds_from:
         print(
-            f"note: {run_dir} has no event_thresholds.json of these weights, "
-            "which evaluate.py tunes with --truth: events of a predicted class "
-            "are where its scaled scores are at least 0.5.",
+            f"note: {run_dir} has no event_thresholds.json of these weights "
+            "and this version: run evaluate.py. Neither events nor boxes of "
+            "predicted classes are listed.",
             file=sys.stderr,
         )
 

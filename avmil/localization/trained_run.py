@@ -15,27 +15,40 @@ import numpy as np
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, ConfigError
-from avmil.evaluation.clip_localization import ClipLocalization, heat
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+)
 from avmil.evaluation.events import detect_events, score_cells
 from avmil.evaluation.identity import WeightsIdentity
+from avmil.evaluation.scores import ScoreSet
 from avmil.features.extractor import ClipExtractor, stage
 from avmil.localization import videos
 from avmil.localization.recipe import WeightsFiles, with_weights
 from avmil.localization.video_localization import (
+    Box,
+    Confidence,
     Event,
     Pictures,
     VideoLocalization,
 )
 from avmil.runs import scoring
 from avmil.runs.fusion import open_run
-from avmil.runs.localization_evaluation import (
-    EVENT_THRESHOLDS_FILE,
-)
-from avmil.runs.run import SCORES_FILE, Run
+from avmil.runs.localization_evaluation import EVENT_THRESHOLDS_FILE
+from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
 
-# Without thresholds of its own an event is what scores in the upper half.
-_SCALED_THRESHOLD = 0.5
+# Attribute of a run -> field of its `event_thresholds.json`.
+_LOCAL_THRESHOLDS = {
+    "event_thresholds": "thresholds",
+    "box_thresholds": "box_thresholds",
+    "audio_thresholds": "audio_thresholds",
+    "visual_thresholds": "visual_thresholds",
+}
+# Validation clips that a confidence counts.
+_NUM_CLOSEST = 10
+# Share of the labeled validation clips that count as foreign.
+_FOREIGN_SHARE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +62,13 @@ class TrainedRun:
         recipe: Recipe of the features that it was trained on.
         thresholds: Of each class; None where evaluate.py did not run.
         event_thresholds: Of each class, for segments; None where they were
-            not tuned for these weights.
+            not tuned for these weights, and of a system without audio.
+        box_thresholds: Of each class, for regions.
+        audio_thresholds: Of each class, for what audio adds to the score.
+        visual_thresholds: The same for what regions add.
+        thresholds_from: What those of events and boxes were tuned on, `labels`
+            or `truth`.
+        validation: Scores of the validation clips; None without evaluate.py.
         weights: Its weights.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
@@ -61,6 +80,11 @@ class TrainedRun:
     recipe: Mapping[str, Any]
     thresholds: Mapping[str, float] | None
     event_thresholds: Mapping[str, float] | None
+    box_thresholds: Mapping[str, float] | None
+    audio_thresholds: Mapping[str, float] | None
+    visual_thresholds: Mapping[str, float] | None
+    thresholds_from: str
+    validation: ScoreSet | None
     weights: WeightsIdentity
     model: keras.Model
     weights_files: WeightsFiles
@@ -112,7 +136,10 @@ class TrainedRun:
             run=self,
             clip=clip,
             predicted=self.predicted(clip),
+            is_foreign=self.is_foreign(clip),
+            confidences=self.confidences(clip),
             events=self.events(clip),
+            boxes=self.boxes(clip),
             frames_rgb=pictures if len(clip.frame_times_s) else (),
         )
 
@@ -130,48 +157,106 @@ class TrainedRun:
         """
         return ClipExtractor(self.extraction)
 
+    def is_foreign(self, clip: ClipLocalization) -> bool:
+        """Whether all scores lie outside what validation showed."""
+        if self.thresholds is None or self.validation is None:
+            return False
+        limits = self._in_order(self.thresholds)
+        margins = (self.validation.scores - limits).max(axis=1)  # [N]
+        known = np.isfinite(margins) & self.validation.labels.any(axis=1)
+        lowest = np.quantile(margins[known], _FOREIGN_SHARE)
+        return bool((clip.scores - limits).max() < lowest)
+
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
-        """Classes above their threshold, the best score first."""
-        if self.thresholds is None:
+        """Classes above their threshold, the best score first.
+
+        None of a foreign video.
+        """
+        if self.thresholds is None or self.is_foreign(clip):
             return ()
         passed = clip.scores > self._in_order(self.thresholds)
         by_name = dict(zip(self.class_names, passed, strict=True))
         return tuple(name for name in clip.ranked_classes if by_name[name])
 
+    def confidences(self, clip: ClipLocalization) -> dict[str, Confidence]:
+        """How many of the validation clips with the closest scores are right.
+
+        Empty where evaluate.py did not run.
+        """
+        if self.validation is None:
+            return {}
+        scores, labels = self.validation.scores, self.validation.labels
+        known = np.isfinite(scores).all(axis=1)
+        distances = np.abs(scores[known] - clip.scores)
+        closest = np.argsort(distances, axis=0, kind="stable")[:_NUM_CLOSEST]
+        right = np.take_along_axis(labels[known], closest, axis=0).sum(axis=0)
+        return {
+            name: Confidence(int(count), len(closest))
+            for name, count in zip(self.class_names, right, strict=True)
+        }
+
     def events(self, clip: ClipLocalization) -> dict[str, list[Event]]:
-        """When each of the predicted classes is heard; other lists are empty.
+        """When each predicted class is heard; the lists of others are empty.
 
         The score of an event is the highest in it, overlapping segments being
-        averaged, of the scores that thresholds are compared with.
+        averaged. A class that is heard has one event at least.
         """
-        limits = np.nextafter(_SCALED_THRESHOLD, 0)  # Itself, it is enough.
-        if self.event_thresholds is not None:
-            limits = self._in_order(self.event_thresholds)
-        compared = self.compared(clip)
-        predicted = self.predicted(clip)
-        wanted = [name in predicted for name in self.class_names]
-        cells_s, scores = score_cells(compared)  # [K, 2], [K, C]
         found: dict[str, list[Event]] = {name: [] for name in self.class_names}
+        heard = self._present(clip, "audio")
+        if self.event_thresholds is None or not heard:
+            return found
+        cells_s, scores = score_cells(clip)  # [K, 2], [K, C]
+        if not len(cells_s):
+            return found
+        limits = self._in_order(self.event_thresholds)
+        limits = np.minimum(limits, np.nextafter(scores.max(axis=0), -np.inf))
+        wanted = [name in heard for name in self.class_names]
         for _, name, onset_s, offset_s in detect_events(
-            compared, np.where(wanted, limits, np.inf)
+            clip, np.where(wanted, limits, np.inf)
         ):
             inside = (cells_s[:, 0] < offset_s) & (cells_s[:, 1] > onset_s)
             best = scores[inside, self.class_names.index(name)].max()
             found[name].append(Event(onset_s, offset_s, float(best)))
         return found
 
-    def compared(self, clip: ClipLocalization) -> ClipLocalization:
-        """Puts in the segment scores that events are found in.
+    def boxes(self, clip: ClipLocalization) -> dict[str, list[Box]]:
+        """Where each predicted class is seen; the lists of others are empty.
 
-        With thresholds of their own, these are the segments' own scores;
-        without, those of the heat maps.
+        A class that is seen has one box at least.
         """
-        if self.event_thresholds is not None:
-            return clip
-        columns = [
-            heat(column, clip.heat_scale) for column in clip.segment_scores.T
-        ]
-        return dataclasses.replace(clip, segment_scores=np.transpose(columns))
+        found: dict[str, list[Box]] = {name: [] for name in self.class_names}
+        if self.box_thresholds is None or not len(clip.region_scores):
+            return found
+        for name in self._present(clip, "visual"):
+            scores = clip.region_scores[:, self.class_names.index(name)]
+            limit = np.nextafter(scores.max(), -np.inf)
+            passed = scores > min(self.box_thresholds[name], limit)
+            relative = ClassLocalization(clip, name).regions
+            for region in np.flatnonzero(passed):
+                corners = clip.boxes[region].tolist()
+                time_s = float(clip.region_times_s[region])
+                score = float(relative[region])
+                found[name].append(Box(time_s, *corners, score))
+        return found
+
+    def _present(self, clip: ClipLocalization, modality: str) -> list[str]:
+        """The predicted classes that a modality by itself shows, too."""
+        predicted = self.predicted(clip)
+        scores = {"audio": clip.audio_scores, "visual": clip.visual_scores}
+        own = scores[modality]
+        if own is None:
+            return []
+        if any(other is None for other in scores.values()):
+            return list(predicted)
+        thresholds = {
+            "audio": self.audio_thresholds,
+            "visual": self.visual_thresholds,
+        }[modality]
+        if thresholds is None:
+            return []
+        passed = own > self._in_order(thresholds)
+        by_name = dict(zip(self.class_names, passed, strict=True))
+        return [name for name in predicted if by_name[name]]
 
     def _in_order(self, by_class: Mapping[str, float]) -> np.ndarray:
         return np.array([by_class[name] for name in self.class_names])
@@ -215,7 +300,8 @@ def load_run(
         class_names=run.class_names,
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
-        event_thresholds=_event_thresholds(run),
+        validation=_validation(run),
+        **_local_thresholds(run),
         weights=run.weights,
         model=model,
         weights_files=WeightsFiles(
@@ -240,22 +326,35 @@ def _thresholds(run: Run) -> dict[str, float] | None:
     return _by_class(path, files.read_json(path), run.class_names)
 
 
-def _event_thresholds(run: Run) -> dict[str, float] | None:
-    """None too where they were tuned for other weights."""
+def _local_thresholds(run: Run) -> dict[str, Any]:
+    """Those of `event_thresholds.json`, unless it is older or of others."""
     path = run.file(EVENT_THRESHOLDS_FILE)
+    missing = dict.fromkeys(_LOCAL_THRESHOLDS) | {"thresholds_from": ""}
     if not files.exists(path):
-        return None
+        return missing
     content = files.read_json(path)
     try:
-        tuned_on, values = content["weights"], content["thresholds"]
+        tuned_on, _ = content["weights"], content["thresholds"]
     except (KeyError, TypeError) as error:
         raise ConfigError(
             f"Expected weights and thresholds in {path}, received none: "
             f"{error}. evaluate.py writes it."
         ) from error
-    if tuned_on != dataclasses.asdict(run.weights):
+    if tuned_on != dataclasses.asdict(run.weights) or "from" not in content:
+        return missing
+    found = {"thresholds_from": content["from"]}
+    for field, name in _LOCAL_THRESHOLDS.items():
+        values = content.get(name)
+        found[field] = values and _by_class(path, values, run.class_names)
+    return found
+
+
+def _validation(run: Run) -> ScoreSet | None:
+    """The scores of validation by these weights; None where there are none."""
+    if not files.exists(run.file(SCORES_FILE)):
         return None
-    return _by_class(path, values, run.class_names)
+    scored, weights = read_scores(run.path)
+    return scored["val"] if weights == run.weights else None
 
 
 def _by_class(

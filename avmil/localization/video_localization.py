@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,9 +34,8 @@ class Event(NamedTuple):
     Attributes:
         onset_s: When it begins, from the start of the section.
         offset_s: When it ends.
-        score: The highest score in it, of those that were compared with the
-            run's thresholds of events: each segment's share in the clip's
-            score, or the segment scores scaled to [0, 1].
+        score: The highest score in it: what a segment adds to the score of
+            its modality.
     """
 
     onset_s: float
@@ -66,6 +64,18 @@ class Box(NamedTuple):
     score: float
 
 
+class Confidence(NamedTuple):
+    """How often a class is right in the validation clips of closest score.
+
+    Attributes:
+        right: Those that hold the class.
+        of: Ten, or all of fewer.
+    """
+
+    right: int
+    of: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class VideoLocalization:
     """What a run finds in a video.
@@ -75,8 +85,13 @@ class VideoLocalization:
         run: The run.
         clip: Every score, box and time.
         predicted: Classes above their threshold, the best score first.
-        events: For each class the events that are heard, by onset; none for a
-            class that is not predicted.
+        is_foreign: Whether all scores lie outside what validation showed;
+            nothing is predicted then.
+        confidences: Of each class; empty where evaluate.py did not run.
+        events: For each class its events by onset: some exactly if the class
+            is predicted and heard, audio's own score exceeding its threshold.
+        boxes: For each class the regions that show it, in temporal order: some
+            exactly if the class is predicted and seen.
         frames_rgb: The sampled frames, scaled down, `Pictures` of a real
             video; none of a sound file.
     """
@@ -85,23 +100,11 @@ class VideoLocalization:
     run: TrainedRun
     clip: ClipLocalization
     predicted: tuple[str, ...]
+    is_foreign: bool
+    confidences: dict[str, Confidence]
     events: dict[str, list[Event]]
+    boxes: dict[str, list[Box]]
     frames_rgb: Sequence[np.ndarray]
-
-    @functools.cached_property
-    def boxes(self) -> dict[str, list[Box]]:
-        """For each class its regions in temporal order.
-
-        None for a class that is not predicted.
-        """
-        found: dict[str, list[Box]] = {n: [] for n in self.clip.class_names}
-        times_s = self.clip.region_times_s.tolist()
-        corners = self.clip.boxes.tolist()
-        for name in self.predicted:
-            scores = ClassLocalization(self.clip, name).regions.tolist()
-            rows = zip(times_s, corners, scores, strict=True)
-            found[name] = [Box(time_s, *xyxy, s) for time_s, xyxy, s in rows]
-        return found
 
     def shown(self, class_names: Collection[str] = ()) -> tuple[str, ...]:
         """The classes to draw, the best one first.

@@ -54,6 +54,11 @@ def make_run(directory, system="av_two_stream", **recipe):
     saved = Run.start(config, trained_on).checkpoints
     saved.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
+    names = ("box_thresholds", "audio_thresholds", "visual_thresholds")
+    within = {"weights": {"checkpoint": "last", "step": 1}, "from": "labels"}
+    within |= dict.fromkeys(("thresholds", *names), THRESHOLDS)
+    path = directory / "event_thresholds.json"
+    path.write_text(json.dumps(within))
     return directory
 
 
@@ -175,7 +180,7 @@ def test_files_of_a_video(localized):
     assert content["duration_s"] == pytest.approx(2.0, abs=0.01)
     assert (content["width_px"], content["height_px"]) == (128, 96)
     assert content["thresholds"] == THRESHOLDS
-    assert content["event_thresholds"] is None
+    assert content["event_thresholds"] == THRESHOLDS
     assert set(content["predicted"]) == {"bus", "$train_1"}
     assert content["frame_times_s"] == [0.5, 1.5]
     assert len(content["regions"]["scores"]) == len(
@@ -184,8 +189,6 @@ def test_files_of_a_video(localized):
     events = rows_of(folder / "segments.csv")
     assert {row["class"] for row in events} == {"bus", "$train_1"}
     assert all(0 <= float(row["onset_s"]) < 2.01 for row in events)
-    # Events are where scaled scores reach 0.5: of these the best are listed.
-    assert all(0.5 <= float(row["score"]) <= 1 for row in events)
 
 
 def test_run_localizes_from_python_as_from_the_command_line(

@@ -47,7 +47,10 @@ def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
         run=SimpleNamespace(**facts | run),
         clip=clip,
         predicted=("bus",),
+        is_foreign=False,
+        confidences={},
         events=EVENTS,
+        boxes={},
         frames_rgb=frames_rgb,
     )
 
@@ -174,23 +177,6 @@ def test_subtitles_and_labels_list_events_by_onset():
         "2.000\t3.000\tbus",
         "60.000\t3723.046\ta b",
     ]
-
-
-def test_boxes_are_those_of_predicted_classes_with_scaled_scores():
-    result = dataclasses.replace(
-        find(),
-        clip=make_clip(
-            boxes=[[0, 1, 20, 30], [4, 5, 6, 7.5]],
-            region_times_s=[0.5, 1.5],
-            region_scores=[[-3, 0], [-1, 0]],
-            class_names=("bus", LOUD),
-        ),
-    )
-    assert result.boxes == {
-        "bus": [(0.5, 0, 1, 20, 30, 0.0), (1.5, 4, 5, 6, 7.5, 1.0)],
-        LOUD: [],
-    }
-    assert result.boxes["bus"][1].x2_px == 6
 
 
 def test_best_classes_are_shown_first():

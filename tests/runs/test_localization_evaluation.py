@@ -68,6 +68,7 @@ def evaluate(model, stores, path, *truth_paths):
         path=str(path),
         name="run",
         model=model,
+        class_names=CLASS_NAMES,
         stores=dict(zip(("val", "test"), stores, strict=True)),
         weights=WeightsIdentity("last", 1),
         identity=RunIdentity(model.name, "run"),

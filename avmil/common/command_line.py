@@ -80,7 +80,8 @@ def use_backend(backend: str) -> None:
         start_new_session=True,  # A terminal's interrupt does not end it.
     ).stdin as notes:
         os.dup2(notes.fileno(), 2)
-    sys.stderr = open(stderr, "w", buffering=1, encoding=sys.stderr.encoding)
+    encoding = sys.stderr.encoding
+    sys.stderr = open(stderr, "w", 1, encoding)  # noqa: SIM115
 
 
 @contextlib.contextmanager

@@ -68,8 +68,8 @@ class FetchError(AvmilError):
     """Weights that could not be fetched; the message says what to do."""
 
 
-class ExtractionError(AvmilError):
-    """Worker processes that cannot extract anything."""
+class WorkerError(AvmilError):
+    """Worker processes that do not get to their first clip."""
 
 
 @contextlib.contextmanager

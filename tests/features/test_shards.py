@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from avmil.common.errors import ClipError, ExtractionError, FeaturesError
+from avmil.common.errors import ClipError, FeaturesError, WorkerError
 from avmil.common.progress import Progress
 from avmil.features import clip_features, extraction, shards
 from avmil.features.store import FeatureStore, ShardIndex
@@ -212,7 +212,7 @@ def fail_at_the_start():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (die_at_the_start, ExtractionError, "reach their first clip"),
+        (die_at_the_start, WorkerError, "reach their first clip"),
         (fail_at_the_start, FeaturesError, "these weights do not fit"),
     ],
 )

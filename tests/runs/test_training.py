@@ -296,7 +296,10 @@ def test_another_backend_than_keras_runs_on_is_refused(train, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "Expected a whole checkpoint in"), ("other", "one of another_system")],
+    [
+        (None, "Expected a whole checkpoint in"),
+        ("other", "one of another_system"),
+    ],
 )
 def test_damaged_and_foreign_checkpoints_are_named(
     trained, train, tmp_path, content, message

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import app
@@ -68,8 +69,13 @@ def use_backend(backend: str) -> None:
     leaves out XLA's notes and outlives a crash; Python's stderr stays as it is.
     """
     os.environ["KERAS_BACKEND"] = backend
-    # Of semaphores that worker processes leave behind when they are ended.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
+    # Of semaphores that workers leave behind when they are ended, and of
+    # bags of a single proposal.
+    ignored = ("resource_tracker", "You are using a softmax over axis")
+    for text in ignored:
+        warnings.filterwarnings("ignore", text)
+    for_workers = ",".join(f"ignore:{text}" for text in ignored)
+    os.environ.setdefault("PYTHONWARNINGS", for_workers)
     if not (grep := shutil.which("grep")):
         return
     stderr = os.dup(2)

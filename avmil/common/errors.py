@@ -52,6 +52,10 @@ class MediaError(AvmilError):
     """
 
 
+class NoTrackError(MediaError):
+    """A media file without a video track."""
+
+
 class ClipError(AvmilError):
     """A clip that cannot be extracted: in which stage, and why."""
 

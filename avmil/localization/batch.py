@@ -168,9 +168,7 @@ class _Localizer:
         }
 
 
-def _failed(
-    entry: ManifestEntry, error: ClipError
-) -> tuple[VideoResult, str]:
+def _failed(entry: ManifestEntry, error: ClipError) -> tuple[VideoResult, str]:
     reason = error.stage, error.reason
     result = VideoResult(
         entry.clip_id, entry.path, "failed", stage=reason[0], reason=reason[1]

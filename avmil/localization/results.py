@@ -129,7 +129,9 @@ def to_table(results: Iterable[VideoResult]) -> Iterator[tuple]:
             yield (
                 *(*named, item.label, f"{item.score:.6g}"),
                 *(f"{item.threshold:.6g}", sure or ""),
-                ";".join(f"{e.onset_s:.2f}-{e.offset_s:.2f}" for e in item.events),
+                ";".join(
+                    f"{e.onset_s:.2f}-{e.offset_s:.2f}" for e in item.events
+                ),
                 ";".join(
                     f"{box.time_s:g}: {' '.join(f'{x:g}' for x in box[1:5])}"
                     for _, box in sorted(best.items())

@@ -155,7 +155,7 @@ class TrainedRun:
         Raises:
             ConfigError: if a file is missing, another one, or does not fit.
         """
-        return ClipExtractor(self.extraction)
+        return ClipExtractor(self.extraction, needs_both=False)
 
     def is_foreign(self, clip: ClipLocalization) -> bool:
         """Whether all scores lie outside what validation showed."""

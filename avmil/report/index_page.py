@@ -55,7 +55,8 @@ def render(
         entries: The videos.
     """
     # What all paths begin with says nothing.
-    folder = os.path.dirname(os.path.commonprefix([e.name for e in entries]))
+    names = [entry.name for entry in entries]
+    folder = os.path.dirname(os.path.commonprefix(names))  # noqa: RUF071
     entries = [
         dataclasses.replace(
             entry, name=entry.name.removeprefix(folder).lstrip("/")

@@ -351,9 +351,12 @@ def test_sound_alone_needs_no_picture(bad_manifest):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"region_weights": ""}, "Expected a file in --region_weights"),
-        ({"audio_weights": "none.ckpt"}, "--audio_weights, received none.ckpt"),
-        ({"edges": "structured_forest"}, "Expected a file in --edge_forest"),
+        ({"region_weights": ""}, "--region_weights: none"),
+        ({"audio_weights": "none.ckpt"}, "--audio_weights: none.ckpt cannot"),
+        (
+            {"edges": "structured_forest"},
+            "fetch_weights.py edge_forest ",
+        ),
         ({"manifest": "none.csv"}, "none.csv"),
         ({"classes": "none.txt"}, "none.txt"),
     ],

@@ -41,9 +41,6 @@ class ClipLocalization:
     # Onset and offset, [T, 2]; the last one may end after the clip.
     segment_times_s: np.ndarray
     segment_scores: np.ndarray  # [T, C]
-    # What each modality adds to `scores`, [C]; None of one the system lacks.
-    audio_scores: np.ndarray | None = None
-    visual_scores: np.ndarray | None = None
     heat_scale: str = "robust"  # Of heat maps; or "paper": `scaled`.
 
     @functools.cached_property

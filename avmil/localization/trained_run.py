@@ -39,15 +39,17 @@ from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
 
 # Attribute of a run -> field of its `event_thresholds.json`.
-_LOCAL_THRESHOLDS = {
+_FIELDS_WITHIN = {
     "event_thresholds": "thresholds",
     "box_thresholds": "box_thresholds",
-    "audio_thresholds": "audio_thresholds",
-    "visual_thresholds": "visual_thresholds",
+    "num_segments": "num_segments",
+    "num_regions": "num_regions",
+    "thresholds_from": "from",
 }
 # Validation clips that a confidence counts.
 _NUM_CLOSEST = 10
-# Share of the labeled validation clips that count as foreign.
+# Share of the validation clips with a right prediction below which videos are
+# foreign.
 _FOREIGN_SHARE = 0.05
 
 
@@ -64,10 +66,11 @@ class TrainedRun:
         event_thresholds: Of each class, for segments; None where they were
             not tuned for these weights, and of a system without audio.
         box_thresholds: Of each class, for regions.
-        audio_thresholds: Of each class, for what audio adds to the score.
-        visual_thresholds: The same for what regions add.
-        thresholds_from: What those of events and boxes were tuned on, `labels`
-            or `truth`.
+        num_segments: For this number of segments in a clip the thresholds of
+            events hold; they fall as it grows. None: for any number.
+        num_regions: The same of the thresholds of boxes.
+        thresholds_from: What those of events were tuned on, `labels` or
+            `truth`; empty where they were not.
         validation: Scores of the validation clips; None without evaluate.py.
         weights: Its weights.
         model: The trained system.
@@ -81,8 +84,8 @@ class TrainedRun:
     thresholds: Mapping[str, float] | None
     event_thresholds: Mapping[str, float] | None
     box_thresholds: Mapping[str, float] | None
-    audio_thresholds: Mapping[str, float] | None
-    visual_thresholds: Mapping[str, float] | None
+    num_segments: float | None
+    num_regions: float | None
     thresholds_from: str
     validation: ScoreSet | None
     weights: WeightsIdentity
@@ -158,14 +161,13 @@ class TrainedRun:
         return ClipExtractor(self.extraction, needs_both=False)
 
     def is_foreign(self, clip: ClipLocalization) -> bool:
-        """Whether all scores lie outside what validation showed."""
-        if self.thresholds is None or self.validation is None:
-            return False
-        limits = self._in_order(self.thresholds)
-        margins = (self.validation.scores - limits).max(axis=1)  # [N]
-        known = np.isfinite(margins) & self.validation.labels.any(axis=1)
-        lowest = np.quantile(margins[known], _FOREIGN_SHARE)
-        return bool((clip.scores - limits).max() < lowest)
+        """Whether all scores lie below what validation showed.
+
+        That is, if their largest margin over the thresholds is one that 95 in
+        100 validation clips with a right prediction exceed.
+        """
+        margin = self._margins(clip.scores).max(initial=-np.inf)
+        return bool(margin < self._least_margin)
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
         """Classes above their threshold, the best score first.
@@ -174,8 +176,8 @@ class TrainedRun:
         """
         if self.thresholds is None or self.is_foreign(clip):
             return ()
-        passed = clip.scores > self._in_order(self.thresholds)
-        by_name = dict(zip(self.class_names, passed, strict=True))
+        margins = self._margins(clip.scores)
+        by_name = dict(zip(self.class_names, margins > 0, strict=True))
         return tuple(name for name in clip.ranked_classes if by_name[name])
 
     def confidences(self, clip: ClipLocalization) -> dict[str, Confidence]:
@@ -199,67 +201,60 @@ class TrainedRun:
         """When each predicted class is heard; the lists of others are empty.
 
         The score of an event is the highest in it, overlapping segments being
-        averaged. A class that is heard has one event at least.
+        averaged.
         """
         found: dict[str, list[Event]] = {name: [] for name in self.class_names}
-        heard = self._present(clip, "audio")
-        if self.event_thresholds is None or not heard:
+        if self.event_thresholds is None or not len(clip.segment_scores):
             return found
+        predicted = self.predicted(clip)
+        limits = np.array(
+            [
+                self.event_thresholds[name] if name in predicted else np.inf
+                for name in self.class_names
+            ]
+        )
+        if self.num_segments:
+            limits *= self.num_segments / len(clip.segment_scores)
         cells_s, scores = score_cells(clip)  # [K, 2], [K, C]
-        if not len(cells_s):
-            return found
-        limits = self._in_order(self.event_thresholds)
-        limits = np.minimum(limits, np.nextafter(scores.max(axis=0), -np.inf))
-        wanted = [name in heard for name in self.class_names]
-        for _, name, onset_s, offset_s in detect_events(
-            clip, np.where(wanted, limits, np.inf)
-        ):
+        for _, name, onset_s, offset_s in detect_events(clip, limits):
             inside = (cells_s[:, 0] < offset_s) & (cells_s[:, 1] > onset_s)
             best = scores[inside, self.class_names.index(name)].max()
             found[name].append(Event(onset_s, offset_s, float(best)))
         return found
 
     def boxes(self, clip: ClipLocalization) -> dict[str, list[Box]]:
-        """Where each predicted class is seen; the lists of others are empty.
-
-        A class that is seen has one box at least.
-        """
+        """Where each predicted class is seen; the lists of others are empty."""
         found: dict[str, list[Box]] = {name: [] for name in self.class_names}
         if self.box_thresholds is None or not len(clip.region_scores):
             return found
-        for name in self._present(clip, "visual"):
+        for name in self.predicted(clip):
+            limit = self.box_thresholds[name]
+            if self.num_regions:
+                limit *= self.num_regions / len(clip.region_scores)
             scores = clip.region_scores[:, self.class_names.index(name)]
-            limit = np.nextafter(scores.max(), -np.inf)
-            passed = scores > min(self.box_thresholds[name], limit)
             relative = ClassLocalization(clip, name).regions
-            for region in np.flatnonzero(passed):
+            for region in np.flatnonzero(scores > limit):
                 corners = clip.boxes[region].tolist()
                 time_s = float(clip.region_times_s[region])
                 score = float(relative[region])
                 found[name].append(Box(time_s, *corners, score))
         return found
 
-    def _present(self, clip: ClipLocalization, modality: str) -> list[str]:
-        """The predicted classes that a modality by itself shows, too."""
-        predicted = self.predicted(clip)
-        scores = {"audio": clip.audio_scores, "visual": clip.visual_scores}
-        own = scores[modality]
-        if own is None:
-            return []
-        if any(other is None for other in scores.values()):
-            return list(predicted)
-        thresholds = {
-            "audio": self.audio_thresholds,
-            "visual": self.visual_thresholds,
-        }[modality]
-        if thresholds is None:
-            return []
-        passed = own > self._in_order(thresholds)
-        by_name = dict(zip(self.class_names, passed, strict=True))
-        return [name for name in predicted if by_name[name]]
+    def _margins(self, scores: np.ndarray) -> np.ndarray:
+        """Scores [..., C] over the thresholds; none without thresholds."""
+        if self.thresholds is None:
+            return np.zeros(0)
+        return scores - [self.thresholds[name] for name in self.class_names]
 
-    def _in_order(self, by_class: Mapping[str, float]) -> np.ndarray:
-        return np.array([by_class[name] for name in self.class_names])
+    @functools.cached_property
+    def _least_margin(self) -> float:
+        if self.thresholds is None or self.validation is None:
+            return -math.inf
+        margins = self._margins(self.validation.scores)  # [N, C]
+        is_right = ((margins > 0) & (self.validation.labels > 0)).any(axis=1)
+        if not is_right.any():
+            return -math.inf
+        return float(np.quantile(margins[is_right].max(axis=1), _FOREIGN_SHARE))
 
 
 def load_run(
@@ -301,7 +296,7 @@ def load_run(
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         validation=_validation(run),
-        **_local_thresholds(run),
+        **_thresholds_within(run),
         weights=run.weights,
         model=model,
         weights_files=WeightsFiles(
@@ -326,27 +321,26 @@ def _thresholds(run: Run) -> dict[str, float] | None:
     return _by_class(path, files.read_json(path), run.class_names)
 
 
-def _local_thresholds(run: Run) -> dict[str, Any]:
+def _thresholds_within(run: Run) -> dict[str, Any]:
     """Those of `event_thresholds.json`, unless it is older or of others."""
     path = run.file(EVENT_THRESHOLDS_FILE)
-    missing = dict.fromkeys(_LOCAL_THRESHOLDS) | {"thresholds_from": ""}
-    if not files.exists(path):
-        return missing
-    content = files.read_json(path)
+    content = files.read_json(path) if files.exists(path) else {}
     try:
-        tuned_on, _ = content["weights"], content["thresholds"]
-    except (KeyError, TypeError) as error:
+        is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
+        if not (is_of_run and "from" in content):
+            content = dict.fromkeys(_FIELDS_WITHIN.values()) | {"from": ""}
+        found = {a: content[field] for a, field in _FIELDS_WITHIN.items()}
+        for attribute, value in found.items():
+            if value is not None and attribute.endswith("_thresholds"):
+                found[attribute] = _by_class(path, value, run.class_names)
+            elif value is not None and attribute.startswith("num_"):
+                found[attribute] = float(value)
+        return found
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"Expected weights and thresholds in {path}, received none: "
-            f"{error}. evaluate.py writes it."
+            f"Expected thresholds of events and boxes in {path}, received a "
+            f"file without: {error}. evaluate.py writes it."
         ) from error
-    if tuned_on != dataclasses.asdict(run.weights) or "from" not in content:
-        return missing
-    found = {"thresholds_from": content["from"]}
-    for field, name in _LOCAL_THRESHOLDS.items():
-        values = content.get(name)
-        found[field] = values and _by_class(path, values, run.class_names)
-    return found
 
 
 def _validation(run: Run) -> ScoreSet | None:

@@ -85,13 +85,13 @@ class VideoLocalization:
         run: The run.
         clip: Every score, box and time.
         predicted: Classes above their threshold, the best score first.
-        is_foreign: Whether all scores lie outside what validation showed;
-            nothing is predicted then.
+        is_foreign: Whether all scores lie below what validation showed of
+            right predictions; nothing is predicted then.
         confidences: Of each class; empty where evaluate.py did not run.
-        events: For each class its events by onset: some exactly if the class
-            is predicted and heard, audio's own score exceeding its threshold.
-        boxes: For each class the regions that show it, in temporal order: some
-            exactly if the class is predicted and seen.
+        events: For each class its events by onset: none unless it is predicted
+            and heard, segments passing their threshold.
+        boxes: For each class the regions that show it, in temporal order: none
+            unless it is predicted and seen, regions passing theirs.
         frames_rgb: The sampled frames, scaled down, `Pictures` of a real
             video; none of a sound file.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from avmil.evaluation.events import score_cells
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
 from avmil.runs.run import Run
+from model.layers import TwoStreamScoring
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
 
@@ -25,9 +27,8 @@ def evaluate_run(
 ) -> localization.LocalizationResult | None:
     """Tunes thresholds within clips and measures how well a run localizes.
 
-    Thresholds of events, of boxes and of each modality are tuned on the labels
-    of validation, those of events on the truth where there is one, and written
-    into the run.
+    Thresholds of events and of boxes are tuned on the labels of validation,
+    those of events on the truth where there is one, and written into the run.
 
     Args:
         run: The run, with its network and features.
@@ -57,54 +58,54 @@ def evaluate_run(
                         scoring.localize(model, store[index], store.class_names)
                     )
                 progress.update()
-    tuned = tune_on_labels(clips["val"], stores["val"].labels)
-    content = {"weights": dataclasses.asdict(run.weights), "from": "labels"}
+    content = {
+        "weights": dataclasses.asdict(run.weights),
+        "from": "labels",
+        **_tune_on_labels(run, clips["val"]),
+    }
     result = None
     if truth_paths:
         result = _measure(run, clips, events)
         if result.event_thresholds is not None:
-            tuned["thresholds"] = result.event_thresholds
             content["from"] = "truth"
-    for name, values in tuned.items():
-        content[name] = (
-            values
-            if values is None
-            else dict(zip(run.class_names, values.tolist(), strict=True))
-        )
+            content["thresholds"] = _by_class(run, result.event_thresholds)
     files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
     return result
 
 
-def tune_on_labels(
-    clips: Sequence[ClipLocalization], labels: np.ndarray
-) -> dict[str, np.ndarray | None]:
-    """Thresholds by which the best proposal of a clip predicts its labels.
+def _tune_on_labels(
+    run: Run, clips: Sequence[ClipLocalization]
+) -> dict[str, Any]:
+    """Thresholds of segments and of regions, and what they depend on.
 
-    Args:
-        clips: N localized clips.
-        labels: Of the clips, {0, 1} of shape [N, C].
-
-    Returns:
-        Thresholds [C] of events, of boxes and of each modality's scores; None
-        of a modality that the system lacks.
+    Where the scores of proposals are shares of the clip's score, they are the
+    lower the more proposals there are: `num_segments` and `num_regions` are
+    those of a usual clip, None of scores that are no shares.
     """
-    best = {
-        "thresholds": [score_cells(clip)[1] for clip in clips],
-        "box_thresholds": [clip.region_scores for clip in clips],
-        "audio_thresholds": [clip.audio_scores for clip in clips],
-        "visual_thresholds": [clip.visual_scores for clip in clips],
-    }
-    tuned: dict[str, np.ndarray | None] = dict.fromkeys(best)
-    for name, scores in best.items():
-        if any(scored is not None and len(scored) for scored in scores):
-            tuned[name] = thresholds.tune(
-                labels,
-                [
-                    np.atleast_2d(of_clip).max(axis=0, initial=-np.inf)
-                    for of_clip in scores
-                ],
-            )
+    labels = run.stores["val"].labels
+    has_shares = any(
+        isinstance(layer, TwoStreamScoring) for layer in run.model.layers
+    )
+    tuned: dict[str, Any] = {}
+    for prefix, kind, scores in (
+        ("", "segments", [score_cells(clip)[1] for clip in clips]),
+        ("box_", "regions", [clip.region_scores for clip in clips]),
+    ):
+        counts = [len(getattr(clip, f"{kind[:-1]}_scores")) for clip in clips]
+        has_any = any(counts)
+        tuned[f"{prefix}thresholds"] = (
+            _by_class(run, thresholds.exceed_absence(labels, scores))
+            if has_any
+            else None
+        )
+        tuned[f"num_{kind}"] = (
+            float(np.median(counts)) if has_any and has_shares else None
+        )
     return tuned
+
+
+def _by_class(run: Run, values: np.ndarray) -> dict[str, float]:
+    return dict(zip(run.class_names, values.tolist(), strict=True))
 
 
 def _measure(

@@ -180,15 +180,6 @@ def localize_streams(
                 visual_scores = layer(visual_scores)
         called["scores"] += visual_scores
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
-    audio_scores = visual_scores = None
-    if not visual:
-        audio_scores = outputs["scores"]
-    elif "audio_scores" not in outputs:
-        visual_scores = outputs["scores"]
-    else:
-        added = model.get_layer("audio_normalization")(called["audio_scores"])
-        audio_scores = keras.ops.convert_to_numpy(added)[0]
-        visual_scores = outputs["scores"] - audio_scores
     no_scores = np.zeros((0, len(class_names)), np.float32)
     regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]
     segments = outputs.get("segment_scores", no_scores)[: len(clip.segments)]
@@ -207,8 +198,6 @@ def localize_streams(
         region_scores=regions,
         segment_times_s=segment_times_s,
         segment_scores=segments,
-        audio_scores=audio_scores,
-        visual_scores=visual_scores,
     )
 
 

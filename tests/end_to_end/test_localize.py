@@ -57,9 +57,9 @@ def make_run(directory, system="av_two_stream", **recipe):
     saved = Run.start(config, trained_on).checkpoints
     saved.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
-    names = ("box_thresholds", "audio_thresholds", "visual_thresholds")
     within = {"weights": {"checkpoint": "last", "step": 1}, "from": "labels"}
-    within |= dict.fromkeys(("thresholds", *names), THRESHOLDS)
+    within |= dict.fromkeys(("thresholds", "box_thresholds"), THRESHOLDS)
+    within |= {"num_segments": 4, "num_regions": 6}
     path = directory / "event_thresholds.json"
     path.write_text(json.dumps(within))
     return directory

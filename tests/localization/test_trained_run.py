@@ -17,7 +17,7 @@ from tests.localized_clips import CLASS_NAMES, make_clip
 
 SCORES = np.array([[0, 1], [3, 2], [9, 4], [6, 5]], float)
 BOXES = [[0, 1, 20, 30], [4, 5, 6, 7.5], [0, 0, 9, 9]]
-LOW, HIGH = (dict.fromkeys(CLASS_NAMES, limit) for limit in (-9.0, 9.0))
+LOW = dict.fromkeys(CLASS_NAMES, -9.0)
 
 
 def make_run(event_threshold=0.0, box_threshold=0.0, **changes):
@@ -25,8 +25,8 @@ def make_run(event_threshold=0.0, box_threshold=0.0, **changes):
         "thresholds": LOW,
         "event_thresholds": dict.fromkeys(CLASS_NAMES, event_threshold),
         "box_thresholds": dict.fromkeys(CLASS_NAMES, box_threshold),
-        "audio_thresholds": LOW,
-        "visual_thresholds": LOW,
+        "num_segments": None,
+        "num_regions": None,
         "thresholds_from": "labels",
         "validation": None,
     }
@@ -48,8 +48,6 @@ def clip(**changes):
         "boxes": BOXES,
         "region_times_s": [0.5, 1.5, 1.5],
         "region_scores": [[-3, 0], [-1, 1], [-2, 2]],
-        "audio_scores": np.array([0.5, -0.5]),
-        "visual_scores": np.array([-0.5, 0.5]),
     }
     return make_clip(**values | changes)
 
@@ -70,29 +68,34 @@ def test_events_are_where_the_scores_pass(threshold):
     assert heard.tolist() == (scores > threshold).tolist()
 
 
-def test_a_class_that_is_there_has_one_event_and_one_box_at_least():
-    run = make_run(99.0, 99.0)
-    assert run.events(clip()) == {"bus": [(2, 3, 9)], "dog": [(3, 4, 5)]}
-    assert run.boxes(clip()) == {
-        "bus": [(1.5, 4, 5, 6, 7.5, 1.0)],
-        "dog": [(1.5, 0, 0, 9, 9, 1.0)],
-    }
-
-
 def test_boxes_are_the_regions_that_pass_in_temporal_order():
     boxes = make_run(box_threshold=-2.5).boxes(clip(heat_scale="paper"))
     assert boxes["bus"] == [(1.5, 4, 5, 6, 7.5, 1.0), (1.5, 0, 0, 9, 9, 0.5)]
     assert [box.score for box in boxes["dog"]] == [0, 0.5, 1]
 
 
-def test_each_modality_has_a_threshold_of_its_own():
-    own = dict.fromkeys(CLASS_NAMES, 0.0)
-    run = make_run(audio_thresholds=own, visual_thresholds=own)
-    assert [n for n, found in run.events(clip()).items() if found] == ["bus"]
-    assert [n for n, found in run.boxes(clip()).items() if found] == ["dog"]
-    alone = clip(visual_scores=None)  # What is predicted is heard.
-    assert all(run.events(alone).values())
-    assert not any(run.boxes(alone).values())
+def test_a_class_may_be_seen_and_not_heard():
+    run = make_run(6.0, 0.5)
+    assert run.events(clip()) == {"bus": [(2, 3, 9)], "dog": []}
+    assert [len(boxes) for boxes in run.boxes(clip()).values()] == [0, 2]
+    alone = clip(segment_scores=())
+    assert not any(run.events(alone).values())
+
+
+def test_shares_fall_as_a_clip_grows():
+    short = make_run(3.5, 0.6, num_segments=4, num_regions=3)
+    double = clip(
+        segment_scores=np.concatenate([SCORES, SCORES]) / 2,
+        boxes=BOXES * 2,
+        region_times_s=[0.5, 1.5, 1.5, 4.5, 5.5, 5.5],
+        region_scores=[[-1.5, 0], [-0.5, 0.5], [-1, 1]] * 2,
+        duration_s=8.0,
+    )
+    for find in (short.events, short.boxes):
+        found, doubled = find(clip()), find(double)
+        assert found["dog"]
+        for name in CLASS_NAMES:
+            assert len(doubled[name]) == 2 * len(found[name])
 
 
 def test_classes_that_are_not_predicted_have_no_events_and_no_boxes():
@@ -118,12 +121,15 @@ def test_confidence_counts_the_validation_clips_of_closest_score():
 
 
 def test_nothing_is_predicted_in_a_foreign_video():
-    scores = np.array([[3, 0], [0, 2], [1, 0], [0, 0]])
-    labels = np.array([[1, 0], [0, 1], [1, 0], [0, 0]])
+    scores = np.array([[3, 0], [0, 2], [1, 0], [0, 9]]) - 9.0
+    labels = np.array([[1, 0], [0, 1], [1, 0], [1, 0]])
     validation = ScoreSet(list("abcd"), CLASS_NAMES, labels, scores)
     run = make_run(validation=validation)
-    assert not run.is_foreign(clip(scores=np.array([0, 1.5])))
-    foreign = clip(scores=np.array([0, 0.5]))
+    # Of the right margins 1, 2 and 3; the wrong 9 does not count.
+    known = clip(scores=np.array([0.1, 1.2]) - 9)
+    assert run.predicted(known) == ("dog", "bus")
+    foreign = clip(scores=np.array([1.0, 0.9]) - 9)
     assert run.is_foreign(foreign)
     assert run.predicted(foreign) == ()
     assert not any(run.events(foreign).values())
+    assert not make_run().is_foreign(foreign)  # Not evaluated.

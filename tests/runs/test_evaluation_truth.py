@@ -117,7 +117,7 @@ def test_visual_systems_have_no_event_thresholds(make_run, truth):
     evaluation.evaluate(config)
     assert (path / "table3.json").exists()
     tuned = json.loads((path / "event_thresholds.json").read_text())
-    assert tuned["thresholds"] is tuned["audio_thresholds"] is None
+    assert tuned["thresholds"] is tuned["num_segments"] is None
     assert set(tuned["box_thresholds"]) == set(CLASS_NAMES)
 
 

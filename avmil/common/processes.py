@@ -19,6 +19,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Function = Callable[[Item], Result]
 
+# With these variables JAX and TensorFlow share a device among processes.
+SHARED_DEVICE = {
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+}
 _START_TIMEOUT_S = 300
 _DASK = {
     # An item whose process dies is not tried again beside others.
@@ -27,10 +32,7 @@ _DASK = {
     # Decoding may keep a process from answering for minutes.
     "distributed.scheduler.worker-ttl": None,
     # Arithmetic libraries have the threads that they would have without dask.
-    # JAX shares one device among all of them.
-    "distributed.nanny.pre-spawn-environ": {
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false"
-    },
+    "distributed.nanny.pre-spawn-environ": SHARED_DEVICE,
 }
 
 

@@ -426,21 +426,18 @@ class _Bag:
 
 
 def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and lets several workers share one device."""
+    """Sets threads, and the precision of convolutions."""
     cv2.setNumThreads(num_threads or -1)
     if keras.backend.backend() == "jax":
         import jax
 
         # Convolutions in float32 also where the device would round to TF32.
         jax.config.update("jax_default_matmul_precision", "float32")
-    elif keras.backend.backend() == "tensorflow":
+    elif keras.backend.backend() == "tensorflow" and num_threads:
         import tensorflow as tf
 
-        if num_threads:
-            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _path_or_none(weights: str) -> str | None:

@@ -46,6 +46,8 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
     entries = videos.entries(
         paths, config.start_s, config.end_s or None, config.output_dir
     )
+    if config.workers > 1:  # This process loads the run as well.
+        os.environ.update(processes.SHARED_DEVICE)
     make_localizer = functools.partial(_Localizer, config)
     localizer = make_localizer()
     run = localizer.run
@@ -152,8 +154,7 @@ class _Localizer:
         run, config, video = self.run, self._config, files.path(entry.path)
         stat = video.stat()
         thresholds = [
-            *(run.thresholds, run.event_thresholds, run.box_thresholds),
-            *(run.audio_thresholds, run.visual_thresholds),
+            *(run.thresholds, run.event_thresholds, run.box_thresholds)
         ]
         return {
             "schema_version": writers.SCHEMA_VERSION,

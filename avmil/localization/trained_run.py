@@ -164,10 +164,18 @@ class TrainedRun:
         """Whether all scores lie below what validation showed.
 
         That is, if their largest margin over the thresholds is one that 95 in
-        100 validation clips with a right prediction exceed.
+        100 validation clips with a right prediction exceed. Never of a clip
+        that lacks a modality, whose scores are half of those.
         """
+        if self.lacks_modality(clip):
+            return False
         margin = self._margins(clip.scores).max(initial=-np.inf)
         return bool(margin < self._least_margin)
+
+    def lacks_modality(self, clip: ClipLocalization) -> bool:
+        """Whether an audio-visual system scored pictures or sound alone."""
+        has_both = len(clip.segment_scores) and len(clip.region_scores)
+        return self.system.startswith("av_") and not has_both
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
         """Classes above their threshold, the best score first.
@@ -183,9 +191,10 @@ class TrainedRun:
     def confidences(self, clip: ClipLocalization) -> dict[str, Confidence]:
         """How many of the validation clips with the closest scores are right.
 
-        Empty where evaluate.py did not run.
+        Empty where evaluate.py did not run, and of a clip that lacks a
+        modality.
         """
-        if self.validation is None:
+        if self.validation is None or self.lacks_modality(clip):
             return {}
         scores, labels = self.validation.scores, self.validation.labels
         known = np.isfinite(scores).all(axis=1)

@@ -16,12 +16,11 @@ from avmil.common import files, processes
 from avmil.common.errors import ClipError, ConfigError
 from avmil.common.progress import Progress
 from avmil.features.extractor import stage
-from avmil.localization import results, videos, writers
-from avmil.localization.results import VideoResult
+from avmil.localization import videos, writers
 from avmil.localization.trained_run import TrainedRun, load_run
 from avmil.localization.video_localization import VideoLocalization
-from avmil.report import index_page
-from avmil.report.index_page import IndexEntry, IndexLabel
+from avmil.report import index_page, video_results
+from avmil.report.video_results import FoundClass, VideoResult
 from flags import LocalizeConfig
 
 _MOST_LISTED = 3
@@ -113,23 +112,20 @@ class _Localizer:
                     local, heat_scale=self._config.heat_scale
                 )
                 with stage("draw"):
+                    files.make_directory(directory)
                     # Of an earlier start, whose files are replaced now.
                     files.path(path).unlink(missing_ok=True)
                     page = found.save(
                         directory, self._classes_shown, self._outputs
                     )
                     shown = found.shown(self._classes_shown)
-                    picture = found.picture_jpeg(shown[0], _THUMBNAIL_PX)
-            note = _note(found)
-            result = VideoResult.of(found, entry.path, page, note)
-            content = {
-                "made_for": self._made_for(entry),
-                "result": result.to_json(),
-                "picture_jpeg": picture and base64.b64encode(picture).decode(),
-            }
-            with stage("draw"):
-                files.make_directory(directory)
-                files.write_json(path, content)
+                    note = _note(found)
+                    result = _result(found, entry.path, page, note)
+                    content = {
+                        "made_for": self._made_for(entry),
+                        "result": dataclasses.asdict(result),
+                    }
+                    files.write_json(path, content)
         except ClipError as error:
             return _failed(entry, error)
         return result, _labels_text(entry, found, shown, note)
@@ -144,7 +140,9 @@ class _Localizer:
             if not {*wanted["outputs"]} <= {*there["outputs"]}:
                 return None
             if there | {"outputs": wanted["outputs"]} == wanted:
-                return VideoResult.from_json(content["result"])
+                result = content["result"]
+                found = [FoundClass(**item) for item in result["found"]]
+                return VideoResult(**result | {"found": found})
         except (OSError, ConfigError, LookupError, TypeError):
             return None
         return None
@@ -190,50 +188,55 @@ def _write_results(
     path = files.join(directory, "failed.csv")
     files.write_csv(path, [("clip_id", "path", "stage", "reason"), *rows])
     path = files.join(directory, "results.csv")
-    files.write_csv(path, results.to_table(listed))
+    files.write_csv(path, video_results.to_table(listed))
     content = {
         "schema_version": writers.SCHEMA_VERSION,
         "run": run.name,
         "system": run.system,
         **dataclasses.asdict(run.weights),
         "class_names": run.class_names,
-        "videos": [result.to_json() for result in listed],
+        "videos": [dataclasses.asdict(result) for result in listed],
     }
+    for video in content["videos"]:
+        del video["picture_jpeg"]
     files.write_json(files.join(directory, "results.json"), content)
     if len(listed) > 1:
         page = index_page.render(
             f"{run.name} ({run.system}), {run.weights}",
             run.class_names,
-            [_index_entry(directory, result) for result in listed],
+            listed,
         )
         files.write_text(files.join(directory, "index.html"), page)
 
 
-def _index_entry(directory: str, result: VideoResult) -> IndexEntry:
-    picture = None
-    if result.status != "failed":
-        path = files.join(directory, result.clip_id, _RESULT_FILE)
-        encoded = files.read_json(path)["picture_jpeg"]
-        picture = encoded and base64.b64decode(encoded)
-    labels = tuple(
-        IndexLabel(
-            name=found.label,
-            confidence=found.confidence,
-            margin=found.score - found.threshold,
-            events_s=tuple(event[:2] for event in found.events),
-            is_seen=bool(found.boxes),
+def _result(
+    found: VideoLocalization, path: str, page: str, note: str
+) -> VideoResult:
+    """Sums up a video; its path on this machine may be another."""
+    clip, thresholds = found.clip, found.run.thresholds or {}
+    classes = [
+        FoundClass(
+            name,
+            float(clip.scores[clip.class_names.index(name)]),
+            thresholds[name],
+            found.confidences.get(name),
+            found.events[name],
+            found.boxes[name],
         )
-        for found in result.found
-    )
-    return IndexEntry(
-        name=result.video,
-        page=result.page and f"{result.clip_id}/{result.page}",
-        duration_s=result.duration_s,
-        labels=labels,
-        is_foreign=result.status == "foreign",
-        note=result.note,
-        thumbnail_jpeg=picture,
-        failure=result.reason and f"{result.stage}: {result.reason}",
+        for name in found.predicted
+    ]
+    status = "found" if classes else "none"
+    best = found.shown()[0]
+    picture = found.picture_jpeg(best, _THUMBNAIL_PX) or b""
+    return VideoResult(
+        clip.clip_id,
+        path,
+        "foreign" if found.is_foreign else status,
+        float(clip.duration_s),
+        page and f"{clip.clip_id}/{page}",
+        classes,
+        note,
+        picture_jpeg=base64.b64encode(picture).decode(),
     )
 
 

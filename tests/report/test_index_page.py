@@ -7,21 +7,28 @@ import re
 import pytest
 
 from avmil.report import index_page
-from avmil.report.index_page import IndexEntry, IndexLabel
+from avmil.report.video_results import FoundClass, VideoResult
 from tests.browser import chromium
 
-DOG = IndexLabel("dog", 0.5, (9, 10), ((1.0, 2.0), (4.0, 4.5)), True)
-SIREN = IndexLabel("siren", 0.1, (5, 10), ((0.0, 1.0),))
-GOOD = IndexEntry(
-    "v/street.mp4", "street.html", 6.0, (DOG, SIREN), thumbnail_jpeg=b"jpeg"
+BOXES = [(0.5, 0, 0, 9, 9, 1.0)]
+DOG = FoundClass("dog", 0.5, 0, (9, 10), [(1.0, 2.0, 1), (4.0, 4.5, 1)], BOXES)
+SIREN = FoundClass("siren", 0.1, 0, (5, 10), [(0.0, 1.0, 1)], ())
+GOOD = VideoResult(
+    *("good", "v/street.mp4", "found", 6.0, "street.html", (DOG, SIREN)),
+    picture_jpeg="anBlZw==",
 )
-DULL = IndexEntry("v/x/dull.mp4", "pages/dull #1.html", 9.0, note="no sound")
-FOREIGN = IndexEntry("v/cat.mp4", "cat.html", 3.0, is_foreign=True)
-FAILED = IndexEntry("v/broken.mp4", failure="no video stream")
+DULL = VideoResult(
+    *("dull", "v/x/dull.mp4", "none", 9.0, "pages/dull #1.html"),
+    note="no sound",
+)
+FOREIGN = VideoResult("cat", "v/cat.mp4", "foreign", 3.0, "cat.html")
+FAILED = VideoResult(
+    *("bad", "v/broken.mp4", "failed"), stage="decode", reason="no stream"
+)
 
 
-def render(*entries):
-    return index_page.render("a, step 9", ("bus", "dog", "siren"), entries)
+def render(*results):
+    return index_page.render("a, step 9", ("bus", "dog", "siren"), results)
 
 
 def test_videos_have_thumbnail_labels_and_link():
@@ -49,7 +56,7 @@ def test_failures_come_last_with_their_reason_and_without_link():
     page = render(FAILED, GOOD)
     assert page.count('class="video"') == 1
     failed = page.index("broken.mp4")
-    assert page.index("street.mp4") < failed < page.index("no video stream")
+    assert page.index("street.mp4") < failed < page.index("no stream")
     assert "1 failed" in page
 
 
@@ -59,11 +66,11 @@ def test_no_videos_make_a_page_too():
 
 def test_outside_text_never_becomes_markup():
     evil = "\"><script>alert(1)</script>'"
-    label = IndexLabel(evil)
-    video = IndexEntry("a", "javascript:alert(1)", 1.0, (label,), note=evil)
-    page = index_page.render(
-        evil, [evil], [video, IndexEntry(evil, failure=evil)]
-    )
+    found = FoundClass(evil, 0.0, 0.0, None, (), ())
+    link = "javascript:alert(1)"
+    video = VideoResult("a", "a", "found", 1.0, link, [found], evil)
+    failed = VideoResult("b", evil, "failed", stage="decode", reason=evil)
+    page = index_page.render(evil, [evil], [video, failed])
     assert page.count("<script") == 1  # The page's own.
     assert page.count("&lt;script&gt;alert(1)") == 7
     assert 'href="javascript%3Aalert%281%29"' in page

@@ -11,7 +11,7 @@ function isShown(video) {
   const kind = wanted.value;
   return words.includes(text.value.trim().toLowerCase()) && (!kind ||
     (kind.startsWith("=") ? labels.includes(kind.slice(1))
-      : video.dataset.kind === kind));
+      : video.dataset.status === kind));
 }
 
 function update() {

@@ -46,16 +46,18 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
         paths, config.start_s, config.end_s or None, config.output_dir
     )
     if config.workers > 1:  # This process loads the run as well.
+        num_threads = max(1, (os.cpu_count() or 1) // config.workers)
         os.environ.update(processes.SHARED_DEVICE)
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(num_threads)
     make_localizer = functools.partial(_Localizer, config)
     localizer = make_localizer()
     run = localizer.run
     _warn_of_thresholds(config.run_dir, run)
-    # What is wrong with the weights is said before a video.
-    _ = run.extraction if config.workers > 1 else run.extractor
-    files.make_directory(config.output_dir)
     done = {e.clip_id: r for e in entries if (r := localizer.result_of(e))}
     left = [entry for entry in entries if entry.clip_id not in done]
+    if left:  # What is wrong with the weights is said before a video.
+        _ = run.extraction if config.workers > 1 else run.extractor
+    files.make_directory(config.output_dir)
     num_before, num_failed = len(done), 0
     work: Iterator = ((entry, localizer(entry)) for entry in left)
     if config.workers > 1:

@@ -230,7 +230,7 @@ def test_boxes_and_sound_are_taken_over(mute_manifest, whole, tmp_path):
     assert extraction.extract(config, recipe) == 0
     check_taken_over(tmp_path, whole)
     other_sound = dataclasses.replace(recipe, segment_hop_s=0.96)
-    with pytest.raises(ConfigError, match="a file in --audio_weights"):
+    with pytest.raises(ConfigError, match="--audio_weights: none"):
         extraction.extract(config, other_sound)
 
 

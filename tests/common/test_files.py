@@ -108,7 +108,7 @@ def test_what_fails_leaves_no_lock_and_no_empty_directory(tmp_path):
     for directory in (tmp_path, tmp_path / "new" / "run"):
         with pytest.raises(ZeroDivisionError), files.exclusive(directory):
             _ = 1 / 0
-    assert os.listdir(tmp_path) == ["mine", "new"]
+    assert sorted(os.listdir(tmp_path)) == ["mine", "new"]
     assert not os.listdir(tmp_path / "new")
 
 

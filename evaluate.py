@@ -17,8 +17,6 @@ localize.
 
 from __future__ import annotations
 
-import os
-
 import flags
 from avmil.common import command_line
 
@@ -26,7 +24,7 @@ from avmil.common import command_line
 def main() -> None:
     """Reads the flags and evaluates."""
     config = flags.read(flags.EvaluationConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.runs import evaluation
 
     evaluation.evaluate(config)

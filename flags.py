@@ -421,9 +421,20 @@ class LocalizeConfig:
     run_dir: str = _flag("", "Directory that train.py wrote.", required=True)
     output_dir: str = _flag(
         "",
-        "Directory that gets a folder for each video, failed.csv and, of "
-        "several videos, index.html.",
+        "Directory that gets a folder for each video, results.csv and .json, "
+        "failed.csv and, of several videos, index.html.",
         required=True,
+    )
+    outputs: str = _flag(
+        "labels,page,video,figures",
+        "What to write of each video, joined by commas; `labels` are "
+        "localization.json, the events' table, subtitles and label track.",
+    )
+    workers: int = _flag(
+        1,
+        "Processes. With several, each needs the memory of one; also a video "
+        "that ends its process does not end the others.",
+        lower_bound=1,
     )
     classes_shown: str = _flag(
         "",

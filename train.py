@@ -10,8 +10,6 @@ and F1, the end the best step and the next commands; `tensorboard
 
 from __future__ import annotations
 
-import os
-
 import flags
 from avmil.common import command_line
 
@@ -19,7 +17,7 @@ from avmil.common import command_line
 def main() -> None:
     """Reads the flags and trains."""
     config = flags.read(flags.TrainConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.runs import training
 
     training.train(config)

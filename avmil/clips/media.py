@@ -30,7 +30,7 @@ from avmil.clips.media_container import (
     open_container,
     read_from_before,
 )
-from avmil.common.errors import MediaError
+from avmil.common.errors import MediaError, NoTrackError
 
 # The container's start is rounded to microseconds: a frame that is due within
 # this time counts as shown.
@@ -120,7 +120,7 @@ def decode_clip(
 
     if is_sound_file(path):
         if video:
-            raise MediaError("no video track")
+            raise NoTrackError("no video track")
         waveform, duration_s = read_sound_file(path, section)
     else:
         decode = functools.partial(

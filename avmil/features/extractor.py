@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,6 +26,7 @@ from avmil.common.errors import (
     ClipError,
     ConfigError,
     MediaError,
+    NoTrackError,
     config_errors,
 )
 from avmil.features import clip_features
@@ -97,6 +98,7 @@ def recipe(
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     if given:
         values |= {name: given[name] for name in BOX_PARAMETERS}
+    unreadable = {}
     for name in file_flags(config):
         path = getattr(config, name)
         if given and name == "edge_forest":
@@ -105,11 +107,6 @@ def recipe(
             values[name] = given[name]
             if has_audio_of(given, values):
                 continue
-        if not path:
-            raise ConfigError(
-                f"Expected a file in --{name}, received none. "
-                f"{_WITHOUT_FILE[name]}"
-            )
         untrained = _UNTRAINED.get(name)
         if untrained and path in ("random", untrained):
             values[name] = untrained
@@ -120,12 +117,36 @@ def recipe(
             path = index if files.exists(index) else path
         try:
             values[name] = f"sha256:{files.sha256(path)}"
-        except OSError as error:
-            raise ConfigError(
-                f"Expected a file in --{name}, received {path}: it cannot be "
-                "read."
-            ) from error
+        except OSError:
+            unreadable[name] = path
+    if unreadable:
+        lines = [
+            f"--{name}: {path + ' cannot be read' if path else 'none'}. "
+            f"{_WITHOUT_FILE[name]}"
+            for name, path in unreadable.items()
+        ]
+        listed = "\n  ".join(lines)
+        raise ConfigError(
+            "Expected the files of the base networks, received\n  "
+            f"{listed}\n{fetch_advice(config, unreadable)}"
+        )
     return values
+
+
+def fetch_advice(
+    config: RecipeConfig, names: Collection[str], weights_dir: str = "weights"
+) -> str:
+    """Says how to fetch the published files that flags of a recipe name."""
+    published = {
+        "edge_forest": "edge_forest",
+        "region_weights": config.region_network,
+        "audio_weights": config.audio_network,
+    }
+    wanted = " ".join(published[name] for name in names)
+    return (
+        f"`python fetch_weights.py {wanted} --weights_dir={weights_dir}` "
+        "fetches the published ones."
+    )
 
 
 def file_flags(config: RecipeConfig) -> list[str]:
@@ -154,6 +175,8 @@ class ClipExtractor:
         num_threads: Threads for arithmetic, 0 for the libraries' choice.
         given: Where boxes are taken from instead of being searched; the
             recipe's frame rate is then the one there.
+        needs_both: Whether a clip without pictures or without sound fails
+            where the recipe takes in both; else it has none of their features.
 
     Raises:
         ConfigError: if a weights file does not fit its network.
@@ -164,8 +187,10 @@ class ClipExtractor:
         config: RecipeConfig,
         num_threads: int = 0,
         given: GivenFeatures | None = None,
+        needs_both: bool = True,
     ) -> None:
         _configure_backend(num_threads)
+        self._needs_all = needs_both or config.modalities != "audio_visual"
         self._config = config
         self._given = given
         self._visual = config.modalities != "audio"
@@ -239,10 +264,14 @@ class ClipExtractor:
         with stage("decode"), files.local_copy(row.path) as path:
             try:
                 clip = decode(path, video=self._visual or bool(on_frame))
-            except MediaError:  # Sound alone is enough for its recipe.
-                if self._visual or not on_frame:
+            except MediaError as error:  # Sound alone may be enough.
+                has_none = isinstance(error, NoTrackError)
+                enough = has_none and not self._needs_all
+                if (self._visual and not enough) or not on_frame:
                     raise
                 clip = decode(path, video=False)
+                if clip.waveform is None and self._visual:
+                    raise
         with stage("regions"):
             visual = bag.features(clip.frame_times_s)
             if given:
@@ -266,10 +295,11 @@ class ClipExtractor:
     ) -> dict[str, np.ndarray]:
         waveform, hop_s = clip.waveform, self._config.segment_hop_s
         if self._embeds and waveform is None:
-            if self._config.missing_audio == "fail":
+            if self._config.missing_audio == "silence":
+                num_samples = round(clip.duration_s * SAMPLE_RATE_HZ)
+                waveform = np.zeros(num_samples, np.float32)
+            elif self._needs_all:
                 raise ValueError("no sound track")
-            num_samples = round(clip.duration_s * SAMPLE_RATE_HZ)
-            waveform = np.zeros(num_samples, np.float32)
         if waveform is None:
             fields = layout(self._config)
             return {
@@ -402,7 +432,7 @@ class _Bag:
 
 
 def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and lets several workers share one device.
+    """Sets threads, and the precision of convolutions.
 
     Raises:
         ConfigError: if TensorFlow was used before, and with other threads.
@@ -413,22 +443,19 @@ def _configure_backend(num_threads: int) -> None:
 
         # Convolutions in float32 also where the device would round to TF32.
         jax.config.update("jax_default_matmul_precision", "float32")
-    elif keras.backend.backend() == "tensorflow":
+    elif keras.backend.backend() == "tensorflow" and num_threads:
         import tensorflow as tf
 
         try:
-            if num_threads:
-                threads = tf.config.threading
-                threads.set_intra_op_parallelism_threads(num_threads)
-                threads.set_inter_op_parallelism_threads(1)
+            threads = tf.config.threading
+            threads.set_intra_op_parallelism_threads(num_threads)
+            threads.set_inter_op_parallelism_threads(1)
         except RuntimeError as error:
             raise ConfigError(
                 "Expected num_threads before TensorFlow is used, received it "
                 f"after: {num_threads}. Make this extractor first, or leave "
                 "the number of threads to the libraries (0)."
             ) from error
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _path_or_none(weights: str) -> str | None:

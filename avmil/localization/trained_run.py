@@ -37,6 +37,7 @@ from avmil.runs.fusion import open_run
 from avmil.runs.localization_evaluation import EVENT_THRESHOLDS_FILE
 from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
+from model import systems
 
 # Attribute of a run -> field of its `event_thresholds.json`.
 _FIELDS_WITHIN = {
@@ -160,17 +161,26 @@ class TrainedRun:
         Raises:
             ConfigError: if a file is missing, another one, or does not fit.
         """
-        return ClipExtractor(self.extraction)
+        return ClipExtractor(self.extraction, needs_both=False)
 
     def is_foreign(self, clip: ClipLocalization) -> bool:
         """Whether all scores lie below what validation showed.
 
         That is, if their largest margin over the thresholds is one that 95 in
-        100 validation clips with a right prediction exceed.
+        100 validation clips with a right prediction exceed. Never of a clip
+        that lacks a modality, whose scores are half of those.
         """
-        if self.thresholds is None:
+        if self.thresholds is None or self.lacks_modality(clip):
             return False
         return bool(self._margins(clip.scores).max() < self._least_margin)
+
+    def lacks_modality(self, clip: ClipLocalization) -> bool:
+        """Whether an audio-visual system scored pictures or sound alone."""
+        is_whole = len(clip.segment_scores) and len(clip.region_scores)
+        has_both = systems.has_audio(self.system) and systems.has_visual(
+            self.system
+        )
+        return has_both and not is_whole
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
         """Classes above their threshold, the best score first.
@@ -186,9 +196,10 @@ class TrainedRun:
     def confidences(self, clip: ClipLocalization) -> dict[str, Confidence]:
         """How many of the validation clips with the closest scores are right.
 
-        Empty where evaluate.py did not run.
+        Empty where evaluate.py did not run, and of a clip that lacks a
+        modality.
         """
-        if self.validation is None:
+        if self.validation is None or self.lacks_modality(clip):
             return {}
         scores, labels = self.validation.scores, self.validation.labels
         known = np.isfinite(scores).all(axis=1)

@@ -174,6 +174,7 @@ class VideoLocalization:
         self,
         output_dir: str | os.PathLike[str],
         class_names: Collection[str] = (),
+        outputs: Collection[str] = writers.OUTPUTS,
     ) -> str:
         """Writes figures, annotated video, tables, subtitles and page.
 
@@ -183,15 +184,18 @@ class VideoLocalization:
             output_dir: Folder of this video, local or remote; figures of an
                 earlier start go.
             class_names: Classes to draw, as for `shown`.
+            outputs: What to write, of `writers.OUTPUTS`.
 
         Returns:
-            The file to look at first, its name in the folder.
+            The file to look at first, its name in the folder; empty if there
+            is none.
 
         Raises:
             ClipError: if the video cannot be encoded.
         """
         shown = self.shown(class_names)
-        return writers.write_all(self, shown, os.fspath(output_dir))
+        directory = os.fspath(output_dir)
+        return writers.write_all(self, shown, directory, outputs)
 
 
 class Pictures(Sequence):

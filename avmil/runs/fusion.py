@@ -64,6 +64,8 @@ class Fusion(ScoredRun):
                 Training.joined(map(_training, content["members"])),
                 {"members": str(len(content["members"]))},
             )
+        except ConfigError:  # It is no JSON.
+            raise
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Expected a fusion that evaluate.py wrote, received {name}: "

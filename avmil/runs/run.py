@@ -174,6 +174,8 @@ class Run(ScoredRun):
                 f"Expected a run directory, received {path} without "
                 f"{CONFIG_FILE}. train.py makes one."
             ) from error
+        except ConfigError:  # It is no JSON.
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Expected a run of this version of avmil, received "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
+import re
 
 import pytest
 
@@ -66,8 +67,10 @@ def test_other_weights_are_refused_by_name(weights_dir):
 
 def test_missing_weights_are_named(weights_dir):
     (weights_dir / "alexnet.npz").unlink()
-    with pytest.raises(ConfigError, match="--region_weights"):
-        found(make_recipe(), weights_dir)
+    fetch = "`python fetch_weights.py alexnet --weights_dir=.*`"
+    with pytest.raises(ConfigError, match="--region_weights") as caught:
+        found(make_recipe(region_network="alexnet"), weights_dir)
+    assert re.search(fetch, str(caught.value))
     with pytest.raises(ConfigError, match="--weights_dir") as caught:
         found(make_recipe())
     for name in ("region_weights", "audio_weights"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from avmil.evaluation import metrics
 from avmil.features.batches import BatchLoader
 from avmil.features.store import FeatureStore
 from avmil.runs import evaluation, steps, training
+from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.fusion import open_run
 from avmil.runs.run import Run
 from model import systems
@@ -307,7 +309,10 @@ def test_another_backend_than_keras_runs_on_is_refused(train, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "Expected a checkpoint in"), ("other", "one of another_system")],
+    [
+        (None, "Expected a whole checkpoint in"),
+        ("other", "one of another_system"),
+    ],
 )
 def test_damaged_and_foreign_checkpoints_are_named(
     trained, train, tmp_path, content, message
@@ -330,6 +335,22 @@ def test_damaged_and_foreign_checkpoints_are_named(
         with pytest.raises(ConfigError, match=message) as caught:
             work()
         assert str(path.parent) in str(caught.value)
+
+
+def test_a_layer_that_is_not_known_here_is_named(trained, tmp_path):
+    run_dir = tmp_path / "copy"
+    shutil.copytree(trained, run_dir)
+    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    layer = b"TwoStreamScoring"
+    parts["config.json"] = parts["config.json"].replace(layer, b"Newer")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ConfigError, match="a layer Newer") as caught:
+        Checkpoints(str(run_dir)).load("last", "av_two_stream")
+    assert "elete" not in str(caught.value)
 
 
 def test_a_run_that_failed_to_start_can_be_corrected(train, tmp_path):

@@ -166,9 +166,8 @@ class TrainedRun:
         That is, if their largest margin over the thresholds is one that 95 in
         100 validation clips with a right prediction exceed.
         """
-        if self.thresholds is None:
-            return False
-        return bool(self._margins(clip.scores).max() < self._least_margin)
+        margin = self._margins(clip.scores).max(initial=-np.inf)
+        return bool(margin < self._least_margin)
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
         """Classes above their threshold, the best score first.
@@ -242,12 +241,14 @@ class TrainedRun:
         return found
 
     def _margins(self, scores: np.ndarray) -> np.ndarray:
-        """Scores [..., C] minus the thresholds."""
+        """Scores [..., C] minus the thresholds; none without thresholds."""
+        if self.thresholds is None:
+            return np.zeros(0)
         return scores - [self.thresholds[name] for name in self.class_names]
 
     @functools.cached_property
     def _least_margin(self) -> float:
-        if self.validation is None:
+        if self.thresholds is None or self.validation is None:
             return -math.inf
         margins = self._margins(self.validation.scores)  # [N, C]
         is_right = ((margins > 0) & (self.validation.labels > 0)).any(axis=1)

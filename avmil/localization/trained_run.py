@@ -170,9 +170,10 @@ class TrainedRun:
         100 validation clips with a right prediction exceed. Never of a clip
         that lacks a modality, whose scores are half of those.
         """
-        if self.thresholds is None or self.lacks_modality(clip):
+        if self.lacks_modality(clip):
             return False
-        return bool(self._margins(clip.scores).max() < self._least_margin)
+        margin = self._margins(clip.scores).max(initial=-np.inf)
+        return bool(margin < self._least_margin)
 
     def lacks_modality(self, clip: ClipLocalization) -> bool:
         """Whether an audio-visual system scored pictures or sound alone."""
@@ -255,12 +256,14 @@ class TrainedRun:
         return found
 
     def _margins(self, scores: np.ndarray) -> np.ndarray:
-        """Scores [..., C] minus the thresholds."""
+        """Scores [..., C] minus the thresholds; none without thresholds."""
+        if self.thresholds is None:
+            return np.zeros(0)
         return scores - [self.thresholds[name] for name in self.class_names]
 
     @functools.cached_property
     def _least_margin(self) -> float:
-        if self.validation is None:
+        if self.thresholds is None or self.validation is None:
             return -math.inf
         margins = self._margins(self.validation.scores)  # [N, C]
         is_right = ((margins > 0) & (self.validation.labels > 0)).any(axis=1)

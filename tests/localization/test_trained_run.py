@@ -32,7 +32,7 @@ def make_run(event_threshold=0.0, box_threshold=0.0, **changes):
     }
     return TrainedRun(
         name="run",
-        system="made_up",
+        system="av_two_stream",
         class_names=CLASS_NAMES,
         recipe={},
         **values | changes,

@@ -230,6 +230,7 @@ def fail_at_the_start():
     raise FeaturesError("these weights do not fit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

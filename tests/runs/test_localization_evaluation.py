@@ -110,7 +110,7 @@ def test_a_system_has_its_own_part_only(name, field, other, stores, tmp_path):
         ("av_two_stream", True),
         ("visual_wsddn", True),
         ("av_one_stream", False),
-        ("cvssp_gated_crnn", False),
+        pytest.param("cvssp_gated_crnn", False, marks=pytest.mark.slow),
     ],
 )
 def test_labels_are_enough(name, has_shares, stores, tmp_path):
@@ -210,7 +210,9 @@ def test_a_localized_clip_lasts_as_long_as_is_stored():
 
 
 @pytest.mark.parametrize("num_regions", [0, 20])
-@pytest.mark.parametrize("name", systems.names())
+@pytest.mark.parametrize(
+    "name", [*filter(systems.has_visual, systems.names()), "cvssp_gated_crnn"]
+)
 def test_regions_are_scored_in_parts_as_in_one(name, num_regions, monkeypatch):
     monkeypatch.setattr(scoring, "_REGIONS_AT_A_TIME", 7)
     model = build(name)

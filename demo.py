@@ -17,21 +17,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import flags
-from avmil.clips.drawn_clips import (
-    ClipPlan,
-    DrawnClipsConfig,
-    plan_clips,
-    write_drawn_clips,
-)
 from avmil.common import command_line
 from avmil.common.progress import Progress
+
+if TYPE_CHECKING:
+    from avmil.clips.drawn_clips import ClipPlan, DrawnClipsConfig
 
 _ROOT = pathlib.Path(__file__).resolve().parent
 # Flagfiles of an installed avmil, or of a checkout.
 _CONFIGS = (_ROOT / "avmil" / "configs", _ROOT / "configs")
-_CLIPS = DrawnClipsConfig()
 _NO_FLAGS: Mapping[str, Sequence[str]] = {}
 # Without a network pip should give up soon; the user's own settings stay.
 _PIP_SETTINGS = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15"}
@@ -39,7 +36,7 @@ _PIP_SETTINGS = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15"}
 
 def demonstrate(
     directory: pathlib.Path,
-    clips: DrawnClipsConfig = _CLIPS,
+    clips: DrawnClipsConfig | None = None,
     num_pages: int = 4,
     more_flags: Mapping[str, Sequence[str]] = _NO_FLAGS,
 ) -> int:
@@ -47,11 +44,14 @@ def demonstrate(
 
     Args:
         directory: Where clips, weights, features, the run and pages are put.
-        clips: Which clips are drawn.
+        clips: Which clips are drawn; None for all.
         num_pages: Test clips that are localized and get a page.
         more_flags: Further flags of each script.
     """
+    from avmil.clips.drawn_clips import DrawnClipsConfig, write_drawn_clips
+
     start_s = time.monotonic()
+    clips = clips or DrawnClipsConfig()
     print(f"Drawing clips in {directory / 'clips'}", flush=True)
     with Progress(clips.num_clips, "clip") as progress:
         manifest = write_drawn_clips(directory / "clips", clips, progress)
@@ -127,6 +127,7 @@ def _region_weights(directory: pathlib.Path) -> str:
 
 def _least_in_sync(clips: DrawnClipsConfig) -> list[str]:
     """Test clips, first those whose sight and sound lie farthest apart."""
+    from avmil.clips.drawn_clips import plan_clips
 
     def gap_s(plan: ClipPlan) -> float:
         return max(

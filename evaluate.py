@@ -6,17 +6,16 @@ r"""Evaluates runs on the test split: the paper's Table 1 and Table 2.
 
 Scores validation and test, tunes a threshold for each class on validation
 only, applies them to test, prints both tables and writes `scores-*.npz`,
-`thresholds.json`, `metrics.json`, the tables as Markdown, LaTeX and CSV and
-`report.html` into the run directory. Several runs also get common tables, in
-the paper's order: runs that differ in their seed only are one row, and the
-best row's leads are compared with chance. A fusion averages the probabilities
-of runs or of their checkpoints; its directory is evaluated like a run's. With
-a truth, Table 3 says where and when the systems localize.
+`thresholds.json`, `event_thresholds.json`, `metrics.json`, the tables as
+Markdown, LaTeX and CSV and `report.html` into the run directory. Several runs
+also get common tables, in the paper's order: runs that differ in their seed
+only are one row, and the best row's leads are compared with chance. A fusion
+averages the probabilities of runs or of their checkpoints; its directory is
+evaluated like a run's. With a truth, Table 3 says where and when the systems
+localize.
 """
 
 from __future__ import annotations
-
-import os
 
 import flags
 from avmil.common import command_line
@@ -25,7 +24,7 @@ from avmil.common import command_line
 def main() -> None:
     """Reads the flags and evaluates."""
     config = flags.read(flags.EvaluationConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.runs import evaluation
 
     evaluation.evaluate(config)

@@ -12,16 +12,17 @@ listed in `failed.csv` of the features directory.
 
 from __future__ import annotations
 
-import os
-
 import flags
+from avmil.clips import manifest
 from avmil.common import command_line
 
 
 def main() -> int:
     """Reads the flags and extracts."""
     config = flags.read(flags.ExtractionConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    # Mistakes in the manifest are told before Keras, which takes seconds.
+    manifest.read(config.manifest, config.classes, config.allow_outside_paths)
+    command_line.use_backend(config.backend)
     from avmil.features import extraction
 
     return extraction.extract(config, flags.read(flags.RecipeConfig))

@@ -194,7 +194,10 @@ class TrainConfig:
         50, "Steps between TensorBoard points.", lower_bound=1
     )
     validate_every: int = _flag(
-        500, "Steps between validations.", lower_bound=1
+        0,
+        "Steps between validations; 0 for 500, or a tenth of --steps where "
+        "that is less.",
+        lower_bound=0,
     )
     checkpoint_every: int = _flag(
         500, "Steps between checkpoints.", lower_bound=1
@@ -418,9 +421,20 @@ class LocalizeConfig:
     run_dir: str = _flag("", "Directory that train.py wrote.", required=True)
     output_dir: str = _flag(
         "",
-        "Directory that gets a folder for each video, failed.csv and, of "
-        "several videos, index.html.",
+        "Directory that gets a folder for each video, results.csv and .json, "
+        "failed.csv and, of several videos, index.html.",
         required=True,
+    )
+    outputs: str = _flag(
+        "labels,page,video,figures",
+        "What to write of each video, joined by commas; `labels` are "
+        "localization.json, the events' table, subtitles and label track.",
+    )
+    workers: int = _flag(
+        1,
+        "Processes. With several, each needs the memory of one; also a video "
+        "that ends its process does not end the others.",
+        lower_bound=1,
     )
     classes_shown: str = _flag(
         "",

@@ -2,17 +2,17 @@ r"""Says what videos show, where it is seen and when it is heard.
 
     python localize.py VIDEO_OR_FOLDER... --run_dir=runs/a --output_dir=found
 
-Each video gets a folder with the paper's Fig. 3 and Fig. 4 for each predicted
-class, an annotated video, a page to look through it, localization.json, and
-the events as a table, as subtitles and as a label track; `index.html` lists
-all videos. The base networks' weights are those of the run, looked for in
+Each video, also of sub-folders, gets a folder with the paper's Fig. 3 and
+Fig. 4 for each predicted class, an annotated video, a page to look through it,
+localization.json, and the events as a table, as subtitles and as a label track
+(--outputs writes less); `results.csv`, `results.json` and `index.html` list all
+videos. The base networks' weights are those of the run, looked for in
 --weights_dir unless they are named. Videos that cannot be used are listed in
-`failed.csv`; the status is then 1.
+`failed.csv`; the status is then 1. Started again with the same flags it goes
+on with the videos that are not done.
 """
 
 from __future__ import annotations
-
-import os
 
 import flags
 from avmil.common import command_line
@@ -21,7 +21,7 @@ from avmil.common import command_line
 def main(*arguments: str) -> int:
     """Reads the flags and localizes."""
     config = flags.read(flags.LocalizeConfig)
-    os.environ["KERAS_BACKEND"] = config.backend  # Before Keras is imported.
+    command_line.use_backend(config.backend)
     from avmil.localization.batch import localize_videos
 
     return localize_videos(config, arguments)
@@ -29,7 +29,7 @@ def main(*arguments: str) -> int:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    command_line.run(main, flags.LocalizeConfig, positional=True, resumes=False)
+    command_line.run(main, flags.LocalizeConfig, positional=True)
 
 
 if __name__ == "__main__":

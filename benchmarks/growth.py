@@ -1,9 +1,11 @@
-"""How time and memory of the bookkeeping grow with the number of clips.
+"""How the time and memory of everything but networks grow with the clips.
 
     python -m benchmarks.growth 1000 50000
 
 Features of a few numbers a clip go through the project's own planning, writer,
-store and batches, each number of clips in a process of its own.
+store, training (row b, each clip about once) and evaluation, each number of
+clips in a process of its own. An eighth each of the clips is for validation
+and for the test.
 """
 
 from __future__ import annotations
@@ -21,7 +23,11 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.features import clip_features, shards
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
+from avmil.runs import evaluation, training
+from flags import EvaluationConfig, TrainConfig
 
+_CLASSES = ("a", "b", "c", "d")
+_SPLITS = (*("train",) * 6, "val", "test")
 _FIELDS = clip_features.layout(16, 16)
 
 
@@ -42,17 +48,22 @@ def _measure(num_clips: int, directory: str) -> None:
         times_s.append(time.perf_counter())
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         seconds = times_s[-1] - times_s[-2]
-        print(f"{num_clips:6d} {name:8}{seconds:7.2f} s {peak_mb:5.0f} MB")
+        print(f"{num_clips:6d} {name:9}{seconds:7.2f} s {peak_mb:5.0f} MB")
 
     entries = [
-        ManifestEntry(f"clip{n}", f"{directory}/{n}.mp4", ("a",), "train")
+        ManifestEntry(
+            f"clip{n}",
+            f"{directory}/{n}.mp4",
+            (_CLASSES[n // len(_SPLITS) % len(_CLASSES)],),
+            _SPLITS[n % len(_SPLITS)],
+        )
         for n in range(num_clips)
     ]
-    manifest.write(f"{directory}/manifest.csv", ("a",), entries)
+    manifest.write(f"{directory}/manifest.csv", _CLASSES, entries)
     lap("manifest")
     _, rows = manifest.read(f"{directory}/manifest.csv")
     features_dir = f"{directory}/features"
-    planned = shards.plan(rows, features_dir, {}, ("a",), 64, _FIELDS)
+    planned = shards.plan(rows, features_dir, {}, _CLASSES, 64, _FIELDS)
     lap("plan")
     for shard in planned:
         for row in shard.open_rows():
@@ -64,6 +75,20 @@ def _measure(num_clips: int, directory: str) -> None:
     for index in np.random.default_rng(0).permutation(len(store)):
         store.read(index, ("regions", "segments"))
     lap("read")
+    run_dir = f"{directory}/run"
+    training.train(
+        TrainConfig(
+            system="audio_two_stream",
+            features_dir=features_dir,
+            run_dir=run_dir,
+            batch_size=24,
+            steps=len(store) // 24,
+            validate_every=len(store) // 24,
+        )
+    )
+    lap("train")
+    evaluation.evaluate(EvaluationConfig(run_dir=run_dir))
+    lap("evaluate")
 
 
 if __name__ == "__main__":

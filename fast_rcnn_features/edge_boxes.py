@@ -7,7 +7,10 @@ every frame).
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -19,6 +22,14 @@ EDGE_SOURCES = ("gradient", "structured_forest")
 
 # The structured forest fails on smaller images.
 _MIN_SIDE_PX = 15
+
+# Edges of 1080p need 0.3 GB, boxes little of it but most of the time: edges of
+# frames of this size and more are detected one after the other, and what each
+# thread keeps in its pool is returned.
+_LARGE_PX = 1_000_000
+_one_at_a_time = threading.Lock()
+
+_NO_BOXES = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
 
 
 class EdgeBoxes:
@@ -75,17 +86,33 @@ class EdgeBoxes:
             ValueError: `image_rgb` is not uint8 [H, W, 3].
         """
         check_image(image_rgb)
-        no_boxes = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
         if min(image_rgb.shape[:2]) < _MIN_SIDE_PX:
-            return no_boxes
-        edges, orientation = self._detect_edges(image_rgb)
+            return _NO_BOXES
+        if image_rgb[..., 0].size < _LARGE_PX:
+            return self._search(*self._detect_edges(image_rgb))
+        with _one_at_a_time:
+            found = self._detect_edges(image_rgb)
+            _return_freed_memory()
+        boxes = self._search(*found)
+        _return_freed_memory()
+        return boxes
+
+    def _search(
+        self, edges: np.ndarray, orientation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         # A new object each time: OpenCV's keeps state from the image before.
         search = cv2.ximgproc.createEdgeBoxes(maxBoxes=self._max_boxes)
         rectangles, scores = search.getBoundingBoxes(edges, orientation)
         if scores is None:
-            return no_boxes
+            return _NO_BOXES
         # They are [x, y, w, h] with 1-based x, y, and w is x2 - x1, where x2
         # is the last pixel inside the box (edgeBoxesMex.cpp and its port).
         first = rectangles[:, :2] - 1
         boxes = np.hstack([first, first + rectangles[:, 2:]])
         return boxes.astype(np.float32), scores.ravel()
+
+
+def _return_freed_memory() -> None:
+    """Returns to the system what glibc would keep; other libraries keep it."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -52,11 +52,11 @@ def build_vggish(
         )
     inputs = keras.Input((96, 64), name="log_mel_patches")
     outputs = keras.layers.Reshape((96, 64, 1))(inputs)
-    # Equal seeds would give equal streams of weights to all layers.
-    for layer_seed, (name, width) in enumerate(_LAYERS, start=seed):
+    initializer = keras.initializers.HeNormal(keras.random.SeedGenerator(seed))
+    for name, width in _LAYERS:
         options = {
             "activation": embedding_activation if name == "fc2" else "relu",
-            "kernel_initializer": keras.initializers.HeNormal(layer_seed),
+            "kernel_initializer": initializer,
             "name": name,
         }
         if name.startswith("conv"):

@@ -5,8 +5,6 @@ Source: `yamnet.py` and `params.py` in tensorflow/models, research/audioset.
 
 from __future__ import annotations
 
-import itertools
-
 import keras
 
 # sqrt(variance + this) divides; loading folded weights has to make up for it.
@@ -42,15 +40,15 @@ def build_yamnet(seed: int = 0) -> keras.Model:
         0.001, to `embeddings` [T, 1024] and `scores` [T, 521], the
         probabilities of AudioSet's classes.
     """
-    # Equal seeds would give equal streams of weights to all layers.
-    seeds = itertools.count(seed)
+    seeds = keras.random.SeedGenerator(seed)
+    he_normal = keras.initializers.HeNormal(seeds)
     options = {"padding": "same", "use_bias": False}
     convolutions = [
         keras.layers.Conv2D(
             32,
             3,
             2,
-            kernel_initializer=keras.initializers.HeNormal(next(seeds)),
+            kernel_initializer=he_normal,
             name="layer1.conv",
             **options,
         )  # [T, 48, 32, 32]
@@ -62,7 +60,7 @@ def build_yamnet(seed: int = 0) -> keras.Model:
             # HeNormal takes all channels for inputs of each output, which here
             # has one: the signal would fade from layer to layer.
             depthwise_initializer=keras.initializers.RandomNormal(
-                stddev=(2 / 9) ** 0.5, seed=next(seeds)
+                stddev=(2 / 9) ** 0.5, seed=seeds
             ),
             name=f"layer{number}.depthwise_conv",
             **options,
@@ -70,7 +68,7 @@ def build_yamnet(seed: int = 0) -> keras.Model:
         pointwise = keras.layers.Conv2D(
             filters,
             1,
-            kernel_initializer=keras.initializers.HeNormal(next(seeds)),
+            kernel_initializer=he_normal,
             name=f"layer{number}.pointwise_conv",
             **options,
         )
@@ -90,7 +88,7 @@ def build_yamnet(seed: int = 0) -> keras.Model:
     scores = keras.layers.Dense(
         521,
         "sigmoid",
-        kernel_initializer=keras.initializers.HeNormal(next(seeds)),
+        kernel_initializer=he_normal,
         name="logits",
     )(embeddings)
     return keras.Model(

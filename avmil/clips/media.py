@@ -7,6 +7,7 @@ streams begin at 5 s gives what the same file beginning at 0 s would.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from avmil.clips.media_container import (
     open_container,
     read_from_before,
 )
-from avmil.common.errors import MediaError
+from avmil.common.errors import MediaError, NoTrackError
 
 # The container's start is rounded to microseconds: a frame that is due within
 # this time counts as shown.
@@ -117,39 +118,58 @@ def decode_clip(
             num_frames += 1
             (on_frame or frames_rgb.append)(frame_rgb)
 
-    def decode(seek_s: float | None) -> tuple[np.ndarray | None, float]:
-        sinks = {}
-        frames = sound = None
-        with open_container(path) as container:
-            if video:
-                stream = first_stream(container, "video")
-                frames = _FrameSampler(stream, section, frame_rate_hz, take)
-                sinks[stream] = frames
-            if audio and (stream := first_stream(container, "audio")):
-                sound = sinks[stream] = WaveformBuilder(stream, section)
-            if not sinks:
-                file_end_s = (container.duration or 0) / av.time_base
-                return None, section.duration_s(file_end_s)
-            decode_streams(container, sinks, section, seek_s)
-        ends_s = [sink.end_s for sink in sinks.values()]
-        if least_duration_s:
-            ends_s.append(section.start_s + least_duration_s)
-        duration_s = section.duration_s(max(ends_s))
-        if frames:
-            frames.finish(section.start_s + duration_s)
-        return sound.waveform() if sound else None, duration_s
-
     if is_sound_file(path):
         if video:
-            raise MediaError("no video track")
+            raise NoTrackError("no video track")
         waveform, duration_s = read_sound_file(path, section)
     else:
+        decode = functools.partial(
+            _decode_tracks,
+            *(path, section, frame_rate_hz if video else None, take, audio),
+            least_duration_s,
+        )
         try:
             waveform, duration_s = read_from_before(section.start_s, decode)
         except av.FFmpegError as error:
             raise MediaError(f"cannot be decoded: {error.strerror}") from error
     times_s = (np.arange(num_frames) + 0.5) / frame_rate_hz
     return Clip(frames_rgb, times_s.astype(np.float32), waveform, duration_s)
+
+
+def _decode_tracks(
+    path: str | os.PathLike[str],
+    section: Section,
+    frame_rate_hz: float | None,
+    take: Callable[[int, np.ndarray], None],
+    audio: bool,
+    least_duration_s: float,
+    seek_s: float | None,
+) -> tuple[np.ndarray | None, float]:
+    """Gives waveform and duration of a container; `take` gets its frames.
+
+    Without a frame rate none are wanted; other arguments as for `decode_clip`
+    and `decode_streams`.
+    """
+    sinks = {}
+    frames = sound = None
+    with open_container(path) as container:
+        if frame_rate_hz:
+            stream = first_stream(container, "video")
+            frames = _FrameSampler(stream, section, frame_rate_hz, take)
+            sinks[stream] = frames
+        if audio and (stream := first_stream(container, "audio")):
+            sound = sinks[stream] = WaveformBuilder(stream, section)
+        if not sinks:
+            file_end_s = (container.duration or 0) / av.time_base
+            return None, section.duration_s(file_end_s)
+        decode_streams(container, sinks, section, seek_s)
+    ends_s = [sink.end_s for sink in sinks.values()]
+    if least_duration_s:
+        ends_s.append(section.start_s + least_duration_s)
+    duration_s = section.duration_s(max(ends_s))
+    if frames:
+        frames.finish(section.start_s + duration_s)
+    return sound.waveform() if sound else None, duration_s
 
 
 class _FrameSampler:

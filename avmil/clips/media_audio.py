@@ -21,7 +21,7 @@ _GAP_TOLERANCE_S = 0.005
 
 # Resampled at a time, and the sound around it that its ends need, which is
 # far longer than the filter.
-_BLOCK_S = 600
+_BLOCK_S = 60
 _MARGIN_S = 1
 
 
@@ -106,7 +106,7 @@ class WaveformBuilder(AudioSink):
     def __init__(self, stream: av.audio.stream.AudioStream, section: Section):
         super().__init__(section)
         self._time_base = stream.time_base
-        self._samples = bytearray()  # Grows without a second copy.
+        self._resampler: Resampler | None = None
         self._end = -sys.maxsize  # Of what the frames declare to hold.
 
     @property
@@ -133,35 +133,65 @@ class WaveformBuilder(AudioSink):
         """Returns float32 [N] at 16 kHz; MediaError if none, or not finite."""
         if self._end <= 0:
             raise MediaError(f"no audio {self._section}")
-        samples = np.frombuffer(self._samples, np.float32)[: self._end]
-        return resample(samples, self.rate_hz)
+        return self._resampler.waveform(self._end)
 
     def _write(self, samples: np.ndarray) -> None:
-        self._samples += samples.mean(axis=1).data  # [N, channels] -> [N]
+        self._resampler = self._resampler or Resampler(self.rate_hz)
+        self._resampler.add(samples)
 
 
-def resample(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Resamples to 16 kHz, as VGGish's own code does.
+class Resampler:
+    """Resamples to mono 16 kHz while sound comes, as VGGish's own code does.
 
-    float32 [N] -> float32 [floor(N * 16000 / rate_hz)]; MediaError if nothing
-    is left, or the samples are not finite.
+    Sound at its own rate is held for a block only: an hour needs 0.25 GB.
     """
-    if not np.isfinite(samples.sum(dtype=np.float64)):
-        raise MediaError("audio has infinite or undefined samples")
-    if len(samples) * SAMPLE_RATE_HZ < rate_hz:
-        raise MediaError("audio is shorter than one sample at 16 kHz")
-    import resampy  # Here, as machines without it can do all the rest.
 
-    parts = []
-    for start_s in range(0, math.ceil(len(samples) / rate_hz), _BLOCK_S):
-        first_s = max(0, start_s - _MARGIN_S)
-        stop_s = start_s + _BLOCK_S + _MARGIN_S
-        part = resampy.resample(
-            samples[first_s * rate_hz : stop_s * rate_hz],
-            *(rate_hz, SAMPLE_RATE_HZ),
-        )[(start_s - first_s) * SAMPLE_RATE_HZ :]
-        parts.append(part[: _BLOCK_S * SAMPLE_RATE_HZ])
-    return np.concatenate(parts)
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._resampled = bytearray()  # float32; grows without a second copy.
+        self._num_blocks = 0
+        self._waiting: list[np.ndarray] = []
+        self._first = 0  # Of the samples that wait: a margin before the block.
+        self._length = 0  # Of what was added.
+
+    def add(self, samples: np.ndarray) -> None:
+        """Takes the next samples, float32 [N, channels]."""
+        self._waiting.append(samples.mean(axis=1))  # [N]
+        self._length += len(samples)
+        block_end = (self._num_blocks + 1) * _BLOCK_S * self._rate_hz
+        margin = _MARGIN_S * self._rate_hz
+        if self._length >= block_end + margin:
+            waiting = np.concatenate(self._waiting)
+            block = self._resample(waiting[: block_end + margin - self._first])
+            self._resampled += block[: _BLOCK_S * SAMPLE_RATE_HZ].data
+            self._num_blocks += 1
+            kept = waiting[block_end - margin - self._first :].copy()
+            self._waiting, self._first = [kept], block_end - margin
+
+    def waveform(self, length: int) -> np.ndarray:
+        """The first `length` samples, as float32 [N] at 16 kHz.
+
+        N is floor(length * 16000 / rate_hz); MediaError if it is 0, or the
+        samples are not finite.
+        """
+        if min(length, self._length) * SAMPLE_RATE_HZ < self._rate_hz:
+            raise MediaError("audio is shorter than one sample at 16 kHz")
+        if length > self._num_blocks * _BLOCK_S * self._rate_hz:
+            waiting = np.concatenate(self._waiting)
+            rest = self._resample(waiting[: length - self._first])
+            self._resampled += rest.data
+        waveform = np.frombuffer(self._resampled, np.float32)
+        if not np.isfinite(waveform.sum(dtype=np.float64)):
+            raise MediaError("audio has infinite or undefined samples")
+        return waveform[: length * SAMPLE_RATE_HZ // self._rate_hz]
+
+    def _resample(self, samples: np.ndarray) -> np.ndarray:
+        """Resamples from `_first` on, and cuts the sound before the block."""
+        import resampy  # Here, as machines without it can do all the rest.
+
+        start_s = _MARGIN_S if self._num_blocks else 0
+        resampled = resampy.resample(samples, self._rate_hz, SAMPLE_RATE_HZ)
+        return resampled[start_s * SAMPLE_RATE_HZ :]
 
 
 def is_sound_file(path: str | os.PathLike[str]) -> bool:
@@ -187,10 +217,14 @@ def read_sound_file(
             section.check_length(file_end_s)
             duration_s = section.duration_s(file_end_s)
             sound.seek(round(section.start_s * rate_hz))
-            samples = sound.read(
-                round(duration_s * rate_hz), dtype="float32", always_2d=True
-            )
+            resampler = Resampler(rate_hz)
+            for samples in sound.blocks(
+                blocksize=rate_hz,
+                frames=round(duration_s * rate_hz),
+                dtype="float32",
+                always_2d=True,
+            ):
+                resampler.add(samples)
     except soundfile.LibsndfileError as error:
         raise MediaError(f"cannot be opened: {error.error_string}") from error
-    samples = samples.mean(axis=1)  # [N, channels] -> [N]
-    return resample(samples, rate_hz), duration_s
+    return resampler.waveform(sys.maxsize), duration_s

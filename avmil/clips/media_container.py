@@ -13,7 +13,7 @@ import av
 import av.container
 import av.stream
 
-from avmil.common.errors import MediaError
+from avmil.common.errors import MediaError, NoTrackError
 
 # Longest clip that is decoded in one piece. It also bounds what a file with
 # wrong time stamps can ask for: repeated frames and silence in its gaps.
@@ -147,7 +147,7 @@ def first_stream(
         stream.codec_context.thread_count = 1
         return stream
     if kind == "video":
-        raise MediaError("no video track")
+        raise NoTrackError("no video track")
     return None
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import app
@@ -22,6 +25,8 @@ _TENSORFLOW_ERRORS = (
     "ResourceExhaustedError",
     "UnavailableError",
 )
+# What XLA writes whatever level of notes it is asked for.
+_XLA_NOTES = "^(I[0-9]{4} |WARNING: All log messages before absl::Initialize)"
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
 
@@ -55,6 +60,34 @@ def run(
         lambda argv: _end(_run_main(main, argv[1:], positional, resumes)),
         flags_parser=_parse,
     )
+
+
+def use_backend(backend: str) -> None:
+    """Makes Keras, which must not be imported yet, compute with a backend.
+
+    What its libraries write to stderr goes through a process of its own, which
+    leaves out XLA's notes and outlives a crash; Python's stderr stays as it is.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    # Of semaphores that workers leave behind when they are ended, and of
+    # bags of a single proposal.
+    ignored = ("resource_tracker", "You are using a softmax over axis")
+    for text in ignored:
+        warnings.filterwarnings("ignore", text)
+    for_workers = ",".join(f"ignore:{text}" for text in ignored)
+    os.environ.setdefault("PYTHONWARNINGS", for_workers)
+    if not (grep := shutil.which("grep")):
+        return
+    stderr = os.dup(2)
+    with subprocess.Popen(
+        [grep, "-a", "--line-buffered", "-vE", _XLA_NOTES],
+        stdin=subprocess.PIPE,
+        stdout=stderr,
+        start_new_session=True,  # A terminal's interrupt does not end it.
+    ).stdin as notes:
+        os.dup2(notes.fileno(), 2)
+    encoding = sys.stderr.encoding
+    sys.stderr = open(stderr, "w", 1, encoding)  # noqa: SIM115
 
 
 @contextlib.contextmanager

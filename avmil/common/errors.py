@@ -52,6 +52,10 @@ class MediaError(AvmilError):
     """
 
 
+class NoTrackError(MediaError):
+    """A media file without a video track."""
+
+
 class ClipError(AvmilError):
     """A clip that cannot be extracted: in which stage, and why."""
 
@@ -68,8 +72,8 @@ class FetchError(AvmilError):
     """Weights that could not be fetched; the message says what to do."""
 
 
-class ExtractionError(AvmilError):
-    """Worker processes that cannot extract anything."""
+class WorkerError(AvmilError):
+    """Worker processes that do not get to their first clip."""
 
 
 @contextlib.contextmanager

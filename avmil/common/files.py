@@ -20,7 +20,7 @@ from typing import Any
 import filelock
 from etils import epath
 
-from avmil.common.errors import DirectoryInUseError
+from avmil.common.errors import ConfigError, DirectoryInUseError
 
 _REMOTE_PREFIXES = ("s3://", "gs://")
 
@@ -96,12 +96,12 @@ def read_json(name: str | os.PathLike) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON.
+        ConfigError: if it is not JSON.
     """
     try:
         return json.loads(read_bytes(name))
     except ValueError as error:
-        raise ValueError(
+        raise ConfigError(
             f"Expected JSON, received a damaged file {name}: {error}."
         ) from error
 
@@ -187,24 +187,34 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
     """Makes a directory and holds it for this process.
 
     The operating system ends the hold with the process, however that ends. A
-    remote directory is not held.
+    remote directory is not held. What fails leaves no lock, nor an empty
+    directory, that was not there before.
 
     Raises:
         DirectoryInUseError: if another process holds it.
     """
+    lock = join(directory, ".lock")
+    was_there, was_held_before = exists(directory), exists(lock)
     make_directory(directory)
     if is_remote(directory):
         yield
         return
     try:
-        held = filelock.FileLock(join(directory, ".lock")).acquire(timeout=0)
+        held = filelock.FileLock(lock).acquire(timeout=0)
     except filelock.Timeout as error:
         raise DirectoryInUseError(
             f"Expected {directory} to be free, but another process is "
             "writing to it. Wait for it or name another directory."
         ) from error
     with held:
-        yield
+        try:
+            yield
+        except BaseException:
+            if not was_held_before:
+                path(lock).unlink()
+            if not was_there and not names(directory):
+                path(directory).rmdir()
+            raise
 
 
 @contextlib.contextmanager

@@ -22,8 +22,10 @@ class Progress:
 
     def __init__(self, total: int, unit: str, initial: int = 0) -> None:
         self._total, self._unit = total, unit
-        self._initial = self.done = initial
-        self._start_s = self._line_s = time.monotonic()
+        self.done = initial
+        self._line_s = time.monotonic()
+        # The rate counts from the first update: start-up is no work.
+        self._first: tuple[int, float] | None = None
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm.tqdm(
@@ -37,24 +39,26 @@ class Progress:
     def update(self, count: int = 1, **notes: Any) -> None:
         """Adds finished pieces; the notes are shown behind the rate."""
         self.done += count
+        now_s = time.monotonic()
+        if self._first is None:
+            self._first = self.done, now_s
+            if self._bar is not None:
+                self._bar.unpause()
         if self._bar is not None:
             self._bar.set_postfix(notes, refresh=False)
             self._bar.update(count)
             return
-        now_s = time.monotonic()
         if now_s - self._line_s >= _LINE_EVERY_S or self.done == self._total:
             self._line_s = now_s
-            done_now, spent_s = self.done - self._initial, now_s - self._start_s
-            rate = done_now / max(spent_s, 1e-9)
-            left = "?"
-            if rate:
+            done_first, first_s = self._first
+            text = f"{self.done}/{self._total} {self._unit}s"
+            if self.done > done_first and now_s > first_s:
+                rate = (self.done - done_first) / (now_s - first_s)
                 left_s = (self._total - self.done) / rate
                 left = tqdm.tqdm.format_interval(left_s)
+                text += f", {rate:.2f}/s, {left} left"
             noted = "".join(f", {name} {notes[name]}" for name in notes)
-            self.write(
-                f"{self.done}/{self._total} {self._unit}s, {rate:.2f}/s, "
-                f"{left} left{noted}"
-            )
+            self.write(text + noted)
 
     def write(self, text: str) -> None:
         """Prints a line without breaking the bar."""

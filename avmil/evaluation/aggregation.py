@@ -6,7 +6,14 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -16,8 +23,19 @@ from avmil.evaluation.evaluation import Chance, Result
 from avmil.evaluation.identity import Training
 from avmil.evaluation.localization import ALL, LocalizationResult
 
+_MAX_NAMED_FLAGS = 2  # More would not fit a table.
+
 _AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
+_Value = TypeVar("_Value", bound=Hashable)
 _mean = functools.partial(np.mean, axis=0)
+
+
+def _sample_std(values: np.ndarray) -> np.ndarray:
+    """Over the seeds, the first axis; NaN of a single one."""
+    if len(values) == 1:
+        return np.full_like(values[0], np.nan)
+    with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
+        return values.std(axis=0, ddof=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,6 +48,16 @@ class _Runs(Generic[_AnyResult]):
     def system(self) -> str:
         """The system's name."""
         return self.results[0].identity.system
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from other rows: its system and its settings."""
+        return self.system, self.results[0].identity.settings
+
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """The settings as a reader sees them; flag -> value."""
+        return self.results[0].identity.flags
 
     @property
     def run_names(self) -> tuple[str, ...]:
@@ -47,56 +75,43 @@ class _Runs(Generic[_AnyResult]):
         return len(self.results) > 1
 
 
+def _over_seeds(
+    name: str, statistic: Callable[[np.ndarray], np.ndarray]
+) -> functools.cached_property:
+    """A statistic of each field of one of the results' named tuples."""
+
+    def of_row(row: Row) -> Any:
+        tuples = [getattr(result, name) for result in row.results]
+        fields = zip(*tuples, strict=True)
+        return type(tuples[0])(*map(statistic, map(np.array, fields)))
+
+    return functools.cached_property(of_row)
+
+
 class Row(_Runs[Result]):
     """A row of Tables 1 and 2.
 
-    Standard deviations are those of a sample of seeds, NaN of a single one.
+    Attributes:
+        micro: Means over the seeds of the results' figures, here and below.
+        micro_std: Standard deviations of a sample of seeds, NaN of a single
+            one, here and below.
     """
+
+    micro: metrics.Scores = _over_seeds("micro", _mean)
+    micro_std: metrics.Scores = _over_seeds("micro", _sample_std)
+    by_class: metrics.Scores = _over_seeds("by_class", _mean)
+    by_class_std: metrics.Scores = _over_seeds("by_class", _sample_std)
+    ranking: metrics.Ranking = _over_seeds("ranking", _mean)
+    ranking_std: metrics.Ranking = _over_seeds("ranking", _sample_std)
+    class_ranking: metrics.ClassRanking = _over_seeds("class_ranking", _mean)
+    class_ranking_std: metrics.ClassRanking = _over_seeds(
+        "class_ranking", _sample_std
+    )
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """C names, in the order of all arrays."""
         return self.results[0].class_names
-
-    @functools.cached_property
-    def micro(self) -> metrics.Scores:
-        """Means over the seeds, floats."""
-        return self._over_seeds(_mean, "micro")
-
-    @functools.cached_property
-    def micro_std(self) -> metrics.Scores:
-        """Standard deviations over the seeds, floats."""
-        return self._over_seeds(_sample_std, "micro")
-
-    @functools.cached_property
-    def by_class(self) -> metrics.Scores:
-        """Means over the seeds, arrays [C]."""
-        return self._over_seeds(_mean, "by_class")
-
-    @functools.cached_property
-    def by_class_std(self) -> metrics.Scores:
-        """Standard deviations over the seeds, arrays [C]."""
-        return self._over_seeds(_sample_std, "by_class")
-
-    @functools.cached_property
-    def ranking(self) -> metrics.Ranking:
-        """Means over the seeds, floats."""
-        return self._over_seeds(_mean, "ranking")
-
-    @functools.cached_property
-    def ranking_std(self) -> metrics.Ranking:
-        """Standard deviations over the seeds, floats."""
-        return self._over_seeds(_sample_std, "ranking")
-
-    @functools.cached_property
-    def class_ranking(self) -> metrics.ClassRanking:
-        """Means over the seeds, arrays [C]."""
-        return self._over_seeds(_mean, "class_ranking")
-
-    @functools.cached_property
-    def class_ranking_std(self) -> metrics.ClassRanking:
-        """Standard deviations over the seeds, arrays [C]."""
-        return self._over_seeds(_sample_std, "class_ranking")
 
     @functools.cached_property
     def resampled_clips(self) -> metrics.Scores:
@@ -111,9 +126,8 @@ class Row(_Runs[Result]):
         """As `resampled_clips`, of drawn seeds if there are enough."""
         if not self.resamples_seeds:
             return self.resampled_clips
-        identity = self.results[0].identity
         return bootstrap.over_drawn_seeds(
-            self._resampled_by_seed, f"{identity.system} {identity.settings}"
+            self._resampled_by_seed, " ".join(self.key)
         )
 
     @property
@@ -127,6 +141,12 @@ class Row(_Runs[Result]):
         return metrics.Scores(*map(bootstrap.interval, self.resampled))
 
     @functools.cached_property
+    def is_at_chance(self) -> bool:
+        """Whether the interval of F1 reaches down to what chance gets."""
+        chance = max(result.chance.f1 for result in self.results)
+        return self.intervals.f1.low <= chance
+
+    @functools.cached_property
     def _resampled_by_seed(self) -> metrics.Scores:
         # Draws must not depend on the order in which runs are named.
         ordered = sorted(self.results, key=lambda r: r.identity.run_name)
@@ -134,14 +154,6 @@ class Row(_Runs[Result]):
             ordered[0].test.labels,
             np.stack([result.predictions for result in ordered]),
         )
-
-    def _over_seeds(
-        self, statistic: Callable[[np.ndarray], np.ndarray], name: str
-    ) -> Any:
-        """A statistic of each field of the results' named tuples."""
-        tuples = [getattr(result, name) for result in self.results]
-        fields = zip(*tuples, strict=True)
-        return type(tuples[0])(*map(statistic, map(np.array, fields)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,6 +165,10 @@ class LocalizationRow(_Runs[LocalizationResult]):
 
     means: dict[str, np.ndarray]
     stds: dict[str, np.ndarray]
+    is_at_chance: bool  # As the row of Table 1.
+
+
+_AnyRows = Sequence[Row] | Sequence[LocalizationRow]
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -200,13 +216,15 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
     """
     resamples_seeds = first.resamples_seeds and second.resamples_seeds
     name = "resampled" if resamples_seeds else "resampled_clips"
-    return bootstrap.compare(
+    compared = bootstrap.compare(
         first.micro.f1,
         second.micro.f1,
         getattr(first, name).f1,
         getattr(second, name).f1,
         resamples_seeds,
     )
+    at_chance = first.is_at_chance or second.is_at_chance
+    return compared._replace(at_chance=at_chance)
 
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
@@ -241,11 +259,14 @@ def in_paper_order(
 
 
 def localization_rows(
-    results: Sequence[LocalizationResult], part: str
+    results: Sequence[LocalizationResult],
+    part: str,
+    at_chance: Collection[tuple[str, str]] = (),
 ) -> list[LocalizationRow]:
     """Groups runs into the rows of a part of Table 3, `audio` or `visual`.
 
-    Systems without it are left out.
+    Systems without it are left out. `at_chance` has the keys of Table 1's rows
+    that are.
     """
     found = []
     for group in _grouped([r for r in results if getattr(r, part)]):
@@ -254,32 +275,70 @@ def localization_rows(
         for name in scores[0]:
             values = np.array([of_run[name] for of_run in scores])
             means[name], stds[name] = _mean(values), _sample_std(values)
-        found.append(LocalizationRow(group, means, stds))
+        is_at_chance = _Runs(group).key in at_chance
+        found.append(LocalizationRow(group, means, stds, is_at_chance))
     return found
 
 
-def short_names(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
-    """Letters of the rows, or systems that the paper lacks.
+def row_names(rows: _AnyRows, short: bool = False) -> list[str]:
+    """As the paper's Table 1 (2 if short), with what tells rows apart.
 
-    With their runs where several have one letter.
+    A row at chance is called so.
     """
-    num_rows = collections.Counter(row.system for row in rows)
     names = []
-    for row in rows:
-        published = paper.SYSTEMS.get(row.system)
-        name = f"({published.letter})" if published else row.system
-        if num_rows[row.system] > 1:
-            name += f" {'/'.join(row.run_names)}"
-        names.append(name)
+    for row, told in zip(rows, _told_apart(rows), strict=True):
+        parts = [paper.numbered_name(row.system, short), *told]
+        names.append(", ".join(parts + ["at chance"] * row.is_at_chance))
     return names
 
 
-def training_notes(
-    rows: Sequence[Row] | Sequence[LocalizationRow],
-) -> list[str]:
+def short_names(rows: _AnyRows) -> list[str]:
+    """As `row_names`, by the letter and for lists: without a comma."""
+    return [
+        " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
+        for row, told in zip(rows, _told_apart(rows), strict=True)
+    ]
+
+
+def differing_flags(rows: _AnyRows) -> list[str]:
+    """Flags in which rows that have them differ, those of words first."""
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.flags.items():
+            values.setdefault(name, set()).add(value)
+    differing = [name for name, found in values.items() if len(found) > 1]
+    return sorted(differing, key=lambda name: min(values[name])[:1].isdigit())
+
+
+def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
+    """What tells each row from others of its system; none for an only one.
+
+    The fewest flags that do it, or the runs if it takes many.
+    """
+    found: list[Sequence[str]] = []
+    for row in rows:
+        peers = [other for other in rows if other.system == row.system]
+        differing = differing_flags(peers)
+        telling = (
+            flags
+            for number in range(_MAX_NAMED_FLAGS + 1)
+            for flags in itertools.combinations(differing, number)
+            if len({tuple(map(p.flags.get, flags)) for p in peers})
+            == len(peers)
+        )
+        flags = next(telling, None)
+        found.append(
+            row.run_names
+            if flags is None
+            else [f"{flag}={row.flags.get(flag, '-')}" for flag in flags]
+        )
+    return found
+
+
+def training_notes(rows: _AnyRows) -> list[str]:
     """How far rows were trained and from where, and if they are comparable."""
     trainings = [row.training for row in rows]
-    travels = list(map(weight_travel, trainings))
+    travels = [training.weight_travel for training in trainings]
     # CVSSP's rows have a recipe of their own: 3,000 steps at 1e-3.
     kinds = [row.system.startswith("cvssp_") for row in rows]
     limits = {
@@ -307,29 +366,29 @@ def training_notes(
     return notes
 
 
-def weight_travel(training: Training) -> str:
-    """Writes "0.25", of several weights "0.1 to 0.2"."""
-    if not training.weight_travels:
-        return "unknown"
-    limit = f"{training.weight_travel_limit:.3g}"
-    ends = training.weight_travels[:: len(training.weight_travels) - 1 or 1]
-    ends = dict.fromkeys(f"{travel:.3g}" for travel in ends)
-    text = " to ".join(ends)
-    if limit not in ends:
-        text += f" (best on validation up to {limit})"
-    return text
+def rows_by_value(
+    values: Iterable[Iterable[_Value]], names: Sequence[str]
+) -> dict[_Value, str]:
+    """Which rows have each value; "" if all that have any have the same.
+
+    Args:
+        values: Those of each row.
+        names: Names of the rows.
+    """
+    names_of: dict[_Value, list[str]] = {}
+    for of_row, name in zip(values, names, strict=True):
+        for value in dict.fromkeys(of_row):
+            names_of.setdefault(value, []).append(name)
+    several = len(names_of) > 1
+    return {v: ", ".join(n) if several else "" for v, n in names_of.items()}
 
 
-def _by_row(texts: Sequence[str], names: Sequence[str]) -> str:
+def _by_row(texts: Iterable[str], names: Sequence[str]) -> str:
     """Joins what holds for each row, once for all rows with it; "" is left."""
-    rows_of: dict[str, list[str]] = {}
-    for text, name in zip(texts, names, strict=True):
-        rows_of.setdefault(text, []).append(name)
-    rows_of.pop("", None)
-    if len(rows_of) == 1:
-        return next(iter(rows_of))
+    found = rows_by_value(([text] if text else [] for text in texts), names)
     return "; ".join(
-        f"{text} in {', '.join(found)}" for text, found in rows_of.items()
+        f"{text} in {of_rows}" if of_rows else text
+        for text, of_rows in found.items()
     )
 
 
@@ -339,11 +398,3 @@ def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     for result in results:
         groups[result.identity.system, result.identity.settings].append(result)
     return list(map(tuple, groups.values()))
-
-
-def _sample_std(values: np.ndarray) -> np.ndarray:
-    """Over the seeds, the first axis; NaN of a single one."""
-    if len(values) == 1:
-        return np.full_like(values[0], np.nan)
-    with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
-        return values.std(axis=0, ddof=1)

@@ -44,10 +44,13 @@ class Comparison(NamedTuple):
     interval: Interval  # Of the difference.
     resamples_seeds: bool  # Or test clips alone, where seeds are too few.
     p_value: float  # That there is no difference; NaN of test clips alone.
+    at_chance: bool = False  # Either system: it then is no lead.
 
     @property
     def is_more_than_chance(self) -> bool | None:
-        """Whether a difference this large is rare; None of clips alone."""
+        """Whether it is a lead: rarely this large; None of clips alone."""
+        if self.at_chance:
+            return False
         return self.p_value < 1 - LEVEL if self.resamples_seeds else None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
@@ -83,39 +84,142 @@ class ClipLocalization:
         return part_at(self.frame_edges_s, self.region_times_s)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class ClassLocalization:
-    """One class of a clip, scaled as heat maps show it.
+    """One class of a clip: what is found, and how heat maps show its scores.
 
-    Attributes:
-        clip: The clip with all its classes.
-        class_name: The class.
-        score: Of the clip, as the system gives it.
-        regions: Scores in [0, 1], [M].
-        segments: Scores in [0, 1], [T].
-        frames: The highest score of each frame's regions, 0 for none, [F].
+    `events` begin with their onset and offset (seconds) and end with their
+    score. A class that is not predicted has none and no found regions; one that
+    is labeled, and not judged, is predicted without a threshold.
 
     Raises:
         ValueError: if the system does not know the class.
     """
 
-    def __init__(self, clip: ClipLocalization, class_name: str) -> None:
-        if class_name not in clip.class_names:
-            raise ValueError(
-                f"Expected a class of {', '.join(clip.class_names)}, "
-                f"received {class_name!r}."
-            )
-        column = clip.class_names.index(class_name)
-        self.clip, self.class_name = clip, class_name
-        self.score = float(clip.scores[column])
-        self.regions = heat(clip.region_scores[:, column], clip.heat_scale)
-        self.segments = heat(clip.segment_scores[:, column], clip.heat_scale)
-        self.frames = np.zeros(len(clip.frame_times_s))
-        np.maximum.at(self.frames, clip.region_frames, self.regions)
+    clip: ClipLocalization
+    class_name: str
+    is_predicted: bool = False
+    threshold: float | None = None  # Of the clip's score.
+    # Of the validation clips with the closest scores: those that hold the
+    # class, and all.
+    confidence: tuple[int, int] | None = None
+    found_regions: Set[int] = frozenset()  # Of those that show the class.
+    events: Sequence[tuple[float, ...]] = ()
 
-    def ascending_regions(self, frame: int) -> np.ndarray:
-        """Indices of the regions of a sampled frame, the best one last."""
+    def __post_init__(self) -> None:
+        if self.class_name not in self.clip.class_names:
+            raise ValueError(
+                f"Expected a class of {', '.join(self.clip.class_names)}, "
+                f"received {self.class_name!r}."
+            )
+
+    @property
+    def score(self) -> float:
+        """Of the clip, as the system gives it."""
+        return float(self.clip.scores[self._column])
+
+    @functools.cached_property
+    def regions(self) -> np.ndarray:
+        """Scores in [0, 1], [M]."""
+        scores = self.clip.region_scores[:, self._column]
+        return heat(scores, self.clip.heat_scale)
+
+    @functools.cached_property
+    def segments(self) -> np.ndarray:
+        """Scores in [0, 1], [T]."""
+        scores = self.clip.segment_scores[:, self._column]
+        return heat(scores, self.clip.heat_scale)
+
+    @functools.cached_property
+    def frames(self) -> np.ndarray:
+        """The highest score of each frame's regions, 0 for none, [F]."""
+        frames = np.zeros(len(self.clip.frame_times_s))
+        np.maximum.at(frames, self.clip.region_frames, self.regions)
+        return frames
+
+    @functools.cached_property
+    def sights_s(self) -> list[tuple[float, float]]:
+        """Parts of the clip, start and end, whose frames show the class."""
+        frames = self.clip.region_frames[list(self.found_regions)]
+        spans_s: list[tuple[float, float]] = []
+        for frame in np.unique(frames):
+            start_s, end_s = self.clip.frame_edges_s[frame : frame + 2].tolist()
+            if spans_s and spans_s[-1][1] == start_s:
+                start_s = spans_s.pop()[0]
+            spans_s.append((start_s, end_s))
+        return spans_s
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether regions show it, or may be drawn as if they did."""
+        return bool(self.found_regions) or self.presence == "labeled"
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether segments show it, or may be drawn as if they did."""
+        return bool(self.events) or self.presence == "labeled"
+
+    @property
+    def best_s(self) -> float:
+        """When the best found region is seen, or the best event begins.
+
+        The start of the clip if there is neither.
+        """
+        if self.found_regions:
+            best = max(self.found_regions, key=lambda r: self.regions[r])
+            return float(self.clip.region_times_s[best])
+        if self.events:
+            return max(self.events, key=lambda event: event[-1])[0]
+        return 0.0
+
+    @property
+    def presence(self) -> str:
+        """Says whether the class is seen and whether it is heard."""
+        if self.threshold is None:
+            return "labeled" if self.is_predicted else "no threshold"
+        if not self.is_predicted:
+            return "not found"
+        seen, heard = self.found_regions, self.events
+        if not seen and not heard:
+            return "neither seen nor heard"
+        if not len(self.clip.boxes) or not len(self.clip.segment_times_s):
+            return "seen" if seen else "heard"
+        if seen:
+            return "seen and heard" if heard else "seen, not heard"
+        return "heard, not seen"
+
+    @property
+    def sureness(self) -> str:
+        """Says how often such a score was right, and how far it passes."""
+        texts = []
+        if self.confidence:
+            right, total = self.confidence
+            verb = "were right" if self.is_predicted else "held the class"
+            texts = [f"{right} of {total} such {verb}"]
+        if self.threshold is not None:
+            side = "above" if self.score > self.threshold else "below"
+            margin = abs(self.score - self.threshold)
+            texts.append(f"{margin:.2g} {side} its threshold")
+        return ", ".join(texts)
+
+    def shown_region(self, frame: int) -> int | None:
+        """The best region of a sampled frame, if it is to be drawn.
+
+        Of a predicted class it is only where it shows the class.
+        """
         regions = np.flatnonzero(self.clip.region_frames == frame)
-        return regions[np.argsort(self.regions[regions], kind="stable")]
+        if not len(regions):
+            return None
+        best = int(regions[self.regions[regions].argmax()])
+        return (
+            best
+            if not self.is_predicted or best in self.found_regions
+            else None
+        )
+
+    @property
+    def _column(self) -> int:
+        return self.clip.class_names.index(self.class_name)
 
 
 def scaled(scores: npt.ArrayLike) -> np.ndarray:

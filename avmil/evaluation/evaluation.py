@@ -22,6 +22,11 @@ class Chance(NamedTuple):
     every_class: metrics.Scores  # Of all classes predicted for every clip.
     ranking: metrics.Ranking  # Of constant scores.
 
+    @property
+    def f1(self) -> float:
+        """The better F1 of the two: a system knows something above it."""
+        return max(self.random_mean.f1, self.every_class.f1)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:

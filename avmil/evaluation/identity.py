@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -42,6 +42,19 @@ class Training(NamedTuple):
             return cls(fc_initializations=fcs)
         return cls(tuple(sorted(set().union(*travels))), max(limits), fcs)
 
+    @property
+    def weight_travel(self) -> str:
+        """Writes "0.25", of several weights "0.1 to 0.2"."""
+        if not self.weight_travels:
+            return "unknown"
+        limit = f"{self.weight_travel_limit:.3g}"
+        ends = self.weight_travels[:: len(self.weight_travels) - 1 or 1]
+        ends = dict.fromkeys(f"{travel:.3g}" for travel in ends)
+        text = " to ".join(ends)
+        if limit not in ends:
+            text += f" (best on validation up to {limit})"
+        return text
+
 
 @dataclasses.dataclass(frozen=True)
 class RunIdentity:
@@ -55,3 +68,7 @@ class RunIdentity:
     seed: int | str | None = None  # Of a fusion joined by "+"; None: unknown.
     settings: str = ""  # Everything else that decides the scores, as JSON.
     training: Training = dataclasses.field(default=Training(), compare=False)
+    # The settings as a reader sees them: flag or parameter -> its value.
+    flags: Mapping[str, str] = dataclasses.field(
+        default_factory=dict, compare=False
+    )

@@ -14,7 +14,7 @@ import numpy as np
 
 from avmil.evaluation import audio_localization, visual_localization
 from avmil.evaluation.asynchrony import pair_groups
-from avmil.evaluation.audio_localization import Audio
+from avmil.evaluation.audio_localization import SECOND_S, Audio, AudioScores
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import Event, detect_events
 from avmil.evaluation.identity import RunIdentity
@@ -48,6 +48,8 @@ class LocalizationResult:
     audio: Audio | None = None
     visual: Visual | None = None
     event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
+    # Of all pairs, by thresholds that the labels of validation alone gave.
+    audio_by_labels: AudioScores | None = None
     events: tuple[Event, ...] = ()  # Detected on test with them.
 
 
@@ -86,12 +88,14 @@ def evaluate(
     truth: Truth,
     *,
     identity: RunIdentity,
+    label_thresholds: np.ndarray | None = None,
     num_test_missing: int = 0,
     num_test_without_truth: int = 0,
 ) -> LocalizationResult:
     """Tunes event thresholds on validation and measures on test.
 
     The truth names all clips, which are localized or `missing_clip`s.
+    `label_thresholds`, [C], of events are measured beside.
 
     Raises:
         ValueError: if no validation clip is scored, no test clip has features,
@@ -116,7 +120,7 @@ def evaluate(
             "Expected regions or segments in a test clip of the truth, "
             f"received none in {len(test)}. See failed.csv of the features."
         )
-    audio = visual = event_thresholds = None
+    audio = visual = event_thresholds = by_labels = None
     events: list[Event] = []
     if has_audio:
         audio = _with_chance(
@@ -125,6 +129,14 @@ def evaluate(
             "segment_scores",
         )
         event_thresholds = audio.thresholds
+        if audio.scores and label_thresholds is not None:
+            pooled, _ = audio_localization.segment_scores(
+                audio_localization.time_table(test, truth, SECOND_S),
+                label_thresholds,
+            )
+            by_labels = audio.scores[ALL]._replace(
+                f1=pooled[0], error_rate=pooled[1]
+            )
         for clip in test:
             events += detect_events(clip, event_thresholds)
     found = [sightings(clip, truth[clip.clip_id]) for clip in test]
@@ -145,6 +157,7 @@ def evaluate(
         audio=audio if audio and audio.scores else None,
         visual=visual,
         event_thresholds=event_thresholds,
+        audio_by_labels=by_labels,
         events=tuple(events),
     )
 

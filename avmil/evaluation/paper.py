@@ -100,6 +100,12 @@ def place(system: str) -> int:
     return names.index(system) if system in SYSTEMS else len(names)
 
 
+def letter(system: str) -> str:
+    """A system's letter in Table 1, "(b)", or the name of one it lacks."""
+    published = SYSTEMS.get(system)
+    return f"({published.letter})" if published else system
+
+
 def numbered_name(system: str, short: bool = False) -> str:
     """A system as Table 1, or in short Table 2, names it: "(b) TS Audio-Only".
 

@@ -1,10 +1,13 @@
 """Per-class thresholds, tuned on validation.
 
 The paper says only that thresholds are tuned on the validation set (section
-4); the candidates and the rule for ties are this project's.
+4); the candidates, the rule for ties and the thresholds of proposals are this
+project's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +17,8 @@ from avmil.evaluation import checks
 # The outermost candidates are midpoints as well, towards an imagined score this
 # far beyond the lowest or highest.
 _MARGIN = 1.0
+# Share of the proposals that pass in clips without the class.
+_FALSE_ALARMS = 0.01
 
 
 def tune(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
@@ -64,6 +69,34 @@ def tune(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
     )
     # Between two neighboring numbers the midpoint may round to the upper one.
     return np.minimum((lower + upper) / 2, np.nextafter(upper, -np.inf))
+
+
+def exceed_absence(
+    labels: npt.ArrayLike, scores: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Finds thresholds of proposals when only the clips have labels.
+
+    Where a clip lacks a class, all of its proposals do: of these only one in
+    a hundred passes. Of a class that no clip lacks all but the lowest pass.
+
+    Args:
+        labels: Of the clips, {0, 1} of shape [N, C].
+        scores: Of each clip's P proposals, [P, C]; of one proposal at least.
+
+    Returns:
+        Thresholds, float64 [C], to be exceeded: score > threshold.
+    """
+    lacking = checks.indicator_matrix(labels, "labels") == 0  # [N, C]
+    lacking = np.repeat(lacking, list(map(len, scores)), axis=0)
+    pooled = np.concatenate(scores).astype(np.float64)  # [all P, C]
+    return np.array(
+        [
+            np.quantile(column[out], 1 - _FALSE_ALARMS)
+            if out.any()
+            else column.min()
+            for column, out in zip(pooled.T, lacking.T, strict=True)
+        ]
+    )
 
 
 def apply(

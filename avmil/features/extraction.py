@@ -5,22 +5,16 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import logging
 import math
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import dask
-import distributed
 import keras
-from distributed.comm import CommClosedError
 
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
-from avmil.common import files
-from avmil.common.errors import ExtractionError
+from avmil.common import files, processes
+from avmil.common.errors import ConfigError
 from avmil.common.progress import Progress
 from avmil.features import extractor, shards
 from avmil.features.given_features import (
@@ -29,26 +23,13 @@ from avmil.features.given_features import (
     has_audio_of,
 )
 from avmil.features.shards import ExtractClip, Shard
-from avmil.features.store import MissingClip, ShardIndex
+from avmil.features.store import INFO_NAME, MissingClip, ShardIndex
 from flags import ExtractionConfig, RecipeConfig
 
 Work = tuple[Shard, ManifestEntry]
 
-_START_TIMEOUT_S = 300
 # At a time in one process.
 _JAX_CLIPS = 4
-_DASK = {
-    # A clip whose process dies is not tried again beside others.
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.scheduler.work-stealing": False,
-    # Decoding may keep a process from answering for minutes.
-    "distributed.scheduler.worker-ttl": None,
-    # Arithmetic libraries have the threads that they would have without dask.
-    # JAX shares one device among all of them.
-    "distributed.nanny.pre-spawn-environ": {
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false"
-    },
-}
 
 
 def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
@@ -89,10 +70,12 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             config.shard_size,
             extractor.layout(recipe_config),
         )
-        if config.retry_failed:
-            for shard in planned:
-                if shard.is_complete():
-                    shard.reopen()
+        for shard in filter(Shard.is_complete, planned):
+            truncated = shard.is_truncated()
+            if truncated:
+                print(f"{shard.path} is cut off: what it lacks is extracted.")
+            if truncated or config.retry_failed:
+                shard.reopen()
         num_open = sum(len(shard.open_rows()) for shard in planned)
         try:
             with Progress(len(rows), "clip", len(rows) - num_open) as progress:
@@ -103,11 +86,15 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
                     progress,
                     clips_at_a_time,
                 )
+        except ConfigError:  # Of the networks, before the first clip.
+            shards.discard_empty(config.features_dir)
+            raise
         finally:
-            missing = _write_failed(config.features_dir, planned)
+            if files.exists(files.join(config.features_dir, INFO_NAME)):
+                missing = _write_failed(config.features_dir, planned)
     num_extracted = len(rows) - len(missing)
     print(
-        f"{num_extracted} of {len(rows)} clips extracted to "
+        f"Finished: {num_extracted} of {len(rows)} clips extracted to "
         f"{config.features_dir}"
     )
     _print_reasons(missing)
@@ -183,142 +170,41 @@ def run(
         clips_at_a_time: Clips that a process extracts at the same time.
 
     Raises:
-        ExtractionError: if processes die before their first clip.
+        WorkerError: if processes die before their first clip.
     """
-    work: list[Work] = []
-    num_left = {}
+    by_path = {shard.path: shard for shard in planned}
+    work, num_left = [], {}
     for shard in planned:
         rows = shard.open_rows()
-        work += [(shard, row) for row in rows]
+        alone = dataclasses.replace(shard, rows=())  # Less to send.
+        work += [(alone, row) for row in rows]
         num_left[shard.path] = len(rows)
         if not rows and not shard.is_complete():
             shard.join()
     num_failed = 0
-    for shard, extracted in _extracted(
-        work, make_extract_clip, num_workers, clips_at_a_time
+    for (alone, row), extracted in processes.apply(
+        functools.partial(_make_keep, make_extract_clip),
+        work,
+        num_workers,
+        clips_at_a_time,
     ):
+        if extracted is None:
+            alone.fail(row, "process", "the worker process died")
         num_failed += not extracted
         progress.update(failed=num_failed)
-        num_left[shard.path] -= 1
-        if not num_left[shard.path]:
-            shard.join()
+        num_left[alone.path] -= 1
+        if not num_left[alone.path]:
+            by_path[alone.path].join()
 
 
-def _extracted(
-    work: list[Work],
+def _make_keep(
     make_extract_clip: Callable[[], ExtractClip],
-    num_workers: int,
-    clips_at_a_time: int,
-) -> Iterator[tuple[Shard, bool]]:
-    """Yields the shard of each clip and whether the clip was extracted.
+) -> Callable[[Work], bool]:
+    """Makes the function that extracts and keeps a clip, in its process."""
+    extract_clip = make_extract_clip()
 
-    When a process dies (a decoder's crash, memory), the clips under way are
-    tried again, one at a time; one that kills its process also then is kept
-    as missing, and the others go on.
-    """
-    if not work:
-        return
-    waiting = collections.deque(work)
-    num_workers = min(num_workers, len(work))
-    # One for each process to go on with while this one joins a shard.
-    most_under_way = num_workers * (clips_at_a_time + 1)
-    # Dask's notes are for administrators; absl would print them.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
-    with (
-        dask.config.set(_DASK),
-        # Its processes end with this one, however it ends.
-        distributed.LocalCluster(
-            n_workers=num_workers,
-            threads_per_worker=clips_at_a_time,
-            memory_limit=None,
-            dashboard_address=None,
-            # Without a dashboard there still is a server: at any free port.
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    def keep(work: Work) -> bool:
+        shard, row = work
+        return shard.extract(row, extract_clip)
 
-        def submit(shard: Shard, row: ManifestEntry) -> distributed.Future:
-            alone = dataclasses.replace(shard, rows=())  # Less to send.
-            return client.submit(
-                _extract_in_worker, make_extract_clip, alone, row, pure=False
-            )
-
-        while waiting:
-            _prepare(client, num_workers, make_extract_clip)
-            under_way: dict[distributed.Future, Work] = {}
-            killed: list[Work] = []
-            while under_way or (waiting and not killed):
-                while (
-                    waiting and not killed and len(under_way) < most_under_way
-                ):
-                    shard, row = waiting.popleft()
-                    under_way[submit(shard, row)] = (shard, row)
-                done, _ = distributed.wait(
-                    list(under_way), return_when="FIRST_COMPLETED"
-                )
-                for future in done:
-                    shard, row = under_way.pop(future)
-                    try:
-                        extracted = future.result()
-                    except distributed.KilledWorker:
-                        killed.append((shard, row))
-                    else:
-                        yield shard, extracted
-            for shard, row in killed:
-                _prepare(client, num_workers, make_extract_clip)
-                try:
-                    extracted = submit(shard, row).result()
-                except distributed.KilledWorker:
-                    extracted = False
-                    shard.fail(row, "process", "the worker process died")
-                yield shard, extracted
-
-
-def _prepare(
-    client: distributed.Client,
-    num_workers: int,
-    make_extract_clip: Callable[[], ExtractClip],
-) -> None:
-    """Waits until all processes, new ones too, have their extractor.
-
-    Raises:
-        ExtractionError: if a process dies meanwhile.
-    """
-    try:
-        client.wait_for_workers(num_workers, timeout=_START_TIMEOUT_S)
-        client.run(_prepare_worker, make_extract_clip)
-    except (CommClosedError, TimeoutError) as error:
-        raise ExtractionError(
-            "Expected worker processes to reach their first clip, but one "
-            "died. Is there enough memory? Try fewer --workers."
-        ) from error
-
-
-# The extractor of a worker process.
-_extract_clip: ExtractClip | None = None
-_making = threading.Lock()
-
-
-def _prepare_worker(make_extract_clip: Callable[[], ExtractClip]) -> None:
-    # A terminal interrupts all processes; this one is ended by its parent.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _extractor(make_extract_clip)
-
-
-def _extractor(make_extract_clip: Callable[[], ExtractClip]) -> ExtractClip:
-    global _extract_clip
-    with _making:
-        if _extract_clip is None:
-            _extract_clip = make_extract_clip()
-    return _extract_clip
-
-
-def _extract_in_worker(
-    make_extract_clip: Callable[[], ExtractClip],
-    shard: Shard,
-    row: ManifestEntry,
-) -> bool:
-    # A new process may be given a clip before it is prepared.
-    return shard.extract(row, _extractor(make_extract_clip))
+    return keep

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,6 +26,7 @@ from avmil.common.errors import (
     ClipError,
     ConfigError,
     MediaError,
+    NoTrackError,
     config_errors,
 )
 from avmil.features import clip_features
@@ -49,11 +50,13 @@ from vggish.cvssp_features import cvssp_log_mel
 from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
 from vggish.waveform import SAMPLE_RATE_HZ
 
-_RANDOM = "random"
+# How the recipe names untrained networks, each drawing of weights by its own
+# name: those of a first `random` of sound recurred in networks of other seeds.
+_UNTRAINED = {"region_weights": "random", "audio_weights": "random-2"}
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
 # Long recordings would need much memory for a spectrogram of their own.
-_SEGMENTS_AT_A_TIME = 1000
+_SEGMENTS_AT_A_TIME = 1024
 _WITHOUT_FILE = {
     "edge_forest": "--edges=gradient does without, but is not the paper's.",
     "region_weights": "`random` leaves the network untrained.",
@@ -95,6 +98,7 @@ def recipe(
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     if given:
         values |= {name: given[name] for name in BOX_PARAMETERS}
+    unreadable = {}
     for name in file_flags(config):
         path = getattr(config, name)
         if given and name == "edge_forest":
@@ -103,13 +107,9 @@ def recipe(
             values[name] = given[name]
             if has_audio_of(given, values):
                 continue
-        if not path:
-            raise ConfigError(
-                f"Expected a file in --{name}, received none. "
-                f"{_WITHOUT_FILE[name]}"
-            )
-        if path == _RANDOM and name != "edge_forest":
-            values[name] = path
+        untrained = _UNTRAINED.get(name)
+        if untrained and path in ("random", untrained):
+            values[name] = untrained
             continue
         # A V2 checkpoint is a prefix of several files.
         index = f"{path}.index"
@@ -117,12 +117,36 @@ def recipe(
             path = index if files.exists(index) else path
         try:
             values[name] = f"sha256:{files.sha256(path)}"
-        except OSError as error:
-            raise ConfigError(
-                f"Expected a file in --{name}, received {path}: it cannot be "
-                "read."
-            ) from error
+        except OSError:
+            unreadable[name] = path
+    if unreadable:
+        lines = [
+            f"--{name}: {path + ' cannot be read' if path else 'none'}. "
+            f"{_WITHOUT_FILE[name]}"
+            for name, path in unreadable.items()
+        ]
+        listed = "\n  ".join(lines)
+        raise ConfigError(
+            "Expected the files of the base networks, received\n  "
+            f"{listed}\n{fetch_advice(config, unreadable)}"
+        )
     return values
+
+
+def fetch_advice(
+    config: RecipeConfig, names: Collection[str], weights_dir: str = "weights"
+) -> str:
+    """Says how to fetch the published files that flags of a recipe name."""
+    published = {
+        "edge_forest": "edge_forest",
+        "region_weights": config.region_network,
+        "audio_weights": config.audio_network,
+    }
+    wanted = " ".join(published[name] for name in names)
+    return (
+        f"`python fetch_weights.py {wanted} --weights_dir={weights_dir}` "
+        "fetches the published ones."
+    )
 
 
 def file_flags(config: RecipeConfig) -> list[str]:
@@ -151,6 +175,8 @@ class ClipExtractor:
         num_threads: Threads for arithmetic, 0 for the libraries' choice.
         given: Where boxes are taken from instead of being searched; the
             recipe's frame rate is then the one there.
+        needs_both: Whether a clip without pictures or without sound fails
+            where the recipe takes in both; else it has none of their features.
 
     Raises:
         ConfigError: if a weights file does not fit its network.
@@ -161,8 +187,10 @@ class ClipExtractor:
         config: RecipeConfig,
         num_threads: int = 0,
         given: GivenFeatures | None = None,
+        needs_both: bool = True,
     ) -> None:
         _configure_backend(num_threads)
+        self._needs_all = needs_both or config.modalities != "audio_visual"
         self._config = config
         self._given = given
         self._visual = config.modalities != "audio"
@@ -207,7 +235,8 @@ class ClipExtractor:
             on_frame: Takes every sampled frame, uint8 [H, W, 3]; those of a
                 recipe for sound alone too, if there are any.
             describe: Turns the regions of some frames, float16 [N, 9216],
-                into rows that are kept as `regions` in their place.
+                into rows that are kept as `regions` in their place. No
+                log-mel patches are kept then, for long videos: [T, 0, 64].
 
         Raises:
             ClipError: with the stage that failed and the reason.
@@ -235,10 +264,14 @@ class ClipExtractor:
         with stage("decode"), files.local_copy(row.path) as path:
             try:
                 clip = decode(path, video=self._visual or bool(on_frame))
-            except MediaError:  # Sound alone is enough for its recipe.
-                if self._visual or not on_frame:
+            except MediaError as error:  # Sound alone may be enough.
+                has_none = isinstance(error, NoTrackError)
+                enough = has_none and not self._needs_all
+                if (self._visual and not enough) or not on_frame:
                     raise
                 clip = decode(path, video=False)
+                if clip.waveform is None and self._visual:
+                    raise
         with stage("regions"):
             visual = bag.features(clip.frame_times_s)
             if given:
@@ -247,7 +280,7 @@ class ClipExtractor:
             if given and self._given.audio:
                 audio = {name: given[name] for name in AUDIO_FIELDS}
             else:
-                audio = self._audio_features(clip)
+                audio = self._audio_features(clip, 0 if describe else None)
         return ClipFeatures(
             row.clip_id, row.labels, clip.duration_s, **visual, **audio
         )
@@ -257,25 +290,33 @@ class ClipExtractor:
     ) -> tuple[np.ndarray, np.ndarray]:
         return self._edge_boxes(frame_rgb)
 
-    def _audio_features(self, clip: media.Clip) -> dict[str, np.ndarray]:
+    def _audio_features(
+        self, clip: media.Clip, kept_frames: int | None
+    ) -> dict[str, np.ndarray]:
         waveform, hop_s = clip.waveform, self._config.segment_hop_s
         if self._embeds and waveform is None:
-            if self._config.missing_audio == "fail":
+            if self._config.missing_audio == "silence":
+                num_samples = round(clip.duration_s * SAMPLE_RATE_HZ)
+                waveform = np.zeros(num_samples, np.float32)
+            elif self._needs_all:
                 raise ValueError("no sound track")
-            num_samples = round(clip.duration_s * SAMPLE_RATE_HZ)
-            waveform = np.zeros(num_samples, np.float32)
         if waveform is None:
             fields = layout(self._config)
             return {
                 name: np.empty((0, *fields[name].shape[1:]), np.float32)
                 for name in AUDIO_FIELDS
             }
-        log_mel = _log_mel(waveform, hop_s, self._segment_embeddings.log_offset)
+        log_mel, segments = [], []
+        offset = self._segment_embeddings.log_offset
+        for patches in _log_mel_blocks(waveform, hop_s, offset):
+            segments.append(self._segment_embeddings(patches))
+            log_mel.append(patches[:, :kept_frames].copy())
+        embedded = np.concatenate(segments)
         return {
-            "log_mel": log_mel,
-            "segments": self._segment_embeddings(log_mel),
+            "log_mel": np.concatenate(log_mel),
+            "segments": embedded,
             "segment_times_s": mel_features.segment_times_s(
-                len(log_mel), hop_s
+                len(embedded), hop_s
             ),
             "cvssp_log_mel": cvssp_log_mel(
                 waveform[:CVSSP_SAMPLES],
@@ -285,23 +326,18 @@ class ClipExtractor:
         }
 
 
-def _log_mel(
+def _log_mel_blocks(
     waveform: np.ndarray, hop_s: float, log_offset: float
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
     """`log_mel_patches` of a waveform at 16 kHz, some at a time."""
     hop = mel_features.hop_frames(hop_s) * mel_features.FRAME_HOP_SAMPLES
     block = _SEGMENTS_AT_A_TIME * hop
     overlap = mel_features.PATCH_SAMPLES - hop
-    parts = [
-        mel_features.log_mel_patches(
-            waveform[start : start + block + overlap],
-            SAMPLE_RATE_HZ,
-            hop_s,
-            log_offset,
+    for start in range(0, max(1, len(waveform) - overlap), block):
+        part = waveform[start : start + block + overlap]
+        yield mel_features.log_mel_patches(
+            part, SAMPLE_RATE_HZ, hop_s, log_offset
         )
-        for start in range(0, max(1, len(waveform) - overlap), block)
-    ]
-    return np.concatenate(parts)
 
 
 class _Bag:
@@ -396,25 +432,34 @@ class _Bag:
 
 
 def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and lets several workers share one device."""
+    """Sets threads, and the precision of convolutions.
+
+    Raises:
+        ConfigError: if TensorFlow was used before, and with other threads.
+    """
     cv2.setNumThreads(num_threads or -1)
     if keras.backend.backend() == "jax":
         import jax
 
         # Convolutions in float32 also where the device would round to TF32.
         jax.config.update("jax_default_matmul_precision", "float32")
-    elif keras.backend.backend() == "tensorflow":
+    elif keras.backend.backend() == "tensorflow" and num_threads:
         import tensorflow as tf
 
-        if num_threads:
-            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
+        try:
+            threads = tf.config.threading
+            threads.set_intra_op_parallelism_threads(num_threads)
+            threads.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            raise ConfigError(
+                "Expected num_threads before TensorFlow is used, received it "
+                f"after: {num_threads}. Make this extractor first, or leave "
+                "the number of threads to the libraries (0)."
+            ) from error
 
 
 def _path_or_none(weights: str) -> str | None:
-    return None if weights == _RANDOM else weights
+    return None if weights in _UNTRAINED.values() else weights
 
 
 @contextlib.contextmanager

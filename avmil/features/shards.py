@@ -115,23 +115,38 @@ class Shard:
         index.write(self.path)
         files.path(self._parts).rmtree()
 
+    def is_truncated(self) -> bool:
+        """Says whether a complete shard lacks bytes that its index names."""
+        path = files.path(self.path)
+        spans = ShardIndex.read(self.path).spans.values()
+        ends = [span.offset + span.size for column in spans for span in column]
+        if not ends:
+            return False
+        return not path.exists() or path.stat().length < max(ends)
+
     def reopen(self) -> None:
         """Takes a complete shard apart, so that its missing clips are retried.
 
-        The clips that it has are kept.
+        The clips that it has are kept, of a truncated shard those before.
         """
         index = ShardIndex.read(self.path)
-        if not index.missing:
+        if not index.missing and not self.is_truncated():
             return
         if files.exists(self._parts):  # Of a join that was interrupted.
             files.path(self._parts).rmtree()
+        if not files.exists(self.path):
+            index.clip_ids.clear()
+            files.write_bytes(self.path, b"")
         with files.path(self.path).open("rb") as shard:
             for number, clip_id in enumerate(index.clip_ids):
                 header = shard.read(_HEADER_BYTES)
                 size = int.from_bytes(header[:8], "little") + _FOOTER_BYTES
                 part = self._part(clip_id)
                 position = shard.tell() - _HEADER_BYTES
-                files.write_bytes(part, header + shard.read(size))
+                content = shard.read(size)
+                if len(content) < size:
+                    break
+                files.write_bytes(part, header + content)
                 kept = ShardIndex(self.fields)
                 spans = index.clip_spans(number)
                 kept.add(clip_id, index.labels[number], spans, -position)
@@ -218,6 +233,13 @@ def plan(
         for shards in members.values()
         for name, clips in shards.items()
     ]
+
+
+def discard_empty(features_dir: str) -> None:
+    """Removes the plan of a directory in which nothing was extracted."""
+    if not any(".tfrecord" in name for name in files.names(features_dir)):
+        for name in (INFO_NAME, PLAN_NAME):
+            files.path(files.join(features_dir, name)).unlink(missing_ok=True)
 
 
 def _describe(row: ManifestEntry) -> list[str]:

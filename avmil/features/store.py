@@ -18,7 +18,7 @@ import xxhash
 
 from avmil.clips import manifest
 from avmil.common import files
-from avmil.common.errors import FeaturesError
+from avmil.common.errors import ConfigError, FeaturesError
 from avmil.features.clip_features import ClipFeatures, Field, Layout, Span
 
 SCHEMA_VERSION = 2
@@ -140,6 +140,10 @@ class ShardIndex:
                 f"Expected the shard {shard_path}, received none: its "
                 "extraction is not complete. Run extract_features.py again; "
                 "it goes on."
+            ) from error
+        except ConfigError as error:
+            raise FeaturesError(
+                f"{error} Delete it with its shard and extract again."
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise FeaturesError(

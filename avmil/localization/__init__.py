@@ -5,6 +5,18 @@ video and tables. It stands on all other rooms.
 """
 
 from avmil.localization.trained_run import TrainedRun, load_run
-from avmil.localization.video_localization import Box, Event, VideoLocalization
+from avmil.localization.video_localization import (
+    Box,
+    Confidence,
+    Event,
+    VideoLocalization,
+)
 
-__all__ = ["Box", "Event", "TrainedRun", "VideoLocalization", "load_run"]
+__all__ = [
+    "Box",
+    "Confidence",
+    "Event",
+    "TrainedRun",
+    "VideoLocalization",
+    "load_run",
+]

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import functools
 import os
 import sys
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from avmil.clips.manifest import ManifestEntry
-from avmil.common import files
+from avmil.common import files, processes
 from avmil.common.errors import ClipError, ConfigError
 from avmil.common.progress import Progress
 from avmil.features.extractor import stage
-from avmil.localization import videos
+from avmil.localization import videos, writers
 from avmil.localization.trained_run import TrainedRun, load_run
 from avmil.localization.video_localization import VideoLocalization
-from avmil.report import index_page
-from avmil.report.index_page import IndexEntry
+from avmil.report import index_page, video_results
+from avmil.report.video_results import FoundClass, VideoResult
 from flags import LocalizeConfig
 
 _MOST_LISTED = 3
 _LEAST_UNSCORED_S = 1.0
 _ALL = "all"
 _THUMBNAIL_PX = 320
+# Of a video whose folder is complete.
+_RESULT_FILE = "result.json"
 
 
 def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
     """Localizes in all videos and folders of videos and writes their files.
+
+    A video whose folder holds what is asked for is not done again.
 
     Returns:
         1 if one of them failed, else 0.
@@ -33,47 +42,204 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
     Raises:
         ConfigError: if there are no videos, or the run cannot be used.
     """
-    entries = videos.entries(paths, config.start_s, config.end_s or None)
-    run = load_run(
-        config.run_dir,
-        config.checkpoint,
-        config.weights_dir,
-        config.edge_forest,
-        config.region_weights,
-        config.audio_weights,
+    entries = videos.entries(
+        paths, config.start_s, config.end_s or None, config.output_dir
     )
-    class_names = _classes_shown(config.classes_shown, run.class_names)
+    if config.workers > 1:  # This process loads the run as well.
+        num_threads = max(1, (os.cpu_count() or 1) // config.workers)
+        os.environ.update(processes.SHARED_DEVICE)
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(num_threads)
+    make_localizer = functools.partial(_Localizer, config)
+    localizer = make_localizer()
+    run = localizer.run
     _warn_of_thresholds(config.run_dir, run)
-    _ = run.extractor  # What is wrong with the weights is said before a video.
+    done = {e.clip_id: r for e in entries if (r := localizer.result_of(e))}
+    left = [entry for entry in entries if entry.clip_id not in done]
+    if left:  # What is wrong with the weights is said before a video.
+        _ = run.extraction if config.workers > 1 else run.extractor
     files.make_directory(config.output_dir)
-    listed, failures = [], []
-    with Progress(len(entries), "video") as progress:
-        for entry in entries:
-            name = os.path.basename(entry.path)
-            directory = files.join(config.output_dir, entry.clip_id)
-            try:
-                with videos.local_entry(entry) as local:
-                    result = run.localize(local, heat_scale=config.heat_scale)
-                    with stage("draw"):
-                        page = result.save(directory, class_names)
-                        shown = result.shown(class_names)
-                        picture = result.picture_jpeg(shown[0], _THUMBNAIL_PX)
-                print(_labels_text(entry, result, shown), flush=True)
-                page = f"{entry.clip_id}/{page}"
-                listed.append(IndexEntry(name, page, result.predicted, picture))
-            except ClipError as error:
-                failures.append((entry, error))
-                listed.append(IndexEntry(name, failure=str(error)))
-                progress.write(f"{entry.path}: {error}")
-            progress.update(failed=len(failures))
-    rows = [(e.clip_id, e.path, r.stage, r.reason) for e, r in failures]
-    path = files.join(config.output_dir, "failed.csv")
+    num_before, num_failed = len(done), 0
+    work: Iterator = ((entry, localizer(entry)) for entry in left)
+    if config.workers > 1:
+        work = processes.apply(make_localizer, left, config.workers)
+    with Progress(len(entries), "video", num_before) as progress:
+        for entry, made in work:
+            died = ClipError("process", "the worker process died")
+            result, text = made or _failed(entry, died)
+            done[entry.clip_id] = result
+            num_failed += result.status == "failed"
+            if result.status == "failed":
+                progress.write(text)
+            else:
+                print(text, flush=True)
+            progress.update(failed=num_failed)
+    _write_results(config, run, [done[entry.clip_id] for entry in entries])
+    before = f", {num_before} of them before" if num_before else ""
+    print(
+        f"Finished: {len(entries) - num_failed} of {len(entries)} videos "
+        f"localized{before}, see {config.output_dir}"
+    )
+    return int(bool(num_failed))
+
+
+class _Localizer:
+    """A run that localizes in videos and writes their files."""
+
+    def __init__(self, config: LocalizeConfig) -> None:
+        self._config = config
+        self.run = load_run(
+            config.run_dir,
+            config.checkpoint,
+            config.weights_dir,
+            config.edge_forest,
+            config.region_weights,
+            config.audio_weights,
+        )
+        shown = _classes_shown(config.classes_shown, self.run.class_names)
+        self._classes_shown = shown
+        self._outputs = [name.strip() for name in config.outputs.split(",")]
+        if unknown := set(self._outputs) - set(writers.OUTPUTS):
+            raise ConfigError(
+                f"--outputs: Expected some of {','.join(writers.OUTPUTS)}, "
+                f"received {','.join(sorted(unknown))}."
+            )
+
+    def __call__(self, entry: ManifestEntry) -> tuple[VideoResult, str]:
+        """Localizes in a video; also gives what to print of it."""
+        directory = files.join(self._config.output_dir, entry.clip_id)
+        path = files.join(directory, _RESULT_FILE)
+        try:
+            with videos.local_entry(entry) as local:
+                found = self.run.localize(
+                    local, heat_scale=self._config.heat_scale
+                )
+                with stage("draw"):
+                    files.make_directory(directory)
+                    # Of an earlier start, whose files are replaced now.
+                    files.path(path).unlink(missing_ok=True)
+                    page = found.save(
+                        directory, self._classes_shown, self._outputs
+                    )
+                    shown = found.shown(self._classes_shown)
+                    note = _note(found)
+                    result = _result(found, entry.path, page, note)
+                    content = {
+                        "made_for": self._made_for(entry),
+                        "result": dataclasses.asdict(result),
+                    }
+                    files.write_json(path, content)
+        except ClipError as error:
+            return _failed(entry, error)
+        return result, _labels_text(entry, found, shown, note)
+
+    def result_of(self, entry: ManifestEntry) -> VideoResult | None:
+        """What an earlier start found; None unless it wrote all asked for."""
+        directory = files.join(self._config.output_dir, entry.clip_id)
+        path = files.join(directory, _RESULT_FILE)
+        try:
+            content = files.read_json(path)
+            there, wanted = content["made_for"], self._made_for(entry)
+            if not {*wanted["outputs"]} <= {*there["outputs"]}:
+                return None
+            if there | {"outputs": wanted["outputs"]} == wanted:
+                result = content["result"]
+                found = [FoundClass(**item) for item in result["found"]]
+                return VideoResult(**result | {"found": found})
+        except (OSError, ConfigError, LookupError, TypeError):
+            return None
+        return None
+
+    def _made_for(self, entry: ManifestEntry) -> dict[str, Any]:
+        """All that decides what is written about a video."""
+        run, config, video = self.run, self._config, files.path(entry.path)
+        stat = video.stat()
+        thresholds = [
+            *(run.thresholds, run.event_thresholds, run.box_thresholds)
+        ]
+        return {
+            "schema_version": writers.SCHEMA_VERSION,
+            "run": os.path.abspath(config.run_dir),
+            **dataclasses.asdict(run.weights),
+            "thresholds": zlib.crc32(repr(thresholds).encode()),
+            "video": [entry.path, stat.length, stat.mtime],
+            "section": [entry.start_s, entry.end_s],
+            "outputs": self._outputs,
+            "classes_shown": [*self._classes_shown],
+            "heat_scale": config.heat_scale,
+        }
+
+
+def _failed(entry: ManifestEntry, error: ClipError) -> tuple[VideoResult, str]:
+    reason = error.stage, error.reason
+    result = VideoResult(
+        entry.clip_id, entry.path, "failed", stage=reason[0], reason=reason[1]
+    )
+    return result, f"{entry.path}: {error}"
+
+
+def _write_results(
+    config: LocalizeConfig, run: TrainedRun, listed: Sequence[VideoResult]
+) -> None:
+    """Writes what is about all videos: tables, list of failures, index."""
+    directory = config.output_dir
+    rows = [
+        (result.clip_id, result.video, result.stage, result.reason)
+        for result in listed
+        if result.status == "failed"
+    ]
+    path = files.join(directory, "failed.csv")
     files.write_csv(path, [("clip_id", "path", "stage", "reason"), *rows])
-    if len(entries) > 1:
-        path = files.join(config.output_dir, "index.html")
-        files.write_text(path, index_page.render(listed))
-    print(f"{len(entries) - len(failures)} of {len(entries)} videos localized.")
-    return int(bool(failures))
+    path = files.join(directory, "results.csv")
+    files.write_csv(path, video_results.to_table(listed))
+    content = {
+        "schema_version": writers.SCHEMA_VERSION,
+        "run": run.name,
+        "system": run.system,
+        **dataclasses.asdict(run.weights),
+        "class_names": run.class_names,
+        "videos": [dataclasses.asdict(result) for result in listed],
+    }
+    for video in content["videos"]:
+        del video["picture_jpeg"]
+    files.write_json(files.join(directory, "results.json"), content)
+    if len(listed) > 1:
+        page = index_page.render(
+            f"{run.name} ({run.system}), {run.weights}",
+            run.class_names,
+            listed,
+        )
+        files.write_text(files.join(directory, "index.html"), page)
+
+
+def _result(
+    found: VideoLocalization, path: str, page: str, note: str
+) -> VideoResult:
+    """Sums up a video; its path on this machine may be another."""
+    clip, thresholds = found.clip, found.run.thresholds or {}
+    classes = [
+        FoundClass(
+            name,
+            float(clip.scores[clip.class_names.index(name)]),
+            thresholds[name],
+            found.confidences.get(name),
+            found.events[name],
+            found.boxes[name],
+        )
+        for name in found.predicted
+    ]
+    status = "found" if classes else "none"
+    best = found.shown()[0]
+    picture = found.picture_jpeg(best, _THUMBNAIL_PX) or b""
+    return VideoResult(
+        clip.clip_id,
+        path,
+        "foreign" if found.is_foreign else status,
+        float(clip.duration_s),
+        page and f"{clip.clip_id}/{page}",
+        classes,
+        note,
+        picture_jpeg=base64.b64encode(picture).decode(),
+    )
 
 
 def _classes_shown(asked: str, class_names: tuple[str, ...]) -> tuple[str, ...]:
@@ -96,17 +262,20 @@ def _warn_of_thresholds(run_dir: str, run: TrainedRun) -> None:
             "first. Scores are shown, but no class is predicted.",
             file=sys.stderr,
         )
-    elif run.event_thresholds is None:
+    elif not run.thresholds_from:
         print(
-            f"note: {run_dir} has no event_thresholds.json of these weights, "
-            "which evaluate.py tunes with --truth: events of a predicted class "
-            "are where its scaled scores are at least 0.5.",
+            f"note: {run_dir} has no event_thresholds.json of these weights "
+            "and this version: run evaluate.py. Neither events nor boxes of "
+            "predicted classes are listed.",
             file=sys.stderr,
         )
 
 
 def _labels_text(
-    entry: ManifestEntry, result: VideoLocalization, shown: Sequence[str]
+    entry: ManifestEntry,
+    result: VideoLocalization,
+    shown: Sequence[str],
+    note: str,
 ) -> str:
     """The predicted classes and the best others, with their scores."""
     clip, thresholds = result.clip, result.run.thresholds
@@ -120,12 +289,29 @@ def _labels_text(
         line = f"  {mark} {name:24}{score:8.3f}"
         if thresholds is not None:
             line += f"   threshold {thresholds[name]:.3f}"
+        if name in predicted and name in result.confidences:
+            line += "   {} of {} such were right".format(
+                *result.confidences[name]
+            )
         lines.append(line)
-    if thresholds is not None and not predicted:
+    if result.is_foreign:
+        num_classes = len(clip.class_names)
+        lines.append(f"    none of the {num_classes} classes of this run")
+    elif thresholds is not None and not predicted:
         lines.append(f"    no class passes; drawn: {', '.join(shown)}")
+    if note:
+        lines.append(f"    note: {note}")
+    return "\n".join(lines)
+
+
+def _note(result: VideoLocalization) -> str:
+    """What limits the result: sound or pictures that lack, or are cut off."""
+    clip, inputs = result.clip, result.run.model.input
+    if "segments" in inputs and not len(clip.segment_times_s):
+        return "no sound track: scored by its pictures alone"
+    if "regions" in inputs and not len(clip.frame_times_s):
+        return "no video track: scored by its sound alone"
     scored_s = clip.segment_edges_s[-1]
     if 0 < scored_s < clip.duration_s - _LEAST_UNSCORED_S:
-        lines.append(
-            f"    note: only the first {scored_s:.1f} s of the sound are scored"
-        )
-    return "\n".join(lines)
+        return f"only the first {scored_s:.1f} s of the sound are scored"
+    return ""

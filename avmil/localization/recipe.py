@@ -67,7 +67,7 @@ def with_weights(
             "Expected the files of the run's base networks, received neither "
             f"their flags nor them in --weights_dir={given.weights_dir}:\n  "
             f"{listed}\n"
-            "fetch_weights.py fetches published ones."
+            f"{extractor.fetch_advice(config, missing, given.weights_dir)}"
         )
     paths |= {name: found[wanted[name]] for name in open_names}
     unused = {"edge_forest": "", "region_weights": "", "audio_weights": ""}

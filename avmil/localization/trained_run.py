@@ -15,27 +15,43 @@ import numpy as np
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, ConfigError
-from avmil.evaluation.clip_localization import ClipLocalization, heat
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+)
 from avmil.evaluation.events import detect_events, score_cells
 from avmil.evaluation.identity import WeightsIdentity
+from avmil.evaluation.scores import ScoreSet
 from avmil.features.extractor import ClipExtractor, stage
 from avmil.localization import videos
 from avmil.localization.recipe import WeightsFiles, with_weights
 from avmil.localization.video_localization import (
+    Box,
+    Confidence,
     Event,
     Pictures,
     VideoLocalization,
 )
 from avmil.runs import scoring
 from avmil.runs.fusion import open_run
-from avmil.runs.localization_evaluation import (
-    EVENT_THRESHOLDS_FILE,
-)
-from avmil.runs.run import SCORES_FILE, Run
+from avmil.runs.localization_evaluation import EVENT_THRESHOLDS_FILE
+from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
+from model import systems
 
-# Without thresholds of its own an event is what scores in the upper half.
-_SCALED_THRESHOLD = 0.5
+# Attribute of a run -> field of its `event_thresholds.json`.
+_FIELDS_WITHIN = {
+    "event_thresholds": "thresholds",
+    "box_thresholds": "box_thresholds",
+    "num_segments": "num_segments",
+    "num_regions": "num_regions",
+    "thresholds_from": "from",
+}
+# Validation clips that a confidence counts.
+_NUM_CLOSEST = 10
+# Share of the validation clips with a right prediction below which videos are
+# foreign.
+_FOREIGN_SHARE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,10 +65,18 @@ class TrainedRun:
         recipe: Recipe of the features that it was trained on.
         thresholds: Of each class; None where evaluate.py did not run.
         event_thresholds: Of each class, for segments; None where they were
-            not tuned for these weights.
+            not tuned for these weights, and of a system without audio.
+        box_thresholds: Of each class, for regions.
+        num_segments: For this number of segments in a clip the thresholds of
+            events hold; they fall as it grows. None: for any number.
+        num_regions: The same of the thresholds of boxes.
+        thresholds_from: What those of events were tuned on, `labels` or
+            `truth`; empty where they were not.
+        validation: Scores of the validation clips; None without evaluate.py.
         weights: Its weights.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
+        test_f1: Micro-averaged; None without evaluate.py.
     """
 
     name: str
@@ -61,9 +85,15 @@ class TrainedRun:
     recipe: Mapping[str, Any]
     thresholds: Mapping[str, float] | None
     event_thresholds: Mapping[str, float] | None
+    box_thresholds: Mapping[str, float] | None
+    num_segments: float | None
+    num_regions: float | None
+    thresholds_from: str
+    validation: ScoreSet | None
     weights: WeightsIdentity
     model: keras.Model
     weights_files: WeightsFiles
+    test_f1: float | None = None
 
     def localize(
         self,
@@ -112,7 +142,10 @@ class TrainedRun:
             run=self,
             clip=clip,
             predicted=self.predicted(clip),
+            is_foreign=self.is_foreign(clip),
+            confidences=self.confidences(clip),
             events=self.events(clip),
+            boxes=self.boxes(clip),
             frames_rgb=pictures if len(clip.frame_times_s) else (),
         )
 
@@ -128,53 +161,115 @@ class TrainedRun:
         Raises:
             ConfigError: if a file is missing, another one, or does not fit.
         """
-        return ClipExtractor(self.extraction)
+        return ClipExtractor(self.extraction, needs_both=False)
+
+    def is_foreign(self, clip: ClipLocalization) -> bool:
+        """Whether all scores lie below what validation showed.
+
+        That is, if their largest margin over the thresholds is one that 95 in
+        100 validation clips with a right prediction exceed. Never of a clip
+        that lacks a modality, whose scores are half of those.
+        """
+        if self.lacks_modality(clip):
+            return False
+        margin = self._margins(clip.scores).max(initial=-np.inf)
+        return bool(margin < self._least_margin)
+
+    def lacks_modality(self, clip: ClipLocalization) -> bool:
+        """Whether an audio-visual system scored pictures or sound alone."""
+        is_whole = len(clip.segment_scores) and len(clip.region_scores)
+        has_both = systems.has_audio(self.system) and systems.has_visual(
+            self.system
+        )
+        return has_both and not is_whole
 
     def predicted(self, clip: ClipLocalization) -> tuple[str, ...]:
-        """Classes above their threshold, the best score first."""
-        if self.thresholds is None:
+        """Classes above their threshold, the best score first.
+
+        None of a foreign video.
+        """
+        if self.thresholds is None or self.is_foreign(clip):
             return ()
-        passed = clip.scores > self._in_order(self.thresholds)
-        by_name = dict(zip(self.class_names, passed, strict=True))
+        margins = self._margins(clip.scores)
+        by_name = dict(zip(self.class_names, margins > 0, strict=True))
         return tuple(name for name in clip.ranked_classes if by_name[name])
 
+    def confidences(self, clip: ClipLocalization) -> dict[str, Confidence]:
+        """How many of the validation clips with the closest scores are right.
+
+        Empty where evaluate.py did not run, and of a clip that lacks a
+        modality.
+        """
+        if self.validation is None or self.lacks_modality(clip):
+            return {}
+        scores, labels = self.validation.scores, self.validation.labels
+        known = np.isfinite(scores).all(axis=1)
+        distances = np.abs(scores[known] - clip.scores)
+        closest = np.argsort(distances, axis=0, kind="stable")[:_NUM_CLOSEST]
+        right = np.take_along_axis(labels[known], closest, axis=0).sum(axis=0)
+        return {
+            name: Confidence(int(count), len(closest))
+            for name, count in zip(self.class_names, right, strict=True)
+        }
+
     def events(self, clip: ClipLocalization) -> dict[str, list[Event]]:
-        """When each of the predicted classes is heard; other lists are empty.
+        """When each predicted class is heard; the lists of others are empty.
 
         The score of an event is the highest in it, overlapping segments being
-        averaged, of the scores that thresholds are compared with.
+        averaged.
         """
-        limits = np.nextafter(_SCALED_THRESHOLD, 0)  # Itself, it is enough.
-        if self.event_thresholds is not None:
-            limits = self._in_order(self.event_thresholds)
-        compared = self.compared(clip)
-        predicted = self.predicted(clip)
-        wanted = [name in predicted for name in self.class_names]
-        cells_s, scores = score_cells(compared)  # [K, 2], [K, C]
         found: dict[str, list[Event]] = {name: [] for name in self.class_names}
-        for _, name, onset_s, offset_s in detect_events(
-            compared, np.where(wanted, limits, np.inf)
-        ):
+        if self.event_thresholds is None or not len(clip.segment_scores):
+            return found
+        predicted = self.predicted(clip)
+        limits = np.array(
+            [
+                self.event_thresholds[name] if name in predicted else np.inf
+                for name in self.class_names
+            ]
+        )
+        if self.num_segments:
+            limits *= self.num_segments / len(clip.segment_scores)
+        cells_s, scores = score_cells(clip)  # [K, 2], [K, C]
+        for _, name, onset_s, offset_s in detect_events(clip, limits):
             inside = (cells_s[:, 0] < offset_s) & (cells_s[:, 1] > onset_s)
             best = scores[inside, self.class_names.index(name)].max()
             found[name].append(Event(onset_s, offset_s, float(best)))
         return found
 
-    def compared(self, clip: ClipLocalization) -> ClipLocalization:
-        """Puts in the segment scores that events are found in.
+    def boxes(self, clip: ClipLocalization) -> dict[str, list[Box]]:
+        """Where each predicted class is seen; the lists of others are empty."""
+        found: dict[str, list[Box]] = {name: [] for name in self.class_names}
+        if self.box_thresholds is None or not len(clip.region_scores):
+            return found
+        for name in self.predicted(clip):
+            limit = self.box_thresholds[name]
+            if self.num_regions:
+                limit *= self.num_regions / len(clip.region_scores)
+            scores = clip.region_scores[:, self.class_names.index(name)]
+            relative = ClassLocalization(clip, name).regions
+            for region in np.flatnonzero(scores > limit):
+                corners = clip.boxes[region].tolist()
+                time_s = float(clip.region_times_s[region])
+                score = float(relative[region])
+                found[name].append(Box(time_s, *corners, score))
+        return found
 
-        With thresholds of their own, these are the segments' own scores;
-        without, those of the heat maps.
-        """
-        if self.event_thresholds is not None:
-            return clip
-        columns = [
-            heat(column, clip.heat_scale) for column in clip.segment_scores.T
-        ]
-        return dataclasses.replace(clip, segment_scores=np.transpose(columns))
+    def _margins(self, scores: np.ndarray) -> np.ndarray:
+        """Scores [..., C] minus the thresholds; none without thresholds."""
+        if self.thresholds is None:
+            return np.zeros(0)
+        return scores - [self.thresholds[name] for name in self.class_names]
 
-    def _in_order(self, by_class: Mapping[str, float]) -> np.ndarray:
-        return np.array([by_class[name] for name in self.class_names])
+    @functools.cached_property
+    def _least_margin(self) -> float:
+        if self.thresholds is None or self.validation is None:
+            return -math.inf
+        margins = self._margins(self.validation.scores)  # [N, C]
+        is_right = ((margins > 0) & (self.validation.labels > 0)).any(axis=1)
+        if not is_right.any():
+            return -math.inf
+        return float(np.quantile(margins[is_right].max(axis=1), _FOREIGN_SHARE))
 
 
 def load_run(
@@ -215,7 +310,9 @@ def load_run(
         class_names=run.class_names,
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
-        event_thresholds=_event_thresholds(run),
+        validation=_validation(run),
+        test_f1=_test_f1(run),
+        **_thresholds_within(run),
         weights=run.weights,
         model=model,
         weights_files=WeightsFiles(
@@ -240,22 +337,42 @@ def _thresholds(run: Run) -> dict[str, float] | None:
     return _by_class(path, files.read_json(path), run.class_names)
 
 
-def _event_thresholds(run: Run) -> dict[str, float] | None:
-    """None too where they were tuned for other weights."""
+def _thresholds_within(run: Run) -> dict[str, Any]:
+    """Those of `event_thresholds.json`, unless it is older or of others."""
     path = run.file(EVENT_THRESHOLDS_FILE)
+    content = files.read_json(path) if files.exists(path) else {}
+    try:
+        is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
+        if not (is_of_run and "from" in content):
+            content = dict.fromkeys(_FIELDS_WITHIN.values()) | {"from": ""}
+        found = {a: content[field] for a, field in _FIELDS_WITHIN.items()}
+        for attribute, value in found.items():
+            if value is not None and attribute.endswith("_thresholds"):
+                found[attribute] = _by_class(path, value, run.class_names)
+            elif value is not None and attribute.startswith("num_"):
+                found[attribute] = float(value)
+        return found
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"Expected thresholds of events and boxes in {path}, received a "
+            f"file without: {error}. evaluate.py writes it."
+        ) from error
+
+
+def _test_f1(run: Run) -> float | None:
+    path = run.file("metrics.json")
     if not files.exists(path):
         return None
-    content = files.read_json(path)
+    return files.read_json(path).get("micro", {}).get("f1")
+
+
+def _validation(run: Run) -> ScoreSet | None:
+    """The scores of validation by these weights; None where there are none."""
     try:
-        tuned_on, values = content["weights"], content["thresholds"]
-    except (KeyError, TypeError) as error:
-        raise ConfigError(
-            f"Expected weights and thresholds in {path}, received none: "
-            f"{error}. evaluate.py writes it."
-        ) from error
-    if tuned_on != dataclasses.asdict(run.weights):
+        scored, weights = read_scores(run.path)
+    except FileNotFoundError:
         return None
-    return _by_class(path, values, run.class_names)
+    return scored["val"] if weights == run.weights else None
 
 
 def _by_class(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
+import tempfile
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
     ClipLocalization,
+    part_at,
 )
 from avmil.localization import writers
 from avmil.report import figures
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _LONG_SIDE_PX = 640
 _KEPT_QUALITY = 95
 _JPEG_QUALITY = 85
+# Short videos, of which there may be many at a time, need no file.
+_IN_MEMORY_BYTES = 2**26
 
 
 class Event(NamedTuple):
@@ -35,9 +38,8 @@ class Event(NamedTuple):
     Attributes:
         onset_s: When it begins, from the start of the section.
         offset_s: When it ends.
-        score: The highest score in it, of those that were compared with the
-            run's thresholds of events: each segment's share in the clip's
-            score, or the segment scores scaled to [0, 1].
+        score: The highest score in it: what a segment adds to the score of
+            its modality.
     """
 
     onset_s: float
@@ -66,6 +68,18 @@ class Box(NamedTuple):
     score: float
 
 
+class Confidence(NamedTuple):
+    """How often a class is right in the validation clips of closest score.
+
+    Attributes:
+        right: Those that hold the class.
+        of: Ten, or all of fewer.
+    """
+
+    right: int
+    of: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class VideoLocalization:
     """What a run finds in a video.
@@ -75,8 +89,13 @@ class VideoLocalization:
         run: The run.
         clip: Every score, box and time.
         predicted: Classes above their threshold, the best score first.
-        events: For each class the events that are heard, by onset; none for a
-            class that is not predicted.
+        is_foreign: Whether all scores lie below what validation showed of
+            right predictions; nothing is predicted then.
+        confidences: Of each class; empty where evaluate.py did not run.
+        events: For each class its events by onset: none unless it is predicted
+            and heard, segments passing their threshold.
+        boxes: For each class the regions that show it, in temporal order: none
+            unless it is predicted and seen, regions passing theirs.
         frames_rgb: The sampled frames, scaled down, `Pictures` of a real
             video; none of a sound file.
     """
@@ -85,23 +104,11 @@ class VideoLocalization:
     run: TrainedRun
     clip: ClipLocalization
     predicted: tuple[str, ...]
+    is_foreign: bool
+    confidences: dict[str, Confidence]
     events: dict[str, list[Event]]
+    boxes: dict[str, list[Box]]
     frames_rgb: Sequence[np.ndarray]
-
-    @functools.cached_property
-    def boxes(self) -> dict[str, list[Box]]:
-        """For each class its regions in temporal order.
-
-        None for a class that is not predicted.
-        """
-        found: dict[str, list[Box]] = {n: [] for n in self.clip.class_names}
-        times_s = self.clip.region_times_s.tolist()
-        corners = self.clip.boxes.tolist()
-        for name in self.predicted:
-            scores = ClassLocalization(self.clip, name).regions.tolist()
-            rows = zip(times_s, corners, scores, strict=True)
-            found[name] = [Box(time_s, *xyxy, s) for time_s, xyxy, s in rows]
-        return found
 
     def shown(self, class_names: Collection[str] = ()) -> tuple[str, ...]:
         """The classes to draw, the best one first.
@@ -111,6 +118,29 @@ class VideoLocalization:
         ranked = self.clip.ranked_classes
         wanted = class_names or self.predicted or ranked[:1]
         return tuple(name for name in ranked if name in wanted)
+
+    def of_class(self, class_name: str) -> ClassLocalization:
+        """What is found of a class, for figures, video and page.
+
+        Raises:
+            ValueError: if the run does not know the class.
+        """
+        boxes = {box[:-1] for box in self.boxes.get(class_name, ())}
+        times_s = self.clip.region_times_s.tolist()
+        corners = self.clip.boxes.tolist()
+        found = [
+            (time_s, *xyxy) in boxes
+            for time_s, xyxy in zip(times_s, corners, strict=True)
+        ]
+        return ClassLocalization(
+            self.clip,
+            class_name,
+            is_predicted=class_name in self.predicted,
+            threshold=(self.run.thresholds or {}).get(class_name),
+            confidence=self.confidences.get(class_name),
+            found_regions=frozenset(np.flatnonzero(found).tolist()),
+            events=self.events.get(class_name, ()),
+        )
 
     def figure(self, class_name: str, number: int = 3) -> Figure:
         """Draws the paper's Fig. 3 or Fig. 4 for a class.
@@ -127,16 +157,16 @@ class VideoLocalization:
         if number not in (3, 4):
             raise ValueError(f"Expected number 3 or 4, received {number}.")
         draw = figures.figure_3 if number == 3 else figures.figure_4
-        threshold = (self.run.thresholds or {}).get(class_name)
-        return draw(self.clip, class_name, self.frames_rgb, threshold)
+        return draw(self.of_class(class_name), self.frames_rgb)
 
     def picture_jpeg(
         self, class_name: str, long_side_px: int = _LONG_SIDE_PX
     ) -> bytes | None:
-        """The best frame for a class as a JPEG; None without frames."""
+        """The best moment of a class as a JPEG; None without frames."""
         if not self.frames_rgb:
             return None
-        best = ClassLocalization(self.clip, class_name).frames.argmax()
+        best_s = self.of_class(class_name).best_s
+        best = part_at(self.clip.frame_edges_s, best_s)
         image = scaled_down(self.frames_rgb[int(best)], long_side_px)
         return _to_jpeg(image, _JPEG_QUALITY)
 
@@ -144,6 +174,7 @@ class VideoLocalization:
         self,
         output_dir: str | os.PathLike[str],
         class_names: Collection[str] = (),
+        outputs: Collection[str] = writers.OUTPUTS,
     ) -> str:
         """Writes figures, annotated video, tables, subtitles and page.
 
@@ -153,35 +184,46 @@ class VideoLocalization:
             output_dir: Folder of this video, local or remote; figures of an
                 earlier start go.
             class_names: Classes to draw, as for `shown`.
+            outputs: What to write, of `writers.OUTPUTS`.
 
         Returns:
-            The file to look at first, its name in the folder.
+            The file to look at first, its name in the folder; empty if there
+            is none.
 
         Raises:
             ClipError: if the video cannot be encoded.
         """
         shown = self.shown(class_names)
-        return writers.write_all(self, shown, os.fspath(output_dir))
+        directory = os.fspath(output_dir)
+        return writers.write_all(self, shown, directory, outputs)
 
 
 class Pictures(Sequence):
-    """Frames of a video, scaled down and kept as JPEGs: an hour needs 0.3 GB.
+    """Frames of a video, scaled down; a long one's lie in a temporary file.
 
-    Items are uint8 [H, W, 3].
+    As JPEGs, of which an hour has about 0.3 GB. Items are uint8 [H, W, 3].
     """
 
     def __init__(self) -> None:
-        self._jpegs: list[bytes] = []
+        self._jpegs = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            _IN_MEMORY_BYTES
+        )
+        self._starts = [0]
 
     def add(self, frame_rgb: np.ndarray) -> None:
         """Keeps a further frame."""
-        self._jpegs.append(_to_jpeg(scaled_down(frame_rgb), _KEPT_QUALITY))
+        self._jpegs.seek(self._starts[-1])
+        self._jpegs.write(_to_jpeg(scaled_down(frame_rgb), _KEPT_QUALITY))
+        self._starts.append(self._jpegs.tell())
 
     def __len__(self) -> int:
-        return len(self._jpegs)
+        return len(self._starts) - 1
 
     def __getitem__(self, index: int) -> np.ndarray:
-        jpeg = np.frombuffer(self._jpegs[index], np.uint8)
+        number = range(len(self))[index]
+        start, end = self._starts[number : number + 2]
+        self._jpegs.seek(start)
+        jpeg = np.frombuffer(self._jpegs.read(end - start), np.uint8)
         return cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]
 
 

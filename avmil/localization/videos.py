@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
@@ -20,18 +20,22 @@ _SUFFIXES = (
 )
 _LONGEST_STEM = 100
 # What localize.py writes beside the videos' folders.
-_OWN_FILES = ("failed.csv", "index.html")
+_OWN_FILES = ("failed.csv", "index.html", "results.csv", "results.json")
 
 
 def entries(
-    paths: Sequence[str], start_s: float = 0.0, end_s: float | None = None
+    paths: Sequence[str],
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    output_dir: str = "",
 ) -> list[ManifestEntry]:
-    """Lists videos as clips; a folder stands for the videos in it.
+    """Lists videos as clips; a folder stands for the videos in and below it.
 
     Args:
         paths: Files and folders.
         start_s: Start of the section to take of each.
         end_s: End of it; None for the end of the video.
+        output_dir: A folder that is left out, with what was made of them.
 
     Raises:
         ConfigError: if there is none, a folder holds none, or the section
@@ -39,14 +43,19 @@ def entries(
     """
     if not paths:
         raise ConfigError("Expected videos or folders, received none.")
-    found = [video for path in paths for video in _in_folder(path)]
-    clip_ids: list[str] = []
-    for path in found:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        clip_ids.append(file_stem(stem, [*_OWN_FILES, *clip_ids]))
+    found: dict[str, str] = {}  # Clip id -> path.
+    taken = set(_OWN_FILES)
+    left_out = os.path.realpath(output_dir) if output_dir else ""
+    for given in paths:
+        for path in _in_folder(given, left_out):
+            name = os.path.basename(path)
+            if path != given:
+                name = os.path.relpath(path, given)
+            clip_id = file_stem(os.path.splitext(name)[0], taken)
+            taken.add(clip_id.lower())
+            found[clip_id] = path
     return [
-        entry(path, start_s, end_s, clip_id)
-        for clip_id, path in zip(clip_ids, found, strict=True)
+        entry(path, start_s, end_s, clip_id) for clip_id, path in found.items()
     ]
 
 
@@ -83,7 +92,7 @@ def local_entry(video: ManifestEntry) -> Iterator[ManifestEntry]:
         yield dataclasses.replace(video, path=path)
 
 
-def file_stem(name: str, others: Sequence[str] = ()) -> str:
+def file_stem(name: str, others: Collection[str] = ()) -> str:
     """Turns any name into one for a file, unlike those of others.
 
     Letters, digits and `._+=-` stay, as in clip ids. Names that differ in
@@ -98,8 +107,8 @@ def file_stem(name: str, others: Sequence[str] = ()) -> str:
     return numbered
 
 
-def _in_folder(path: str) -> list[str]:
-    """The videos of a folder by name; a file itself."""
+def _in_folder(path: str, left_out: str) -> list[str]:
+    """The videos in a folder and those below it by name; a file itself."""
     try:
         path.encode()
     except UnicodeError as error:
@@ -108,11 +117,23 @@ def _in_folder(path: str) -> list[str]:
         ) from error
     if not files.path(path).is_dir():
         return [path]
-    found = [
-        files.join(path, name)
-        for name in files.names(path)
-        if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
-    ]
+    found, waiting, seen = [], [path], {left_out}
+    while waiting:
+        folder = waiting.pop()
+        if not files.is_remote(folder):
+            real = os.path.realpath(folder)
+            if real in seen:  # A link may lead back to a folder above.
+                continue
+            seen.add(real)
+        for name in files.names(folder):
+            inner = files.join(folder, name)
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(_SUFFIXES):
+                found.append(inner)
+            elif files.path(inner).is_dir():
+                waiting.append(inner)
+    found.sort()
     if not found:
         raise ConfigError(
             f"Expected videos in {path}, received a folder without: their "

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from avmil.localization.video_localization import VideoLocalization
 
 SCHEMA_VERSION = 1
+OUTPUTS = ("labels", "page", "video", "figures")
 # A video up to this size lies within its page, which is then a single file.
 _MOST_EMBEDDED_BYTES = 16 << 20
 _OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
@@ -63,7 +64,13 @@ def to_json(result: VideoLocalization) -> str:
         "scores": _numbers(clip.scores),
         "thresholds": run.thresholds,
         "event_thresholds": run.event_thresholds,
+        "box_thresholds": run.box_thresholds,
         "predicted": result.predicted,
+        "is_foreign": result.is_foreign,
+        "confidences": {
+            name: confidence._asdict()
+            for name, confidence in result.confidences.items()
+        },
         "frame_times_s": _numbers(clip.frame_times_s),
         "regions": {
             "boxes_px": _numbers(clip.boxes),
@@ -78,6 +85,11 @@ def to_json(result: VideoLocalization) -> str:
             {"class": name, "onset_s": onset_s, "offset_s": offset_s}
             for name, events in result.events.items()
             for onset_s, offset_s, _ in events
+        ],
+        "boxes": [
+            {"class": name, **box._asdict()}
+            for name, boxes in result.boxes.items()
+            for box in boxes
         ],
     }
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
@@ -124,18 +136,28 @@ TEXTS: Mapping[str, Callable[[VideoLocalization], str]] = {
 
 
 def write_all(
-    result: VideoLocalization, shown: Sequence[str], directory: str
+    result: VideoLocalization,
+    shown: Sequence[str],
+    directory: str,
+    outputs: Collection[str] = OUTPUTS,
 ) -> str:
-    """Writes all files about a video, for `VideoLocalization.save`."""
+    """Writes the files about a video, for `VideoLocalization.save`."""
     files.make_directory(directory)
-    write_figures(result, shown, directory)
-    for name, text in TEXTS.items():
-        files.write_text(files.join(directory, name), text(result))
-    if not result.frames_rgb:
-        return f"fig4-{_stems(shown)[0]}.png"
-    write_annotated_video(result, shown, directory)
-    write_page(result, shown, directory)
-    return "page.html"
+    first = ""
+    if "labels" in outputs:
+        for name, text in TEXTS.items():
+            files.write_text(files.join(directory, name), text(result))
+        first = "localization.json"
+    if "figures" in outputs:
+        write_figures(result, shown, directory)
+        first = f"fig4-{_stems(shown)[0]}.png"
+    if "video" in outputs and result.frames_rgb:
+        write_annotated_video(result, shown, directory)
+        first = "annotated.mp4"
+    if "page" in outputs and result.frames_rgb:
+        write_page(result, shown, directory)
+        first = "page.html"
+    return first
 
 
 def write_figures(
@@ -156,8 +178,8 @@ def write_annotated_video(
     result: VideoLocalization, shown: Sequence[str], directory: str
 ) -> None:
     """Writes the video with boxes, above heat maps with a cursor."""
-    size_px = result.clip.frame_size_px
-    painter = FramePainter(result.clip, shown[:MAX_CLASSES], size_px)
+    classes = [result.of_class(name) for name in shown[:MAX_CLASSES]]
+    painter = FramePainter(classes, result.clip.frame_size_px)
     with _encoded(result, painter, painter.size_px) as encoded:
         files.copy(encoded, files.join(directory, "annotated.mp4"))
 
@@ -178,14 +200,22 @@ def write_page(
         else:
             source = "video.mp4"
             files.copy(encoded, files.join(directory, source))
+    run = result.run
+    # Those that are seen or heard first: the page opens there.
+    found = [n for n in result.predicted if result.boxes[n] or result.events[n]]
+    names = list(
+        dict.fromkeys([*found, *result.predicted, *result.clip.ranked_classes])
+    )
+    run_text = f"Run {run.name}, step {run.weights.step}"
+    if run.test_f1 is not None:
+        run_text += f", test F1 {100 * run.test_f1:.1f}"
     page = video_page.render(
-        result.clip,
-        result.predicted,
-        result.run.thresholds,
-        result.events,
+        [result.of_class(name) for name in names],
+        f"{run_text}, {len(names)} classes",
+        result.is_foreign,
         os.path.basename(result.video.path),
         source,
-        result.picture_jpeg(shown[0]),
+        result.picture_jpeg(names[0]),
     )
     files.write_text(files.join(directory, "page.html"), page)
 

@@ -1,8 +1,7 @@
 """Frames of the annotated video: boxes, and heat maps with a cursor below.
 
-Boxes have the color of their class and, as in Fig. 4, the opacity of their
-scaled score; of a second and third class only the best box of each frame is
-shown. Below the picture lie the heat maps of each class over time.
+Each class has one color and, where it is found, its best box. Below the picture
+lie its heat maps over time, with bars above them where it is seen and heard.
 """
 
 from __future__ import annotations
@@ -15,11 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from avmil.evaluation.clip_localization import (
-    ClassLocalization,
-    ClipLocalization,
-    part_at,
-)
+from avmil.evaluation.clip_localization import ClassLocalization, part_at
 from avmil.report import heat_maps
 
 ColorRgb = tuple[int, int, int]
@@ -31,12 +26,11 @@ MAX_CLASSES = len(COLORS_RGB)
 # Narrower videos are enlarged for the text below them to be legible; where
 # their height forbids it, black lies at their sides.
 _LEAST_WIDTH_PX, _MOST_SIDE_PX = 480, 1920
-_FAINTEST, _LABELED = 0.02, 0.5
 
 _BACKGROUND, _INK, _CURSOR_RGB = "#16181c", "#f0f2f5", (64, 224, 255)
 # Of the heat maps, in inches, at a resolution that follows the video's width.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.78, 0.14, 0.06, 0.26
-_NAME, _MAP, _GAP = 0.23, 0.15, 0.04
+_NAME, _MAP, _GAP = 0.23, 0.15, 0.07
 _LETTER = 0.088
 _DPI, _NOMINAL_WIDTH_PX = 100, 640
 _SPARE_PX = 0.01
@@ -52,21 +46,19 @@ class FramePainter:
         strips: The heat maps.
 
     Raises:
-        ValueError: for no class, too many of them, or an unknown one.
+        ValueError: for no class or too many of them.
     """
 
     def __init__(
         self,
-        localization: ClipLocalization,
-        class_names: Sequence[str],
+        classes: Sequence[ClassLocalization],
         frame_size_px: tuple[int, int],  # Of the video's upright frames.
     ) -> None:
-        if not 1 <= len(class_names) <= MAX_CLASSES:
+        if not 1 <= len(classes) <= MAX_CLASSES:
             raise ValueError(
-                f"Expected 1 to {MAX_CLASSES} classes, received "
-                f"{len(class_names)}."
+                f"Expected 1 to {MAX_CLASSES} classes, received {len(classes)}."
             )
-        classes = [ClassLocalization(localization, n) for n in class_names]
+        clip = classes[0].clip
         scale = max(1.0, _LEAST_WIDTH_PX / frame_size_px[0])
         scale = min(scale, _MOST_SIDE_PX / max(frame_size_px))
         self.picture_px = even_size_px([scale * side for side in frame_size_px])
@@ -75,16 +67,20 @@ class FramePainter:
         self._left_px = (width_px - picture_width_px) // 2
         self.strips = draw_strips(classes, width_px)
         self.size_px = width_px, height_px + len(self.strips.image_rgb)
-        self._edges_s = localization.frame_edges_s
+        self._edges_s = clip.frame_edges_s
         scale = np.divide(self.picture_px, frame_size_px)
         # From inclusive pixels to the lines between pixels.
-        edges = (localization.boxes + np.array([0, 0, 1, 1])) * [*scale, *scale]
+        edges = (clip.boxes + np.array([0, 0, 1, 1])) * [*scale, *scale]
         limits = [*self.picture_px, *self.picture_px]
         self._boxes = np.clip(np.rint(edges), 0, limits).astype(int)  # [M, 4]
         self._line_px = max(2, round(min(self.picture_px) / 160))
         dpi = _resolution_dpi(picture_width_px)
         self._layers = [
-            (scores, np.array(color), _label(scores.class_name, color, dpi))
+            (
+                scores,
+                np.array(color),
+                _label(scores, color, dpi)[:, :picture_width_px],
+            )
             for scores, color in zip(classes, COLORS_RGB, strict=False)
         ]
 
@@ -94,8 +90,26 @@ class FramePainter:
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         picture = cv2.resize(image_rgb, self.picture_px, interpolation=method)
         frame = int(part_at(self._edges_s, time_s))
-        for layer in reversed(range(len(self._layers))):  # The best on top.
-            self._paint_class(picture, frame, layer)
+        found = [
+            (self._boxes[region], *layer)
+            for layer in self._layers
+            if (region := layer[0].shown_region(frame)) is not None
+        ]
+        for (x1, y1, x2, y2), scores, color, _ in reversed(found):
+            box, line_px = picture[y1:y2, x1:x2], self._line_px
+            border = np.ones(box.shape[:2], bool)
+            border[line_px:-line_px, line_px:-line_px] = False
+            box[border] = _blended(box[border], color, scores)
+        places = place_labels(
+            [box[:2] for box, *_ in found],
+            [label.shape[1::-1] for *_, label in found],
+            self.picture_px,
+        )
+        for place, (_, scores, _, label) in zip(places, found, strict=True):
+            if place:
+                (left, top), (height_px, width_px) = place, label.shape[:2]
+                covered = np.s_[top : top + height_px, left : left + width_px]
+                picture[covered] = _blended(picture[covered], label, scores)
         width_px, height_px = self.size_px
         painted = np.zeros((height_px, width_px, 3), np.uint8)
         right_px = self._left_px + picture.shape[1]
@@ -103,26 +117,44 @@ class FramePainter:
         painted[len(picture) :] = self.strips.at(time_s)
         return painted
 
-    def _paint_class(self, picture: np.ndarray, frame: int, layer: int) -> None:
-        """Paints the boxes of a sampled frame, the best one last."""
-        scores, color, label = self._layers[layer]
-        regions = scores.ascending_regions(frame)
-        for region in regions[-1:] if layer else regions:
-            if (opacity := scores.regions[region]) >= _FAINTEST:
-                x1, y1, x2, y2 = self._boxes[region]
-                box, line_px = picture[y1:y2, x1:x2], self._line_px
-                border = np.ones(box.shape[:2], bool)
-                border[line_px:-line_px, line_px:-line_px] = False
-                box[border] = _blended(box[border], color, opacity)
-        for region in regions[-1:]:  # The name above it, or else inside it.
-            if (opacity := scores.regions[region]) >= _LABELED:
-                x1, y1, _, _ = self._boxes[region]
-                height_px, width_px = label.shape[:2]
-                top = y1 - height_px if y1 >= height_px else y1
-                left = max(0, min(x1, picture.shape[1] - width_px))
-                place = picture[top : top + height_px, left : left + width_px]
-                cut = label[: place.shape[0], : place.shape[1]]
-                place[:] = _blended(place, cut, opacity)
+
+def place_labels(
+    corners: Sequence[tuple[int, int]],
+    sizes_px: Sequence[tuple[int, int]],
+    picture_px: tuple[int, int],
+) -> list[tuple[int, int] | None]:
+    """Places labels above their boxes, none over another.
+
+    Args:
+        corners: Upper left corners (x, y) of the boxes.
+        sizes_px: Widths and heights of the labels.
+        picture_px: Width and height of the picture.
+
+    Returns:
+        Upper left corners (x, y) of the labels: above the box, or else as near
+        to that as there is room; None for a label without room.
+    """
+    places: list[tuple[int, int] | None] = []
+    placed: list[tuple[int, int, int, int]] = []  # x1, y1, x2, y2
+    for (x1, y1), (width_px, height_px) in zip(corners, sizes_px, strict=True):
+        left = max(0, min(x1, picture_px[0] - width_px))
+        lowest = picture_px[1] - height_px
+        above = max(0, min(y1 - height_px, lowest))
+        beside = [b for b in placed if b[0] < left + width_px and left < b[2]]
+        edges = [top for b in beside for top in (b[1] - height_px, b[3])]
+        free = [
+            top
+            for top in (above, *edges)
+            if 0 <= top <= lowest
+            and all(top + height_px <= b[1] or b[3] <= top for b in beside)
+        ]
+        if free and left + width_px <= picture_px[0]:
+            top = min(free, key=lambda top: abs(top - above))
+            places.append((left, top))
+            placed.append((left, top, left + width_px, top + height_px))
+        else:
+            places.append(None)
+    return places
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,16 +196,17 @@ def draw_strips(classes: Sequence[ClassLocalization], width_px: int) -> Strips:
     canvas = empty_canvas(width_px, len(classes), len(draws))
     figure, dpi = canvas.figure, canvas.figure.dpi
     width, height = figure.get_size_inches()
-    letters = max(8, int((width - _LEFT) / _LETTER) - 8)
+    num_letters = int((width - _LEFT) / _LETTER)
     top = height - _TOP
     for scores, color in zip(classes, COLORS_RGB, strict=False):
-        name = scores.class_name
-        name = name if len(name) <= letters else f"{name[: letters - 1]}…"
+        color = np.divide(color, 255)
+        name, room = scores.class_name, num_letters - len(scores.presence) - 2
+        name = name if len(name) <= room else f"{name[: room - 1]}…"
         figure.text(
             _LEFT / width,
             (top - 0.45 * _NAME) / height,
-            f"{name}  {scores.score:.2f}",
-            color=np.divide(color, 255),
+            f"{name}: {scores.presence}",
+            color=color,
             size=9,
             weight="bold",
             va="center",
@@ -184,7 +217,7 @@ def draw_strips(classes: Sequence[ClassLocalization], width_px: int) -> Strips:
             row = (width - _LEFT - _RIGHT) / width, _MAP / height
             corner = _LEFT / width, (top - _MAP) / height
             axes = figure.add_axes((*corner, *row))
-            draw(axes, scores)
+            draw(axes, scores, color)
             axes.set_xlabel("")
             axes.tick_params(
                 colors=_INK, labelsize=8, length=2, pad=1.5, labelbottom=False
@@ -228,8 +261,13 @@ def _resolution_dpi(width_px: int) -> float:
     return _DPI * max(1.0, width_px / _NOMINAL_WIDTH_PX)
 
 
-def _label(text: str, color: ColorRgb, dpi: float) -> np.ndarray:
-    """Draws black text on a color, uint8 [H, W, 3] of its size."""
+def _label(
+    scores: ClassLocalization, color: ColorRgb, dpi: float
+) -> np.ndarray:
+    """Draws a name, black on a color, uint8 [H, W, 3] of its size."""
+    text = scores.class_name
+    if not scores.found_regions:
+        text += f": {scores.presence}"
     figure = Figure(dpi=dpi, facecolor=np.divide(color, 255))
     style = {"size": 9, "ha": "center", "va": "center", "parse_math": False}
     label = figure.text(0.5, 0.5, text, **style)
@@ -240,8 +278,9 @@ def _label(text: str, color: ColorRgb, dpi: float) -> np.ndarray:
 
 
 def _blended(
-    pixels: np.ndarray, color: np.ndarray, opacity: float
+    pixels: np.ndarray, color: np.ndarray, scores: ClassLocalization
 ) -> np.ndarray:
+    opacity = 1.0 if scores.found_regions else heat_maps.FADED
     return np.rint(pixels * (1 - opacity) + color * opacity)
 
 

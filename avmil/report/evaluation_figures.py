@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from avmil.evaluation import metrics, paper
+from avmil.evaluation import aggregation, metrics, paper
 from avmil.evaluation.aggregation import Row
 from avmil.evaluation.evaluation import Result
 from avmil.report.images import INK
@@ -73,14 +73,16 @@ def styles(rows: Sequence[Row]) -> list[Style]:
     """Gives each row, in the order of the tables, a style of its own."""
     systems = [row.system for row in rows]
     unpublished = [s for s in dict.fromkeys(systems) if s not in paper.SYSTEMS]
+    names = aggregation.row_names(rows)
     found = []
-    for index, system in enumerate(systems):
+    for index, (system, name) in enumerate(zip(systems, names, strict=True)):
         if published := paper.SYSTEMS.get(system):
-            label, name = published.letter, published.name
+            label = published.letter
         else:
-            label, name = unpublished.index(system) + 1, system
+            label = unpublished.index(system) + 1
         if systems.count(system) > 1:
             label = f"{label}.{systems[:index].count(system) + 1}"
+        name = name.removeprefix(f"{paper.letter(system)} ")
         found.append(
             Style(
                 f"({label})",

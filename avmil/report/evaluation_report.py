@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Sequence
 
 import markupsafe
@@ -11,8 +13,8 @@ from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
 from avmil.evaluation.aggregation import (
     Row,
+    differing_flags,
     in_paper_order,
-    weight_travel,
 )
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
@@ -31,6 +33,7 @@ from avmil.report.tables import Table
 _LATEX_PREAMBLE = (
     r"% Include with \input; the preamble needs \usepackage{booktabs}." "\n"
 )
+_WIDTH = 100  # Of tables, in characters; a wider terminal is made use of.
 _DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
 
 
@@ -47,15 +50,37 @@ class EvaluationReport:
         """
         self._rows = rows
         self._localized = in_paper_order(localized) if localized else []
+        self._at_chance = {row.key for row in rows if row.is_at_chance}
         self.tables = [tables.table_1(rows), tables.table_2(rows)]
+        if localized:
+            self.tables += table_3.table_3(self._localized, self._at_chance)
+        self._num_printed = len(self.tables)
         if len(rows) > 1:
             self.tables.append(tables.leads(rows))
-        if localized:
-            self.tables += table_3.table_3(self._localized)
 
-    def to_text(self, ansi: bool = False) -> str:
-        """The tables as text, for a terminal that knows ANSI's bold or not."""
-        return "\n".join(writers.to_text(t, ansi=ansi) for t in self.tables)
+    def to_text(self, directory: str = "", ansi: bool = False) -> str:
+        """The tables as text, for a terminal that knows ANSI's bold or not.
+
+        Of a report that is written to a directory these are Tables 1 to 3 and
+        the name of the page that has the rest. A note is told once.
+        """
+        terminal = shutil.get_terminal_size() if ansi else (0, 0)
+        width = max(_WIDTH, terminal[0])
+        texts, told = [], set()
+        for table in self.tables[: self._num_printed if directory else None]:
+            shown = copy.copy(table)
+            shown.notes = [note for note in table.notes if note not in told]
+            told.update(shown.notes)
+            texts.append(writers.to_text(shown, width, ansi))
+        if directory:
+            rest = "figures, thresholds and numbers of each class"
+            if len(self.tables) > self._num_printed:
+                rest = f"leads, {rest}, and how the runs differ"
+            texts.append(
+                f"Open {files.join(directory, 'report.html')} for {rest}.\n"
+                "Beside it: tables.md, tables.tex, CSV and JSON.\n"
+            )
+        return "\n".join(texts)
 
     def write(self, directory: str) -> None:
         """Writes tables, `report.html` and numbers into an existing folder."""
@@ -71,7 +96,9 @@ class EvaluationReport:
         if len(rows) > 1:
             texts["leads.csv"] = numbers.to_csv(numbers.leads(rows))
         if localized:
-            texts["table3.csv"] = numbers.to_csv(numbers.table_3(localized))
+            texts["table3.csv"] = numbers.to_csv(
+                numbers.table_3(localized, self._at_chance)
+            )
         runs = [numbers.run_dict(run) for row in rows for run in row.results]
         contents = {"metrics.json": runs[0] if len(runs) == 1 else runs}
         if len(runs) > 1:
@@ -140,14 +167,17 @@ def _class_table(row: Row, style: Style) -> Table:
 
 
 def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
-    """What was evaluated, and how thresholds came about."""
+    """What was evaluated, where it differs, and how thresholds came about."""
+    rows = [row for row, _ in styled]
+    flags = differing_flags(rows)
     cells = [
         (
             style.name,
             result.identity.run_name,
             "-" if result.identity.seed is None else result.identity.seed,
-            weight_travel(result.identity.training),
+            result.identity.training.weight_travel,
             ", ".join(result.identity.training.fc_initializations) or "-",
+            *(row.flags.get(name) or "-" for name in flags),
             result.val.num_clips,
             result.val.num_missing,
             result.test.num_clips,
@@ -161,6 +191,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
     groups = {
         "": ("System", "Run"),
         "Training": ("seed", "weight travel", "fc6 and fc7"),
+        "Flags and parameters that differ": flags,
         "Validation": ("clips", "without features"),
         "Test": ("clips", "without features"),
         "Thresholds": ("arg-max fallback", "no clip to tune"),

@@ -32,71 +32,67 @@ _MOST_FRAMES = 8
 _WIDTH, _LEFT, _RIGHT = 10.0, 0.95, 0.6
 _ROW = _WIDTH - _LEFT - _RIGHT
 _MARGIN, _TITLE_LINE, _DETAIL_LINE = 0.12, 0.26, 0.3
-_MAP, _BELOW_MAP, _BELOW_FRAMES = 0.4, 0.56, 0.4
+_MAP, _BELOW_MAP, _BELOW_FRAMES = 0.4, 0.64, 0.4
 _BAR_LEFT, _BAR_WIDTH = _WIDTH - _RIGHT + 0.12, 0.12
 _LOWEST_FRAME, _HIGHEST_FRAME, _FRAME_GAP = 0.9, 2.3, 0.08
 _LETTERS_A_LINE = 78
 
 
 def figure_3(
-    localization: ClipLocalization,
-    class_name: str,
+    scores: ClassLocalization,
     frames_rgb: Sequence[np.ndarray] = (),
-    threshold: float | None = None,
     max_frames: int = 5,
 ) -> Figure:
     """Draws the best frames with their best boxes above both heat maps.
 
     The number below a frame is the scaled score of its box, the mark above
-    the heat map shows where the box stands in it. A system without regions
-    shows the frames of its best segments, and one without segments the heat
-    map of the regions only. The title names the threshold of the class.
+    the heat map shows where the box stands in it. A class that is heard and not
+    seen shows the frames of its best segments. A class that is not found is
+    faded. A system without segments has the heat map of the regions only.
 
     Frames are uint8 [H, W, 3], one for each of the F sampled frames, or none.
     Up to `max_frames` of them are shown, in temporal order.
 
     Raises:
-        ValueError: if the system does not know the class, or the number of
-            frames is not F.
+        ValueError: if the number of frames is not F.
     """
-    scores = ClassLocalization(localization, class_name)
-    most = min(max_frames, _most_frames(frames_rgb, localization))
-    shown = _best_frames(scores, most)
+    clip = scores.clip
+    shown = _best_frames(
+        scores, min(max_frames, _most_frames(frames_rgb, clip))
+    )
     draws = []
     if len(scores.regions):
         draws.append(maps.draw_regions)
     if len(scores.segments):
         draws.append(maps.draw_segments)
     figure, pictures, heat = _lay_out(
-        scores, threshold, [frames_rgb[index] for index in shown], draws
+        scores, [frames_rgb[index] for index in shown], draws
     )
     for axes, index in zip(pictures, shown, strict=True):
-        caption = f"{localization.frame_times_s[index]:g} s"
-        for region in scores.ascending_regions(index)[-1:]:
-            axes.add_patch(_box(localization.boxes[region], _BEST_COLOR))
+        caption = f"{clip.frame_times_s[index]:g} s"
+        if (region := scores.shown_region(index)) is not None:
+            opacity = 1.0 if scores.found_regions else maps.FADED
+            axes.add_patch(_box(clip.boxes[region], _BEST_COLOR, opacity))
             caption += f": {scores.regions[region]:.2f}"
             place = {"color": _MARK_COLOR, "ms": 5, "clip_on": False}
-            heat[0].plot(region + 0.5, 1.2, "v", **place)
+            heat[0].plot(region + 0.5, 1.2, "v", **place, alpha=opacity)
             heat[0].set_ylim(0, 1)
         axes.set_xlabel(caption)
     return figure
 
 
 def figure_4(
-    localization: ClipLocalization,
-    class_name: str,
-    frames_rgb: Sequence[np.ndarray] = (),
-    threshold: float | None = None,
+    scores: ClassLocalization, frames_rgb: Sequence[np.ndarray] = ()
 ) -> Figure:
     """Draws frames above the time axis of the segment heat map.
 
-    Each part of the clip shows its best frame, with boxes whose opacity is
-    their scaled score; a line leads from a frame to its instant. A system
+    Each part of the clip shows its best frame, with its best box, as opaque as
+    its scaled score is high; a line leads from a frame to its instant. A system
     without segments shows the best region of each frame instead of them.
     Arguments and errors are those of `figure_3`.
     """
-    scores = ClassLocalization(localization, class_name)
-    most = min(_MOST_FRAMES, _most_frames(frames_rgb, localization))
+    clip = scores.clip
+    most = min(_MOST_FRAMES, _most_frames(frames_rgb, clip))
     shown = _frames_over_time(scores, most)
     draws = []
     if len(scores.segments):
@@ -104,14 +100,15 @@ def figure_4(
     elif len(scores.regions):
         draws.append(maps.draw_frames)
     figure, pictures, heat = _lay_out(
-        scores, threshold, [frames_rgb[index] for index in shown], draws
+        scores, [frames_rgb[index] for index in shown], draws
     )
     for axes, index in zip(pictures, shown, strict=True):
-        for region in scores.ascending_regions(index):
-            box, opacity = localization.boxes[region], scores.regions[region]
-            axes.add_patch(_box(box, _OPACITY_COLOR, opacity))
+        if (region := scores.shown_region(index)) is not None:
+            opacity = scores.regions[region]
+            opacity *= 1.0 if scores.found_regions else maps.FADED
+            axes.add_patch(_box(clip.boxes[region], _OPACITY_COLOR, opacity))
         for map_axes in heat:  # A line from the frame to its instant.
-            instant = localization.frame_times_s[index], 1
+            instant = clip.frame_times_s[index], 1
             systems = axes.transAxes, map_axes.transData
             style = {"color": "0.55", "linewidth": 1}
             line = ConnectionPatch((0.5, 0), instant, *systems, **style)
@@ -120,13 +117,13 @@ def figure_4(
 
 
 def _most_frames(
-    frames_rgb: Sequence[np.ndarray], localization: ClipLocalization
+    frames_rgb: Sequence[np.ndarray], clip: ClipLocalization
 ) -> int:
     """How many of the frames fit beside each other."""
-    expected = len(localization.frame_times_s)
+    expected = len(clip.frame_times_s)
     if len(frames_rgb) not in (0, expected):
         raise ValueError(
-            f"Clip {localization.clip_id}: Expected all {expected} sampled "
+            f"Clip {clip.clip_id}: Expected all {expected} sampled "
             f"frames or none, received {len(frames_rgb)}."
         )
     if not len(frames_rgb):
@@ -137,9 +134,15 @@ def _most_frames(
 
 
 def _best_frames(scores: ClassLocalization, limit: int) -> list[int]:
-    """Frames with the highest score, in temporal order."""
+    """Frames with the highest score, in temporal order.
+
+    Where the class is seen only those that show it.
+    """
     values, clip = scores.frames, scores.clip
-    if not len(scores.regions) and len(scores.segments):
+    if scores.found_regions:
+        frames = clip.region_frames[list(scores.found_regions)]
+        limit = min(limit, len(np.unique(frames)))
+    elif len(scores.segments) and (scores.events or not len(scores.regions)):
         edges_s = clip.segment_edges_s
         scored_s = clip.frame_times_s[clip.frame_times_s < edges_s[-1]]
         values = scores.segments[part_at(edges_s, scored_s)]
@@ -166,7 +169,6 @@ def _frames_over_time(scores: ClassLocalization, limit: int) -> list[int]:
 
 def _lay_out(
     scores: ClassLocalization,
-    threshold: float | None,
     frames_rgb: Sequence[np.ndarray],
     draws: Sequence[Callable[[Axes, ClassLocalization], QuadMesh]],
 ) -> tuple[Figure, list[Axes], list[Axes]]:
@@ -193,10 +195,8 @@ def _lay_out(
             (left / _WIDTH, bottom, wide / _WIDTH, high / height)
         )
 
-    detail = f"clip {clip.clip_id}, score {scores.score:.3f}"
-    if threshold is not None:
-        relation = "above" if scores.score > threshold else "not above"
-        detail += f", {relation} the threshold {threshold:.3f}"
+    sure = f": {scores.sureness}" if scores.sureness else ""
+    detail = f"{scores.presence}{sure} (clip {clip.clip_id})"
     # Names are no formulas: `$` stays what it is.
     style = {"va": "top", "color": INK, "parse_math": False}
     left, top = _LEFT / _WIDTH, height - _MARGIN

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
+import collections
+import os
 from collections.abc import Sequence
 
 from avmil.report import offline_page
+from avmil.report.video_results import VideoResult
 
 
-@dataclasses.dataclass(frozen=True)
-class IndexEntry:
-    """A video of the list."""
+def render(
+    run: str, class_names: Sequence[str], results: Sequence[VideoResult]
+) -> str:
+    """Renders the list as HTML, thumbnails inside and failures last.
 
-    name: str
-    page: str = ""  # Path relative to this page's folder, with `/`.
-    predicted: tuple[str, ...] = ()
-    thumbnail_jpeg: bytes | None = None
-    failure: str | None = None  # Why it could not be localized.
-
-
-def render(entries: Sequence[IndexEntry]) -> str:
-    """Renders the list as HTML, thumbnails inside and failures last."""
+    Args:
+        run: The run, in words.
+        class_names: All classes that it knows.
+        results: The videos.
+    """
+    videos = [result for result in results if result.status != "failed"]
+    labels = (item.label for result in videos for item in result.found)
+    counts = collections.Counter(labels)
+    names = [result.video for result in results]
+    # What all paths begin with says nothing.
+    folder = os.path.dirname(os.path.commonprefix(names))  # noqa: RUF071
     return offline_page.render(
         "index",
-        videos=[entry for entry in entries if entry.failure is None],
-        failures=[entry for entry in entries if entry.failure is not None],
+        run=run,
+        num_classes=len(class_names),
+        videos=videos,
+        folder=f"{folder}/" if folder else "",
+        counts={name: counts[name] for name in class_names if counts[name]},
+        statuses=collections.Counter(result.status for result in results),
+        failures=[result for result in results if result.status == "failed"],
     )

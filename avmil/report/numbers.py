@@ -7,7 +7,7 @@ are made of the frames. Rows are those of `aggregation.rows`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ def table_1(rows: Sequence[Row]) -> pd.DataFrame:
         entry = {
             "system": row.system,
             "run_name": ", ".join(row.run_names),
+            "is_at_chance": row.is_at_chance,
             "num_test_clips": row.results[0].test.num_clips,
             "num_test_missing": row.results[0].test.num_missing,
             **row.micro._asdict(),
@@ -85,6 +86,7 @@ def table_2(rows: Sequence[Row]) -> pd.DataFrame:
                 {
                     "system": row.system,
                     "run_name": ", ".join(row.run_names),
+                    "is_at_chance": row.is_at_chance,
                     "class_name": row.class_names,
                     **row.by_class._asdict(),
                     **row.class_ranking._asdict(),
@@ -113,18 +115,30 @@ def leads(rows: Sequence[Row]) -> pd.DataFrame:
             "f1_high": comparison.interval.high,
             "resampled": resampled(comparison),
             "p_value": comparison.p_value,
+            "first_is_at_chance": first.is_at_chance,
+            "second_is_at_chance": second.is_at_chance,
         }
         for first, second, comparison in aggregation.pairs(rows)
     )
 
 
-def table_3(results: Sequence[LocalizationResult]) -> pd.DataFrame:
+def table_3(
+    results: Sequence[LocalizationResult],
+    at_chance: Collection[tuple[str, str]] = (),
+) -> pd.DataFrame:
     """Table 3 in long form: a row for each run, group and figure.
 
-    Runs come as `aggregation.in_paper_order` returns them.
+    Arguments as of `table_3.table_3`.
     """
     entries = [
-        (result.identity.system, result.identity.run_name, field, group, *entry)
+        (
+            result.identity.system,
+            result.identity.run_name,
+            (result.identity.system, result.identity.settings) in at_chance,
+            field,
+            group,
+            *entry,
+        )
         for result in results
         for field in ("audio", "visual")
         if (measured := getattr(result, field))
@@ -133,7 +147,7 @@ def table_3(results: Sequence[LocalizationResult]) -> pd.DataFrame:
             scores._fields, scores, measured.chance[group], strict=True
         )
     ]
-    columns = "system run_name field pairs figure value chance"
+    columns = "system run_name is_at_chance field pairs figure value chance"
     return pd.DataFrame(entries, columns=columns.split())
 
 
@@ -153,15 +167,18 @@ def to_csv(numbers: pd.DataFrame) -> str:
 
 def run_dict(result: Result) -> dict[str, Any]:
     """All of a result and the paper's figures for its system."""
+    row = Row((result,))
     return {
         "system": result.identity.system,
         "run_name": result.identity.run_name,
         "seed": result.identity.seed,
+        "flags": result.identity.flags,
         "training": result.identity.training,
         "micro": result.micro,
         "ranking": result.ranking,
-        "micro_intervals": Row((result,)).intervals,
-        "resampled": resampled(Row((result,))),
+        "micro_intervals": row.intervals,
+        "resampled": resampled(row),
+        "is_at_chance": row.is_at_chance,
         "counts": result.counts,
         "classes": _records(
             name=result.class_names,
@@ -200,6 +217,7 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
                 "ranking_std": row.ranking_std,
                 "micro_intervals": row.intervals,
                 "resampled": resampled(row),
+                "is_at_chance": row.is_at_chance,
                 "classes": _records(
                     name=row.class_names,
                     **row.by_class._asdict(),
@@ -240,6 +258,7 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
         "training": result.identity.training,
         "audio": audio.scores if audio else {},
         "audio_chance": audio.chance if audio else {},
+        "audio_by_labels": result.audio_by_labels,
         "visual": visual.scores if visual else {},
         "visual_chance": visual.chance if visual else {},
         "proposals": visual.bounds if visual else {},

@@ -6,15 +6,22 @@ seeds are means with their sample standard deviation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Mapping,
+    Sequence,
+)
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from avmil.evaluation import paper
 from avmil.evaluation.aggregation import (
     LocalizationRow,
     localization_rows,
+    row_names,
+    rows_by_value,
     short_names,
     training_notes,
 )
@@ -68,6 +75,7 @@ _CHANCE_NOTE = (
     f"Chance: mean of {NUM_DRAWS} draws of random scores for all regions and "
     "segments."
 )
+_AT_CHANCE_NOTE = "At chance: in F1 of whole clips, by Table 1."
 _ASYNCHRONY_NOTE = (
     "Pairs of clip and class, their number in brackets, by the temporal IoU "
     "of sight and sound: in sync from 0.5, partly above 0, apart 0. Within a "
@@ -75,23 +83,28 @@ _ASYNCHRONY_NOTE = (
 )
 
 
-def table_3(results: Sequence[LocalizationResult]) -> list[Table]:
+def table_3(
+    results: Sequence[LocalizationResult],
+    at_chance: Collection[tuple[str, str]] = (),
+) -> list[Table]:
     """Tables of all pairs, for sound and sight, and of both by asynchrony.
 
     A part that no system has is left out. Runs come as
     `aggregation.in_paper_order` returns them; those that differ in their seed
-    share a row.
+    share a row. `at_chance` as of `aggregation.localization_rows`.
     """
     tables, by_asynchrony = [], []
     for part in _PARTS:
-        rows = localization_rows(results, part.field)
+        rows = localization_rows(results, part.field, at_chance)
         if not rows:
             continue
         title = f"Table 3{part.letters[0]}. {part.title} on the test set"
         notes = [
             *part.notes,
             *_clip_notes(rows),
+            *(_label_notes(rows) if part.field == "audio" else ()),
             _CHANCE_NOTE,
+            *[_AT_CHANCE_NOTE] * any(row.is_at_chance for row in rows),
             *training_notes(rows),
             *seeds_notes(rows),
         ]
@@ -127,11 +140,11 @@ def _table(
         return tuple(write(value) for write, value in pairs)
 
     cells = []
-    for row in rows:
+    for row, name in zip(rows, row_names(rows), strict=True):
         run, *others = row.run_names
         cells.append(
             (
-                paper.numbered_name(row.system),
+                name,
                 f"{len(row.results)} seeds" if others else run,
                 *map(figure, joined(row.means), joined(row.stds), writes),
             )
@@ -176,19 +189,9 @@ def _by_value(
     rows: Sequence[LocalizationRow],
     value_of: Callable[[LocalizationResult], _Value],
 ) -> dict[_Value, str]:
-    """What depends on the features alone, which runs may share.
-
-    Value -> letters of the rows with it, and their runs where several have one
-    letter; "" if all rows have one value.
-    """
-    names: dict[_Value, list[str]] = {}
-    for row, name in zip(rows, short_names(rows), strict=True):
-        for value in dict.fromkeys(map(value_of, row.results)):
-            names.setdefault(value, []).append(name)
-    return {
-        value: ", ".join(found) if len(names) > 1 else ""
-        for value, found in names.items()
-    }
+    """What depends on the features alone, which runs may share."""
+    values = [map(value_of, row.results) for row in rows]
+    return rows_by_value(values, short_names(rows))
 
 
 def _clip_notes(rows: Sequence[LocalizationRow]) -> list[str]:
@@ -210,4 +213,19 @@ def _clip_notes(rows: Sequence[LocalizationRow]) -> list[str]:
     return [
         f"{names}: {text}" if names else text
         for text, names in _by_value(rows, note).items()
+    ]
+
+
+def _label_notes(rows: Sequence[LocalizationRow]) -> list[str]:
+    """F1 by thresholds that no truth was needed for, of each row."""
+    listed = []
+    for row, name in zip(rows, short_names(rows), strict=True):
+        f1s = [r.audio_by_labels.f1 for r in row.results if r.audio_by_labels]
+        if f1s:
+            listed.append(f"{name} {percent(np.mean(f1s))}")
+    if not listed:
+        return []
+    return [
+        "F1 by thresholds from the labels of validation alone, as localize.py "
+        f"has them without a truth: {', '.join(listed)}."
     ]

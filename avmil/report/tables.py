@@ -8,7 +8,6 @@ paper's among all that it publishes. Rows are those of `aggregation.rows`.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -68,6 +67,8 @@ class Table:
 def table_1(rows: Sequence[Row]) -> Table:
     """Figures of all classes, a row for each system and for chance."""
     figures = numbers.table_1(rows)
+    names = aggregation.row_names(rows)
+    names += [_CHANCE_NAMES[name] for name in figures["system"][len(rows) :]]
     scores = ["f1", "precision", "recall"]
     ranking = {
         "mean_average_precision": percent,
@@ -85,8 +86,7 @@ def table_1(rows: Sequence[Row]) -> Table:
         },
         [
             (
-                _CHANCE_NAMES.get(row.system)
-                or paper.numbered_name(row.system),
+                name,
                 f"{row.num_runs} seeds" if row.num_runs > 1 else row.run_name,
                 figure(row.f1, row.f1_std),
                 percent_interval(row.f1_low, row.f1_high),
@@ -98,7 +98,7 @@ def table_1(rows: Sequence[Row]) -> Table:
                 ),
                 *(percent(getattr(row, name)) for name in published),
             )
-            for row in figures.itertuples()
+            for name, row in zip(names, figures.itertuples(), strict=True)
         ],
         _table_1_notes(rows),
     )
@@ -135,7 +135,7 @@ def table_2(rows: Sequence[Row]) -> Table:
     ]
     is_best = best_places(f1), best_places(published, competitors)
     cells, bold = [], []
-    for index, name in enumerate(row_names(rows, short=True)):
+    for index, name in enumerate(aggregation.row_names(rows, short=True)):
         cells.append([name, *map(figure, f1[index], std[index])])
         bold.append(is_best[0][index])
         if not np.isnan(published[index]).all():
@@ -153,49 +153,46 @@ def table_2(rows: Sequence[Row]) -> Table:
 
 
 def leads(rows: Sequence[Row]) -> Table:
-    """The best row's lead in F1 over each other row, and what chance makes."""
+    """The best row's lead in F1 over each other row, and what chance makes.
+
+    Where either is at chance it is a difference, but no lead.
+    """
     best = max(rows, key=lambda row: row.micro.f1)  # The first of several.
-    names = row_names(rows)
+    names = aggregation.row_names(rows)
     verdicts = {None: "-", True: "yes", False: "no"}
     cells = []
     for row, name in zip(rows, names, strict=True):
         if row is not best:
-            lead = aggregation.compare(best, row)
-            p_value = f"{lead.p_value:.3f}" if lead.resamples_seeds else "-"
+            compared = aggregation.compare(best, row)
+            p_value = (
+                f"{compared.p_value:.3f}" if compared.resamples_seeds else "-"
+            )
             cells.append(
                 (
                     name,
-                    percent(lead.difference),
-                    percent_interval(*lead.interval),
-                    numbers.resampled(lead),
+                    percent(compared.difference),
+                    percent_interval(*compared.interval),
+                    numbers.resampled(compared),
                     p_value,
-                    verdicts[lead.is_more_than_chance],
+                    verdicts[compared.is_more_than_chance],
                 )
             )
-    heads = ("F1", LEVEL, "Resampled", "p", "More than chance")
-    return Table(
-        f"Leads of {names[rows.index(best)]}, in percentage points",
-        {"": ("Over",), "Lead": heads},
-        cells,
-        (
-            "Paired bootstrap: both rows on the same resamples of the test "
-            "clips, and each on resamples of its own seeds. p is two-sided; "
-            "it is not corrected for several comparisons.",
-            f"With fewer than {bootstrap.MIN_SEEDS} seeds of either row only "
-            "test clips are resampled. Such an interval is that of these runs; "
-            "it does not say whether other seeds would show the lead.",
-        ),
-    )
-
-
-def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
-    """As the paper's Table 1 (2 if short), with runs where others have it."""
-    num_rows = collections.Counter(row.system for row in rows)
-    return [
-        paper.numbered_name(row.system, short)
-        + f", {', '.join(row.run_names)}" * (num_rows[row.system] > 1)
-        for row in rows
+    what = "Differences from" if best.is_at_chance else "Leads of"
+    notes = [
+        "Paired bootstrap: both rows on the same resamples of the test "
+        "clips, and each on resamples of its own seeds. p is two-sided; it is "
+        "not corrected for several comparisons. A lead has p below "
+        f"{1 - bootstrap.LEVEL:.2g}, and neither row is at chance.",
+        f"With fewer than {bootstrap.MIN_SEEDS} seeds of either row only test "
+        "clips are resampled. Such an interval is that of these runs; it does "
+        "not say whether other seeds would show the lead.",
     ]
+    return Table(
+        f"{what} {names[rows.index(best)]}, in percentage points",
+        {"": ("Row",), "Difference": ("F1", LEVEL, "Resampled", "p", "Lead")},
+        cells,
+        notes,
+    )
 
 
 def figure(
@@ -211,13 +208,13 @@ def percent_interval(low: float, high: float) -> str:
 
 
 def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
-    """The notes below a table on its rows of several runs."""
-    return [
-        f"{paper.numbered_name(row.system)}: mean ± sample standard deviation "
-        f"of {', '.join(row.run_names)}."
-        for row in rows
+    """The note below a table on its rows of several runs, if there are any."""
+    runs = "; ".join(
+        f"{name}: {', '.join(row.run_names)}"
+        for row, name in zip(rows, aggregation.short_names(rows), strict=True)
         if row.has_seeds
-    ]
+    )
+    return [f"Mean ± sample standard deviation of {runs}."] if runs else []
 
 
 def best_places(
@@ -227,16 +224,14 @@ def best_places(
 ) -> np.ndarray:
     """Finds the highest of the values, [R, F], of each column: bool [R, F].
 
-    It is sought among the competitors, [Q, F], or else among the values, where
-    a single row is not the best. Equal is what `writes` (else percent), one
+    A single row is none. It is sought among the competitors, [Q, F], or else
+    among the values. Equal is what `writes` (else percent), one
     for each column, prints alike. NaN is never the best.
     """
     values = np.asarray(values, float)
-    if competitors is None:
-        if len(values) == 1:
-            return np.zeros(values.shape, bool)
-        competitors = values
-    best = np.max(competitors, axis=0)
+    if len(values) == 1:
+        return np.zeros(values.shape, bool)
+    best = np.max(values if competitors is None else competitors, axis=0)
     writes = writes or [percent] * len(best)
     return np.array(
         [
@@ -257,12 +252,24 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
         f"{LEVEL}: interval of F1 over {len(rows[0].resampled.f1)} bootstrap "
         f"resamples of {_resampled(rows)}, with thresholds as they are.",
     ]
+    for system in dict.fromkeys(row.system for row in rows):
+        peers = [row for row in rows if row.system == system]
+        if flags := aggregation.differing_flags(peers):
+            letter = paper.letter(system)
+            notes.append(f"Rows of {letter} differ in {', '.join(flags)}.")
+    if any(row.is_at_chance for row in rows):
+        notes.append(
+            "At chance: the interval reaches down to the F1 of random scores "
+            "or of every class."
+        )
+    names = [result.identity.run_name for result in results]
     for texts in zip(*map(_run_notes, results), strict=True):
-        if len(set(texts)) == 1:  # It holds for all runs.
-            notes += filter(None, texts[:1])
-        else:
-            pairs = zip(results, texts, strict=True)
-            notes += [f"{r.identity.run_name}: {t}" for r, t in pairs if t]
+        found = aggregation.rows_by_value(zip(texts, strict=True), names)
+        notes += [
+            f"{of}: {text}" if of else text
+            for text, of in found.items()
+            if text
+        ]
     notes.append(
         "mAP: mean of the classes' average precision; d': square root of 2 "
         "times the normal quantile of ROC AUC, no percentage. Clips without "

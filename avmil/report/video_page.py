@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from avmil.evaluation.clip_localization import (
+    ClassLocalization,
     ClipLocalization,
     heat_limits,
     scaled,
@@ -21,60 +22,28 @@ _DEFAULT_HOP_S = 0.48
 
 
 def render(
-    clip: ClipLocalization,
-    predicted: Sequence[str],
-    thresholds: Mapping[str, float] | None,
-    events: Mapping[str, Sequence[tuple[float, ...]]],
+    classes: Sequence[ClassLocalization],
+    run_text: str,
+    is_foreign: bool,
     video_name: str,
     video_source: str,
     poster_jpeg: bytes | None = None,
 ) -> str:
     """Renders the page, one HTML file that works without a network.
 
-    It plays the video with the regions over it and shows the heat maps of
-    Figs. 3 and 4 below it, for one class at a time.
+    It plays the video with the best region over it and shows heat maps over
+    time below it, for one class at a time. It opens at the best moment of the
+    first class.
 
     Args:
-        clip: What the system found in the video, finite scores.
-        predicted: The predicted classes, the best score first.
-        thresholds: Of each class, if there are any.
-        events: Onset and offset (seconds) first, of each class's events.
+        classes: All of a clip, predicted ones first; finite scores.
+        run_text: Says which run it was.
+        is_foreign: Whether the video shows none of what the run knows.
         video_name: The page's title.
         video_source: A `data:` URI, or the path of the video relative to the
             page's folder with `/` between its parts.
         poster_jpeg: Shown until the video plays, and where it cannot.
     """
-    others = [name for name in clip.ranked_classes if name not in predicted]
-    names = [*predicted, *others]  # As on the page.
-    order = [clip.class_names.index(name) for name in names]
-    scores = clip.scores[order]
-    limits = [thresholds[name] for name in names] if thresholds else []
-    # Bars of scores and marks of thresholds have one scale.
-    percent = np.rint(100 * scaled([*scores, *limits])).astype(int)
-    percent = percent.reshape(-1, len(names)).tolist()  # [1 or 2, C]
-    classes = [
-        {
-            "name": name,
-            "score": score,
-            "score_percent": percent[0][rank],
-            "predicted": name in predicted,
-            "threshold": limits[rank] if limits else None,
-            "threshold_percent": percent[-1][rank],
-        }
-        for rank, (name, score) in enumerate(
-            zip(names, scores.tolist(), strict=True)
-        )
-    ]
-    listed = [
-        {
-            "class_name": name,
-            "class_index": names.index(name),
-            "onset_s": round(onset_s, 3),
-            "offset_s": round(offset_s, 3),
-        }
-        for name in clip.class_names
-        for onset_s, offset_s, *_ in events.get(name, ())
-    ]
     embedded = video_source.startswith("data:")
     return offline_page.render(
         "video_page",
@@ -84,21 +53,33 @@ def render(
             video_source if embedded else urllib.parse.quote(video_source)
         ),
         poster_jpeg=poster_jpeg,
+        run_text=run_text,
+        is_foreign=is_foreign,
         classes=classes,
-        has_thresholds=thresholds is not None,
-        events=sorted(listed, key=lambda e: (e["onset_s"], e["offset_s"])),
-        data=_data(clip, order),
+        data=_data(classes[0].clip, classes),
     )
 
 
-def _data(clip: ClipLocalization, order: list[int]) -> dict[str, object]:
+def _data(
+    clip: ClipLocalization, classes: Sequence[ClassLocalization]
+) -> dict[str, object]:
     """What the script reads; arrays over classes are in the page's order."""
+    order = [clip.class_names.index(scores.class_name) for scores in classes]
     onsets_s = np.asarray(clip.segment_times_s, np.float64)[:, 0]
     hop_s = onsets_s[1] - onsets_s[0] if len(onsets_s) > 1 else _DEFAULT_HOP_S
     return {
         "duration_s": _rounded(clip.duration_s, 3),
         "hop_s": _rounded(hop_s, 3),
         "frame_size_px": [int(side) for side in clip.frame_size_px],
+        "classes": [
+            {
+                "name": scores.class_name,
+                "presence": scores.presence,
+                "is_predicted": scores.is_predicted,
+                "best_s": _rounded(scores.best_s, 3),
+            }
+            for scores in classes
+        ],
         "frames": {
             "times_s": _rounded(clip.frame_times_s, 3),
             "edges_s": _rounded(clip.frame_edges_s, 3),
@@ -106,11 +87,14 @@ def _data(clip: ClipLocalization, order: list[int]) -> dict[str, object]:
         "regions": {
             "boxes": _rounded(clip.boxes, 1),
             "frames": clip.region_frames.tolist(),
+            "found": [sorted(scores.found_regions) for scores in classes],
+            "spans_s": [_spans_s(scores.sights_s) for scores in classes],
             **_steps(clip.region_scores[:, order], clip.heat_scale),
         },
         "segments": {
             "times_s": _rounded(clip.segment_times_s, 3),
             "edges_s": _rounded(clip.segment_edges_s, 3),
+            "spans_s": [_spans_s(scores.events) for scores in classes],
             **_steps(clip.segment_scores[:, order], clip.heat_scale),
         },
     }
@@ -130,6 +114,11 @@ def _steps(scores: np.ndarray, heat_scale: str) -> dict[str, list]:
         "range": [[float(f"{end:.4g}") for end in pair] for pair in ends],
         "heat": [_rounded(heat_limits(r, heat_scale), 4) for r in relative],
     }
+
+
+def _spans_s(spans_s: Sequence[tuple[float, ...]]) -> list[list[float]]:
+    """Starts and ends."""
+    return [_rounded(span_s[:2], 3) for span_s in spans_s]
 
 
 def _rounded(values: npt.ArrayLike, digits: int) -> list | float:

@@ -173,10 +173,13 @@ def _aligned_columns(table: Table, ansi: bool = False) -> list[list[str]]:
     columns = []
     for place, (group, head) in enumerate(table.cells.columns):
         cells = table.cells.iloc[:, place]
-        # Figures end below each other, whatever stands behind " ± ".
-        tails = [len(cell) - len(cell.partition(" ± ")[0]) for cell in cells]
-        pairs = zip(cells, tails, strict=True)
-        cells = [cell + " " * (max(tails) - tail) for cell, tail in pairs]
+        # Means end below each other, and so do the deviations behind them.
+        parts = [cell.partition(" ± ") for cell in cells]
+        tail = max(len(deviation) for *_, deviation in parts)
+        cells = [
+            f"{mean}{sign:{3 * bool(tail)}}{deviation:>{tail}}"
+            for mean, sign, deviation in parts
+        ]
         width = max(map(len, [head, *cells]))
         align = str.rjust if group else str.ljust
         head, *cells = (align(text, width) for text in [head, *cells])

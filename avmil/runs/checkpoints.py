@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tempfile
 import zipfile
 
@@ -133,8 +134,8 @@ class Checkpoints:
                 twice as many as the network's.
 
         Raises:
-            ConfigError: if there is none, it cannot be read or it is of
-                another system.
+            ConfigError: if there is none, it is damaged, has layers that are
+                not known here, or is of another system.
         """
         path = self._of(kind, self.find(kind, step))
         try:
@@ -148,14 +149,14 @@ class Checkpoints:
                 tempfile.TemporaryDirectory() as folder,
             ):
                 # Keras would hold the whole file in memory beside the network.
+                # This also compares checksums.
                 zipfile.ZipFile(local).extractall(folder)
-                network = keras.saving.load_model(folder, compile=optimizer)
-        except (
-            *(OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile),
-        ) as error:
+                network = _load_model(folder, path, optimizer)
+        except (OSError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ConfigError(
-                f"Expected a checkpoint in {path}, received something that "
-                f"cannot be read: {error}. Delete it to go on without it."
+                f"Expected a whole checkpoint in {path}, received one whose "
+                "model.keras or state.json is missing, cut off or damaged. "
+                "Copy it once more, or delete it to go on without it."
             ) from error
         if network.name != system:
             raise ConfigError(
@@ -167,6 +168,22 @@ class Checkpoints:
     def _of(self, kind: str, step: int) -> str:
         """Path of a checkpoint; names sort as the steps do."""
         return files.join(self._path, f"{kind}-{step:08d}")
+
+
+def _load_model(folder: str, path: str, optimizer: bool) -> keras.Model:
+    """Loads the unpacked, intact model of a checkpoint at a path."""
+    try:
+        return keras.saving.load_model(folder, compile=optimizer)
+    except (OSError, ValueError, TypeError, LookupError, NameError) as error:
+        found = re.search(r"Could not locate class '(\w+)'", str(error))
+        reason = f"{type(error).__name__} in Keras"
+        if found:
+            reason = f"a layer {found[1]}, which is not known here"
+        raise ConfigError(
+            f"Expected a checkpoint of this version of avmil in {path}, "
+            f"received {reason}. It was saved by a checkout with other layers, "
+            "or by another Keras: use that one (versions.json of the run)."
+        ) from error
 
 
 def _save_model(network: keras.Model, path: str) -> None:

@@ -54,21 +54,24 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         names, tuned = result.class_names, result.thresholds.tolist()
         by_class = dict(zip(names, tuned, strict=True))
         files.write_json(run.file("thresholds.json"), by_class)
-        found = []
-        if truth_paths and run.localizes:
-            found = [localization_evaluation.evaluate_run(run, truth_paths)]
+        found = None
+        # Saved scores need no features; their thresholds were tuned then.
+        if run.localizes and (truth_paths or not config.use_saved_scores):
+            found = localization_evaluation.evaluate_run(run, truth_paths)
         elif truth_paths:
             print(f"{path} is a fusion of whole clips' scores: not in Table 3.")
-        EvaluationReport(aggregation.rows([result]), found).write(path)
+        of_run = [found] if found else []
+        EvaluationReport(aggregation.rows([result]), of_run).write(path)
         results.append(result)
-        localized += found
+        localized += of_run
     with config_errors("--runs"):
         rows = aggregation.rows(results)
         report = EvaluationReport(rows, localized)
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
         report.write(config.output_dir)
-    print("\n" + report.to_text(ansi=sys.stdout.isatty()), end="")
+    written = config.output_dir or ("" if config.runs else paths[0])
+    print("\n" + report.to_text(written, ansi=sys.stdout.isatty()), end="")
     if config.dcase_output:
         first = results[0]
         with config_errors("--dcase_output"):

@@ -62,7 +62,10 @@ class Fusion(ScoredRun):
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
                 json.dumps(settings),
                 Training.joined(map(_training, content["members"])),
+                {"members": str(len(content["members"]))},
             )
+        except ConfigError:  # It is no JSON.
+            raise
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Expected a fusion that evaluate.py wrote, received {name}: "

@@ -4,80 +4,146 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.common.progress import Progress
-from avmil.evaluation import localization, truth
+from avmil.evaluation import localization, thresholds, truth
 from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.events import score_cells
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
 from avmil.runs.run import Run
+from model.layers import TwoStreamScoring
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
 
 
 def evaluate_run(
-    run: Run, truth_paths: Sequence[str]
-) -> localization.LocalizationResult:
-    """Localizes the clips of the truth and measures how well.
+    run: Run, truth_paths: Sequence[str] = ()
+) -> localization.LocalizationResult | None:
+    """Tunes thresholds within clips and measures how well a run localizes.
 
-    Thresholds of events are tuned on validation and written into the run.
+    Thresholds of events and of boxes are tuned on the labels of validation,
+    those of events on the truth where there is one, and written into the run.
 
     Args:
         run: The run, with its network and features.
         truth_paths: As for `read_truth`.
+
+    Returns:
+        How well it localizes the clips of the truth; None without a truth.
 
     Raises:
         ConfigError: as `read_truth`, and if no validation or test clip of the
             truth has features.
     """
     model, stores = run.model, run.stores
-    events = read_truth(truth_paths, list(stores.values()))
+    events: truth.Truth = {}
+    if truth_paths:
+        events = read_truth(truth_paths, list(stores.values()))
+    else:
+        stores = {"val": stores["val"]}
     print(f"Localizing with {run.path}.")
     clips: dict[str, list[ClipLocalization]] = {}
     with Progress(sum(map(len, stores.values())), "clip") as progress:
         for split, store in stores.items():
             clips[split] = []
             for index, clip_id in enumerate(store.clip_ids):
-                if clip_id in events:
+                if split == "val" or clip_id in events:
                     clips[split].append(
                         scoring.localize(model, store[index], store.class_names)
                     )
                 progress.update()
-            rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
-            clips[split] += [
-                localization.missing_clip(
-                    clip.clip_id,
-                    events[clip.clip_id],
-                    store.class_names,
-                    rate_hz,
-                )
-                for clip in store.missing
-                if clip.clip_id in events
-            ]
-    test = stores["test"]
+    content = {
+        "weights": dataclasses.asdict(run.weights),
+        "from": "labels",
+        **_tune_on_labels(run, clips["val"]),
+    }
+    result = None
+    if truth_paths:
+        by_labels = content["thresholds"]
+        if by_labels is not None:
+            by_labels = np.array([*by_labels.values()])
+        result = _measure(run, clips, events, by_labels)
+        if result.event_thresholds is not None:
+            content["from"] = "truth"
+            content["thresholds"] = _by_class(run, result.event_thresholds)
+    files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
+    return result
+
+
+def _tune_on_labels(
+    run: Run, clips: Sequence[ClipLocalization]
+) -> dict[str, Any]:
+    """Thresholds of segments and of regions, and what they depend on.
+
+    Where the scores of proposals are shares of the clip's score, they are the
+    lower the more proposals there are: `num_segments` and `num_regions` are
+    those of a usual clip, None of scores that are no shares.
+    """
+    labels = run.stores["val"].labels
+    has_shares = any(
+        isinstance(layer, TwoStreamScoring) for layer in run.model.layers
+    )
+    segments = [clip.segment_scores for clip in clips]
+    regions = [clip.region_scores for clip in clips]
+    cells = [score_cells(clip)[1] for clip in clips]
+    tuned: dict[str, Any] = {}
+    for name, size, proposals, compared in (
+        ("thresholds", "num_segments", segments, cells),
+        ("box_thresholds", "num_regions", regions, regions),
+    ):
+        tuned |= {name: None, size: None}
+        if any(map(len, proposals)):
+            found = thresholds.exceed_absence(labels, compared)
+            tuned[name] = _by_class(run, found)
+            if has_shares:
+                tuned[size] = float(np.median([*map(len, proposals)]))
+    return tuned
+
+
+def _by_class(run: Run, values: np.ndarray) -> dict[str, float]:
+    return dict(zip(run.class_names, values.tolist(), strict=True))
+
+
+def _measure(
+    run: Run,
+    clips: dict[str, list[ClipLocalization]],
+    events: truth.Truth,
+    label_thresholds: np.ndarray | None,
+) -> localization.LocalizationResult:
+    """Measures with the clips of the truth, those without features, too."""
+    named = {}
+    for split, store in run.stores.items():
+        rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
+        named[split] = [c for c in clips[split] if c.clip_id in events]
+        named[split] += [
+            localization.missing_clip(
+                clip.clip_id, events[clip.clip_id], store.class_names, rate_hz
+            )
+            for clip in store.missing
+            if clip.clip_id in events
+        ]
+    test = run.stores["test"]
     with config_errors(run.name):
         result = localization.evaluate(
-            clips["val"],
-            clips["test"],
+            named["val"],
+            named["test"],
             events,
             identity=run.identity,
+            label_thresholds=label_thresholds,
             num_test_missing=sum(c.clip_id in events for c in test.missing),
-            num_test_without_truth=len(_clip_ids(test)) - len(clips["test"]),
+            num_test_without_truth=len(_clip_ids(test)) - len(named["test"]),
         )
     if not (result.audio or result.visual):
         print(
             f"{run.path} is not in Table 3: the truth names nothing in the "
             "test clips that its system could hear or see."
         )
-    if result.event_thresholds is not None:
-        tuned = result.event_thresholds.tolist()
-        content = {
-            "weights": dataclasses.asdict(run.weights),
-            "thresholds": dict(zip(result.class_names, tuned, strict=True)),
-        }
-        files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
     return result
 
 

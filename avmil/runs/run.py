@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -173,6 +174,8 @@ class Run(ScoredRun):
                 f"Expected a run directory, received {path} without "
                 f"{CONFIG_FILE}. train.py makes one."
             ) from error
+        except ConfigError:  # It is no JSON.
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"Expected a run of this version of avmil, received "
@@ -296,7 +299,8 @@ class Run(ScoredRun):
     def scored(self) -> dict[str, ScoreSet]:
         """Scores of both splits, by the network or from the directory."""
         if self._use_saved_scores:
-            print(f"Scores of the {self.weights or 'unknown weights'}.")
+            weights = self.weights or "unknown weights"
+            print(f"Saved scores of {self.path}, {weights}.")
             return self._saved[0]
         stores = self.stores
         print(f"Scoring {self.path} with its {self.weights}.")
@@ -324,11 +328,34 @@ class Run(ScoredRun):
             seed,
             json.dumps(described, sort_keys=True),
             training_of(settings, self.weights),
+            _shown_flags(settings, self.trained_on, scored),
         )
 
     @functools.cached_property
     def _saved(self) -> tuple[dict[str, ScoreSet], WeightsIdentity | None]:
         return read_scores(self.path)
+
+
+def _shown_flags(
+    choices: Mapping[str, Any],
+    trained_on: TrainedOn,
+    scored: Mapping[str, Any],
+) -> dict[str, str]:
+    """What decides the scores, as a reader sees it."""
+    flags = {
+        **choices,
+        **trained_on.recipe,
+        "fc_weights": os.path.basename(choices["fc_weights"]),
+        "clips": f"sha256:{trained_on.clips_sha256}",
+        **scored,
+    }
+    del flags["system"]
+    if "step" in scored:  # Then it does not matter how many were planned.
+        del flags["steps"]
+    return {
+        name: re.sub(r"^sha256:(.{8}).*", r"\1", str(value))
+        for name, value in flags.items()
+    }
 
 
 def training_of(

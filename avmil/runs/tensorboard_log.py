@@ -20,7 +20,10 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
 
 import flags
-from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    ClipLocalization,
+)
 from avmil.report import figures, images
 
 _FIGURE_DPI = 80
@@ -60,8 +63,9 @@ class TensorBoardLog:
     def localization(
         self, step: int, localization: ClipLocalization, class_name: str
     ) -> None:
-        """Writes the heat maps of a clip for one class."""
-        figure = figures.figure_3(localization, class_name)
+        """Writes the heat maps of a clip for one of its labels."""
+        labeled = ClassLocalization(localization, class_name, is_predicted=True)
+        figure = figures.figure_3(labeled)
         png = images.to_png(figure, _FIGURE_DPI)
         width_px, height_px = struct.unpack(">II", png[16:24])  # Its header.
         # An image summary holds width, height and the encoded pictures.

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import math
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 
@@ -28,6 +29,8 @@ from flags import TrainConfig
 from model import systems
 from model.layers import ScoreNormalization
 
+_MIN_VALIDATIONS = 10  # Of a run, unless --validate_every is given.
+_MAX_VALIDATE_EVERY = 500
 # Validation clips whose heat maps TensorBoard shows.
 _LOCALIZED_CLIPS = 3
 _CRITERIA = {"map": "mAP", "f1": "micro F1"}
@@ -63,6 +66,9 @@ class _Trainer:
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
+        self._validate_every = config.validate_every or min(
+            _MAX_VALIDATE_EVERY, max(1, config.steps // _MIN_VALIDATIONS)
+        )
         self._store = scoring.open_split(config.features_dir, "train")
         self._validation = scoring.open_split(config.features_dir, "val")
         _check_splits(self._store, self._validation)
@@ -100,8 +106,9 @@ class _Trainer:
             self._log.close()
         state, criterion = self._state, _CRITERIA[self._config.best_by]
         print(
-            f"Trained {state.step} steps. Best on validation: {criterion} "
-            f"{state.best:.3f} at step {state.best_step}."
+            f"{self._config.run_dir} is finished: trained {state.step} steps.\n"
+            f"Best on validation: {criterion} {state.best:.3f} at step "
+            f"{state.best_step}.\n{_next_commands(self._config)}"
         )
 
     def _build(self) -> keras.Model:
@@ -157,7 +164,8 @@ class _Trainer:
                 f"--steps: Expected at least the {state.step} steps that "
                 f"{config.run_dir} has, received {config.steps}."
             )
-        print(f"Going on after step {state.step}.")
+        if not self._is_done():
+            print(f"Going on after step {state.step}.")
         if state.backend != config.backend:
             print(
                 f"The steps so far ran on {state.backend}: from here on other "
@@ -184,6 +192,11 @@ class _Trainer:
         config, state = self._config, self._state
         train = train_function(self._model)
         losses = _Losses(config, state.step, self._log, self._no_class_loss)
+        if self._no_class_loss is not None:
+            print(
+                f"Scores that find no class have a loss of "
+                f"{self._no_class_loss:.4f}; learning shows below it."
+            )
         under_way: collections.deque = collections.deque()
         with Progress(config.steps, "step", state.step) as progress:
             calls = data.calls(self._chunks(data.steps_per_call))
@@ -195,7 +208,7 @@ class _Trainer:
                 while len(under_way) > (0 if pause or ends else data.in_flight):
                     losses.add(np.asarray(under_way.popleft()), progress)
                 if pause:
-                    self._validate_and_save(progress)
+                    self._validate_and_save(progress, losses)
                     losses.start_clock()
                 if ends and not self._is_done():
                     self._save()
@@ -222,18 +235,20 @@ class _Trainer:
         return step == config.steps or any(
             every and step % every == 0
             for every in (
-                config.validate_every,
+                self._validate_every,
                 config.checkpoint_every,
                 config.keep_every,
             )
         )
 
-    def _validate_and_save(self, progress: Progress) -> None:
+    def _validate_and_save(self, progress: Progress, losses: _Losses) -> None:
         config, state = self._config, self._state
         due = time.monotonic() - self._saved_s >= config.save_interval_s
         last = state.step == config.steps
-        if last or state.step % config.validate_every == 0:
-            progress.write(self._validate(with_pictures=due or last))
+        if last or state.step % self._validate_every == 0:
+            result = self._validate(with_pictures=due or last)
+            loss = losses.mean_since_validation()
+            progress.write(f"Step {state.step}: loss {loss:.4f}, {result}")
         if config.keep_every and state.step % config.keep_every == 0:
             self._run.checkpoints.save(
                 "kept", self._model, state, config.keep_last
@@ -263,7 +278,7 @@ class _Trainer:
         """Scores validation with thresholds tuned on it, hence a bit high.
 
         Returns:
-            A line with the result.
+            The result as text.
         """
         state = self._state
         scores, by_modality = self._scorer.score()
@@ -294,10 +309,7 @@ class _Trainer:
             state.best, state.best_step, state.num_worse = value, state.step, 0
             best_state = dataclasses.replace(state)
             self._best = self._model.get_weights(), best_state
-        return (
-            f"Step {state.step}: validation mAP {values['map']:.3f}, "
-            f"F1 {values['f1']:.3f}"
-        )
+        return f"validation mAP {values['map']:.3f}, F1 {values['f1']:.3f}"
 
     def _draw_localizations(self) -> None:
         """Where and when a few validation clips' first class is found."""
@@ -327,6 +339,7 @@ class _Losses:
         if no_class_loss is not None:
             self._constants["loss_of_no_class"] = no_class_loss
         self._since_point: list[tuple[float, float]] = []
+        self._since_validation: list[float] = []
         self._times_s: list[float] = []
         self._start_s = time.monotonic()
 
@@ -350,6 +363,7 @@ class _Losses:
                     f"Expected a finite loss, received {loss} at step "
                     f"{self._step}. Try a lower --learning_rate."
                 )
+            self._since_validation.append(loss)
             self._since_point.append((loss, step_s))
             if self._step % self._config.log_every == 0:
                 mean, mean_s = np.mean(self._since_point, axis=0)
@@ -359,11 +373,31 @@ class _Losses:
                 self._since_point.clear()
         progress.update(len(losses), loss=f"{losses[-1]:.4f}")
 
+    def mean_since_validation(self) -> float:
+        """Mean of the losses since it was asked for last."""
+        mean = float(np.mean(self._since_validation))
+        self._since_validation.clear()
+        return mean
+
     def median_step_s(self) -> float | None:
         """Median time of a step; None before the second call is done."""
         first = self._times_s.count(self._times_s[0])  # It compiled.
         times_s = self._times_s[first:]
         return float(np.median(times_s)) if times_s else None
+
+
+def _next_commands(config: TrainConfig) -> str:
+    """What to do with a finished run."""
+    run_dir = shlex.quote(f"--run_dir={config.run_dir}")
+    if config.backend != TrainConfig.backend:
+        run_dir += f" --backend={config.backend}"
+    logdir = shlex.quote(f"--logdir={config.run_dir}")
+    return (
+        "Next, its scores on the test split, then any video, and its curves:\n"
+        f"  python evaluate.py {run_dir}\n"
+        f"  python localize.py {run_dir} --output_dir=found VIDEO\n"
+        f"  tensorboard {logdir}"
+    )
 
 
 def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:

@@ -1,11 +1,13 @@
 """The waveform: formats, channels, rates, gaps, sound files."""
 
+import tracemalloc
 from fractions import Fraction
 from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+import resampy
 import soundfile
 
 from avmil.clips import media, media_audio
@@ -163,6 +165,37 @@ def test_unusable_sound_files_are_refused(tmp_path, samples, rate_hz, message):
         media.decode_clip(path)
 
 
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("seconds", [1.5, 2.5, 3.0, 7.3])
+def test_sound_is_resampled_in_blocks_as_in_one(monkeypatch, rate_hz, seconds):
+    monkeypatch.setattr(media_audio, "_BLOCK_S", 2)
+    sound = noise(seconds, rate_hz, channels=2)
+    resampler = media_audio.Resampler(rate_hz)
+    for start in range(0, sound.shape[1], 1_000):
+        resampler.add(sound[:, start : start + 1_000].T)
+    # What the last frame of a track is filled up with does not count.
+    length = sound.shape[1] - 700
+    expected = resampy.resample(sound[:, :length].mean(0), rate_hz, 16_000)
+    waveform = resampler.waveform(length)
+    assert waveform.shape == expected.shape
+    np.testing.assert_allclose(waveform, expected, atol=1e-7)
+
+
+def test_sound_is_held_at_16_khz_alone(monkeypatch):
+    monkeypatch.setattr(media_audio, "_BLOCK_S", 2)
+    second = noise(1.0, 48_000, channels=2).T
+    resampler = media_audio.Resampler(48_000)
+    for number in range(40):
+        if number == 3:  # The first block is done, the resampler compiled.
+            tracemalloc.start()
+        resampler.add(second)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    waveform = resampler.waveform(40 * 48_000)
+    assert waveform.shape == (40 * 16_000,)
+    assert held < 1.5 * waveform.nbytes  # All at 48 kHz would be three times.
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "A.WAV"])
 def test_sound_files(tmp_path, name):
     sound = noise(2.0, 44_100, channels=2)
@@ -172,7 +205,7 @@ def test_sound_files(tmp_path, name):
     assert clip.duration_s == pytest.approx(2.0)
     assert clip.waveform.shape == (32_000,)
     assert clip.waveform.dtype == np.float32
-    expected = media_audio.resample(sound.mean(axis=0), 44_100)
+    expected = resampy.resample(sound.mean(axis=0), 44_100, 16_000)
     assert np.corrcoef(clip.waveform, expected)[0, 1] > 0.95
 
 

@@ -65,6 +65,20 @@ def test_mistakes_in_the_command_and_help(argument, status):
     assert "Traceback" not in ended.stderr
 
 
+def test_notes_of_xla_are_left_out_and_all_else_is_told():
+    ended = _run(
+        "command_line.use_backend('jax')\n"
+        "    os.write(2, b'I0000 00:00:1.2 3 service.cc:146] XLA\\n')\n"
+        "    os.write(2, b'E0000 00:00:1.2 3 service.cc:146] lost\\n')\n"
+        "    print(os.environ['KERAS_BACKEND'], file=sys.stderr)\n"
+        "    os.abort()"
+    )
+    assert ended.returncode == -6
+    assert "XLA" not in ended.stderr
+    assert "] lost" in ended.stderr
+    assert "jax\n" in ended.stderr
+
+
 def test_an_interrupt_waits_for_its_point():
     ended = _run(
         "with command_line.postponed_interrupt() as interrupted:\n"

@@ -103,6 +103,15 @@ def test_a_directory_is_held_by_one_process_until_it_ends(tmp_path):
         assert os.listdir(tmp_path) == [".lock"]
 
 
+def test_what_fails_leaves_no_lock_and_no_empty_directory(tmp_path):
+    (tmp_path / "mine").touch()
+    for directory in (tmp_path, tmp_path / "new" / "run"):
+        with pytest.raises(ZeroDivisionError), files.exclusive(directory):
+            _ = 1 / 0
+    assert sorted(os.listdir(tmp_path)) == ["mine", "new"]
+    assert not os.listdir(tmp_path / "new")
+
+
 def test_object_stores_are_told_by_their_prefix():
     assert files.is_remote("s3://bucket/a")
     assert files.is_remote("gs://bucket/a")

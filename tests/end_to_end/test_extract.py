@@ -230,7 +230,7 @@ def test_boxes_and_sound_are_taken_over(mute_manifest, whole, tmp_path):
     assert extraction.extract(config, recipe) == 0
     check_taken_over(tmp_path, whole)
     other_sound = dataclasses.replace(recipe, segment_hop_s=0.96)
-    with pytest.raises(ConfigError, match="a file in --audio_weights"):
+    with pytest.raises(ConfigError, match="--audio_weights: none"):
         extraction.extract(config, other_sound)
 
 
@@ -351,9 +351,12 @@ def test_sound_alone_needs_no_picture(bad_manifest):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"region_weights": ""}, "Expected a file in --region_weights"),
-        ({"audio_weights": "none.ckpt"}, "--audio_weights, received none.ckpt"),
-        ({"edges": "structured_forest"}, "Expected a file in --edge_forest"),
+        ({"region_weights": ""}, "--region_weights: none"),
+        ({"audio_weights": "none.ckpt"}, "--audio_weights: none.ckpt cannot"),
+        (
+            {"edges": "structured_forest"},
+            "fetch_weights.py edge_forest ",
+        ),
         ({"manifest": "none.csv"}, "none.csv"),
         ({"classes": "none.txt"}, "none.txt"),
     ],

@@ -6,7 +6,9 @@ import base64
 import csv
 import dataclasses
 import json
+import os
 import re
+import shutil
 import tracemalloc
 
 import av
@@ -16,9 +18,11 @@ import numpy as np
 import pytest
 
 import avmil
+from avmil.clips import media_audio
 from avmil.clips.media_writer import write_video
 from avmil.common.errors import ClipError, ConfigError
 from avmil.features import extractor
+from avmil.localization import batch
 from avmil.localization.batch import localize_videos
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.run import Run, TrainedOn
@@ -54,6 +58,11 @@ def make_run(directory, system="av_two_stream", **recipe):
     saved = Run.start(config, trained_on).checkpoints
     saved.save("last", built, TrainState(step=1))
     (directory / "thresholds.json").write_text(json.dumps(THRESHOLDS))
+    within = {"weights": {"checkpoint": "last", "step": 1}, "from": "labels"}
+    within |= dict.fromkeys(("thresholds", "box_thresholds"), THRESHOLDS)
+    within |= {"num_segments": 4, "num_regions": 6}
+    path = directory / "event_thresholds.json"
+    path.write_text(json.dumps(within))
     return directory
 
 
@@ -106,23 +115,25 @@ def localize(run_dir, tmp_path, /, *paths, **changes):
     return localize_videos(config, [str(path) for path in paths]), found
 
 
-def test_memory_does_not_grow_with_the_frames(run_dir, tmp_path):
+def test_memory_does_not_grow_with_the_frames(run_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(media_audio, "_BLOCK_S", 5)
     localizing = avmil.load_run(run_dir)
     boxes = np.full((50, 4), [0, 0, 99, 99], np.float32), np.ones(50, "f4")
     localizing.extractor._find_boxes = lambda *_: boxes
     # Kept, 2,000 regions would be 37 MB.
     frame_bytes, peaks = 720 * 1280 * 3, []
-    for seconds in (20, 60):
+    for seconds in (5, 15, 45):
         path = tmp_path / f"{seconds}.mp4"
         frames_rgb = drawn_frames(seconds, 720, 1280)
-        write_video(path, frames_rgb, 1, noise(seconds)[0], 16_000)
+        write_video(path, frames_rgb, 1, noise(seconds, 48_000)[0], 48_000)
         tracemalloc.start()
         result = localizing.localize(path)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert len(result.frames_rgb) == seconds
         assert result.frames_rgb[seconds - 1].shape == (360, 640, 3)
-    assert peaks[1] - peaks[0] < 5 * frame_bytes
+    # The first one also loads the networks.
+    assert peaks[2] - peaks[1] < 4 * frame_bytes
 
 
 def rows_of(path):
@@ -139,24 +150,59 @@ def test_bad_videos_are_listed_with_stage_and_reason(localized, videos):
             "decode",
             "cannot be opened: Invalid data found when processing input",
         ),
-        ("dark", "decode", "no video track"),
-        ("silent", "segments", "no sound track"),
         ("missing", "decode", "missing file"),
     ]
-    assert rows[3]["path"] == str(videos / "missing.mp4")
+    assert rows[1]["path"] == str(videos / "missing.mp4")
     assert "missing.mp4: decode: missing file" in output
-    assert "2 of 6 videos localized." in output
+    assert "Finished: 5 of 7 videos localized" in output
+    content = json.loads((output_dir / "results.json").read_text())
+    assert content["class_names"] == list(CLASS_NAMES)
+    statuses = {v["clip_id"]: v["status"] for v in content["videos"]}
+    assert len(statuses) == 7
+    assert statuses["broken"] == statuses["missing"] == "failed"
+    listed = {
+        row["clip_id"]: row for row in rows_of(output_dir / "results.csv")
+    }
+    assert set(listed) == set(statuses)
+    assert listed["good_one"]["label"] in THRESHOLDS
+    assert listed["missing"]["label"] == ""
+
+
+def test_what_a_video_lacks_is_noted_and_the_rest_scored(localized):
+    output_dir, output = localized
+    notes = {
+        "silent": "no sound track: scored by its pictures alone",
+        "dark": "no video track: scored by its sound alone",
+    }
+    found = {
+        name: json.loads((output_dir / name / "localization.json").read_text())
+        for name in ("good_one", "silent", "dark")
+    }
+    for name, note in notes.items():
+        assert f"note: {note}" in output
+        assert note in (output_dir / "index.html").read_text()
+        assert found[name]["predicted"]
+    assert found["silent"]["segments"]["scores"] == []
+    assert found["dark"]["regions"]["scores"] == []
+    # A modality is scored as beside the other one.
+    np.testing.assert_allclose(
+        np.add(found["silent"]["scores"], found["dark"]["scores"]),
+        found["good_one"]["scores"],
+        atol=0.1,  # Videos and sounds are compressed for each file.
+    )
 
 
 def test_videos_of_the_same_name_have_folders_of_their_own(localized):
     output_dir, output = localized
     names = sorted(p.name for p in output_dir.iterdir() if p.is_dir())
-    assert names == ["good_one", "good_one-2"]
+    assert names == [
+        *("again_good_one", "dark", "good_one", "good_one-2", "silent")
+    ]
     index = (output_dir / "index.html").read_text()
     for name in names:
-        assert f"{name}/page.html" in index
-    (line,) = {x for x in output.splitlines() if x.startswith("  * bus")}
-    assert line.endswith("threshold -100.000")
+        assert f"{name}/page.html" in index or name == "dark"
+    lines = [x for x in output.splitlines() if x.startswith("  * bus")]
+    assert all(line.endswith("threshold -100.000") for line in lines)
     assert any(x.startswith("    siren, loud") for x in output.splitlines())
 
 
@@ -167,7 +213,7 @@ def test_files_of_a_video(localized):
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [f"{s}.{x}" for s in stems for x in ("png", "svg")]
         + ["annotated.mp4", "events.vtt", "labels.txt", "localization.json"]
-        + ["page.html", "segments.csv"]
+        + ["page.html", "result.json", "segments.csv"]
     )
     content = json.loads((folder / "localization.json").read_text())
     assert content["clip_id"] == "good_one"
@@ -175,7 +221,7 @@ def test_files_of_a_video(localized):
     assert content["duration_s"] == pytest.approx(2.0, abs=0.01)
     assert (content["width_px"], content["height_px"]) == (128, 96)
     assert content["thresholds"] == THRESHOLDS
-    assert content["event_thresholds"] is None
+    assert content["event_thresholds"] == THRESHOLDS
     assert set(content["predicted"]) == {"bus", "$train_1"}
     assert content["frame_times_s"] == [0.5, 1.5]
     assert len(content["regions"]["scores"]) == len(
@@ -184,8 +230,6 @@ def test_files_of_a_video(localized):
     events = rows_of(folder / "segments.csv")
     assert {row["class"] for row in events} == {"bus", "$train_1"}
     assert all(0 <= float(row["onset_s"]) < 2.01 for row in events)
-    # Events are where scaled scores reach 0.5: of these the best are listed.
-    assert all(0.5 <= float(row["score"]) <= 1 for row in events)
 
 
 def test_run_localizes_from_python_as_from_the_command_line(
@@ -213,9 +257,8 @@ def test_run_localizes_from_python_as_from_the_command_line(
     for path in (tmp_path / "found").iterdir():
         content = (expected / path.name).read_bytes()
         assert path.read_bytes() == content, path.name
-    assert len(list((tmp_path / "found").iterdir())) == len(
-        list(expected.iterdir())
-    )
+    names = {path.name for path in (tmp_path / "found").iterdir()}
+    assert {p.name for p in expected.iterdir()} == names | {"result.json"}
 
 
 def test_the_example_of_the_readme(videos, run_dir, tmp_path, monkeypatch):
@@ -283,6 +326,38 @@ def test_asked_classes_section_and_missing_thresholds(videos, tmp_path, capfd):
     assert content["predicted"] == []
 
 
+def test_thresholds_within_videos_are_of_these_weights(tmp_path, capfd, videos):
+    run_dir = make_run(tmp_path / "run")
+    path = run_dir / "event_thresholds.json"
+    content = json.loads(path.read_text())
+
+    def load(**changes):
+        path.write_text(json.dumps(content | changes))
+        return avmil.load_run(run_dir)
+
+    assert load().box_thresholds == THRESHOLDS
+    assert load(thresholds=None).event_thresholds is None
+    for changes in (
+        {"box_thresholds": {"bus": 1.0}},
+        {"thresholds": 3},
+        {"num_regions": "many"},
+    ):
+        with pytest.raises(ConfigError, match=r"event_thresholds\.json.*evalu"):
+            load(**changes)
+    other = {"checkpoint": "last", "step": 2}
+    assert load(weights=other).box_thresholds is None
+    # An older version's, tuned on a truth alone.
+    older = {name: content[name] for name in ("weights", "thresholds")}
+    path.write_text(json.dumps(older))
+    assert avmil.load_run(run_dir).event_thresholds is None
+    status, found = localize(run_dir, tmp_path, videos / "good one.mp4")
+    assert status == 0
+    assert "event_thresholds.json of these weights" in capfd.readouterr().err
+    content = json.loads((found / "good_one" / "localization.json").read_text())
+    assert content["predicted"]
+    assert content["events"] == []
+
+
 @pytest.mark.parametrize(
     ("system", "modalities", "name"),
     [
@@ -315,6 +390,7 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
         assert video.width == 480
         assert video.height > 1920
     index = (found / "index.html").read_text()
+    assert json.loads((found / "results.json").read_text())["videos"][1]
     encoded = re.search(r"image/jpeg;base64,([\w+/=]+)", index).group(1)
     picture = np.frombuffer(base64.b64decode(encoded), np.uint8)
     assert cv2.imdecode(picture, cv2.IMREAD_COLOR).shape == (320, 13, 3)
@@ -323,7 +399,7 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
 def test_what_cannot_be_drawn_ends_no_batch(
     videos, run_dir, tmp_path, monkeypatch
 ):
-    def save(result, directory, class_names):
+    def save(result, directory, class_names, outputs):
         if directory.endswith("-2"):
             return "page.html"
         raise IndexError("index 3 is out of bounds")
@@ -354,9 +430,76 @@ def test_sound_that_is_not_scored_is_noted(tmp_path, capsys, monkeypatch):
     assert "note:" not in short
 
 
+def test_a_batch_goes_on_with_what_is_not_done(
+    videos, run_dir, tmp_path, monkeypatch, capsys
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run_dir, copy)
+    paths = [videos / "good one.mp4", videos / "silent.mp4"]
+    done = []
+    localize_one = avmil.TrainedRun.localize
+
+    def count(run, video, **changes):
+        done.append(video.clip_id)
+        if video.clip_id == "silent" and len(done) == 2:
+            raise KeyboardInterrupt
+        return localize_one(run, video, **changes)
+
+    monkeypatch.setattr(avmil.TrainedRun, "localize", count)
+    labels = {"outputs": "labels,figures"}
+    with pytest.raises(KeyboardInterrupt):
+        localize(copy, tmp_path, *paths, **labels)
+    status, found = localize(copy, tmp_path, *paths, **labels)
+    assert (status, done[2:]) == (0, ["silent"])
+    assert (
+        "2 of 2 videos localized, 1 of them before" in capsys.readouterr().out
+    )
+    assert len({row["video"] for row in rows_of(found / "results.csv")}) == 2
+    before = (found / "results.json").read_bytes()
+    for same in (labels, {"outputs": "labels"}):  # All of it is there.
+        localize(copy, tmp_path, *paths, **same)
+    assert len(done) == 3
+    assert (found / "results.json").read_bytes() == before
+    localize(copy, tmp_path, paths[0], start_s=0.5, **labels)
+    localize(copy, tmp_path, paths[0], **labels)
+    (copy / "thresholds.json").write_text(
+        json.dumps({**THRESHOLDS, "bus": 9.0})
+    )
+    localize(copy, tmp_path, paths[0], **labels)
+    assert done[3:] == ["good_one"] * 3
+
+
+class DyingLocalizer(batch._Localizer):
+    """Ends its process at one of the videos."""
+
+    def __call__(self, entry):
+        if entry.clip_id == "dark":
+            os._exit(9)
+        return super().__call__(entry)
+
+
+def test_a_video_that_ends_its_process_does_not_end_the_batch(
+    videos, run_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batch, "_Localizer", DyingLocalizer)
+    paths = [videos / f"{name}.mp4" for name in ("dark", "silent", "broken")]
+    status, found = localize(
+        run_dir, tmp_path, *paths, workers=2, outputs="labels"
+    )
+    assert status == 1
+    assert [
+        (r["clip_id"], r["stage"]) for r in rows_of(found / "failed.csv")
+    ] == [
+        ("dark", "process"),
+        ("broken", "decode"),
+    ]
+    assert (found / "silent" / "localization.json").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
+        ({"outputs": "labels,pages"}, "--outputs: .* received pages"),
         ({"classes_shown": "bus;tram"}, "received tram"),
         ({"start_s": 2.0, "end_s": 1.0}, "end_s after start_s=2"),
         ({"run_dir": "no/such/run"}, "without config.json"),

@@ -106,7 +106,8 @@ def test_planted_segment_is_the_only_one_that_is_audible(localized):
 
 def test_figures_show_the_planted_region(localized):
     frames = [np.zeros((240, 320, 3), np.uint8)] * NUM_FRAMES
-    figure = figures.figure_3(localized, "train", frames, max_frames=1)
+    scores = ClassLocalization(localized, "train")
+    figure = figures.figure_3(scores, frames, max_frames=1)
     (picture,) = [axes for axes in figure.axes if axes.images]
     assert picture.get_xlabel() == "3.5 s: 1.00"
     (box,) = picture.patches

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from avmil.evaluation.clip_localization import ClassLocalization
 from avmil.report import video_page
 from tests.browser import chromium
 from tests.localized_clips import make_clip, overlapping
@@ -18,10 +19,11 @@ from tests.media_files import noise, numbered_image, write_clip
 pytestmark = pytest.mark.slow
 
 WIDTH_PX, HEIGHT_PX, DURATION_S = 64, 48, 6.0
-EVENTS = {"dog": [(1.0, 2.0)], "siren": [(3.0, 5.0)]}
+DOG_FOUND = frozenset([1, 3])  # In the first two frames.
+EVENTS = {"dog": [(1.0, 2.0, 0.5)], "siren": [(3.0, 5.0, 0.9)]}
 BLACK, WHITE = [0, 0, 0, 255], [255, 255, 255, 255]
 HOSTILE_CLASS = "</script><script>alert(1)</script>"
-HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
+NAME = '"><img src=x onerror=alert(1)>.mp4'
 
 
 def planted():
@@ -84,15 +86,22 @@ def show(browser, tmp_path):
     """Opens a page; afterwards, nothing may be in the browser's console."""
 
     def open_page(clip, source, ready="video.readyState >= 2", **changes):
-        values = {
-            "predicted": clip.class_names[:1],
-            "thresholds": dict.fromkeys(clip.class_names, 0.65),
-            "events": EVENTS,
-            "video_name": "clip.mp4",
+        dog, other = clip.class_names
+        facts = {
+            dog: {"is_predicted": True, "found_regions": DOG_FOUND},
+            other: {},
         }
-        page = video_page.render(
-            clip, **(values | changes), video_source=source
-        )
+        classes = [
+            ClassLocalization(
+                clip,
+                name,
+                threshold=0.65,
+                confidence=(9, 10),
+                **{"events": EVENTS.get(name, ())} | facts[name] | changes,
+            )
+            for name in clip.class_names
+        ]
+        page = video_page.render(classes, "Run a", False, NAME, source)
         (tmp_path / "page.html").write_text(page, "utf-8")
         browser.get((tmp_path / "page.html").as_uri())
         wait(browser, ready)
@@ -184,13 +193,13 @@ def boxes_shown(driver):
     """Regions drawn, from below to above."""
     return ask(
         driver,
-        "[...document.querySelectorAll('#boxes g')]"
-        ".map((group) => Number(group.dataset.region))",
+        "[...document.querySelectorAll('#boxes rect')]"
+        ".map((box) => Number(box.dataset.region))",
     )
 
 
 def choose(driver, index):
-    driver.find_elements("css selector", ".class")[index].click()
+    driver.find_elements("css selector", ".class label")[index].click()
 
 
 def test_click_and_drag_on_the_segments_go_there(page):
@@ -216,25 +225,44 @@ def test_click_and_drag_on_the_segments_go_there(page):
     assert ask(page, "state.timeS") == pytest.approx(4.5, abs=0.05)
 
 
+def test_page_opens_at_the_best_moment(page):
+    wait(page, "!video.seeking && video.currentTime === 0.5")
+    assert ask(page, "video.paused")
+    assert boxes_shown(page) == [1]
+    assert ask(page, "byId('overlay').ariaLabel") == "Box: dog"
+    assert element(page, "play").text == "Play"
+
+
 def test_heat_maps_and_boxes_follow_the_class(page):
-    page.execute_script("seek(2.6)")
-    # "dog" rises over the segments, "siren" falls.
+    # "dog" rises over the segments and falls over the frames.
     assert color(page, "segment-track", 0.01) == BLACK
     assert color(page, "segment-track", 0.99) == WHITE
-    # Of "dog", the whole frame (the lower row) scores 1 in the first frame.
-    assert color(page, "region-track", 0.08, 0.25) == BLACK
-    assert color(page, "region-track", 0.08, 0.75) == WHITE
-    assert boxes_shown(page) == [4, 5]
+    assert color(page, "region-track", 0.08) == WHITE
+    page.execute_script("seek(2.6)")
+    assert boxes_shown(page) == []  # A frame without it.
+    assert (
+        element(page, "region-score").text == "here: score 0.800, scaled 0.80"
+    )
     choose(page, 1)
+    # "siren" falls over the segments; in the regions it is not found.
     assert color(page, "segment-track", 0.01) == WHITE
     assert color(page, "segment-track", 0.99) == BLACK
-    assert color(page, "region-track", 0.92, 0.25) == WHITE
-    assert color(page, "region-track", 0.92, 0.75) == BLACK
-    assert boxes_shown(page) == [5, 4]
-    # 0.6 of "siren" with 0.9 as the highest.
-    best = page.find_elements("css selector", "#boxes g")[-1]
-    assert float(best.get_attribute("opacity")) == pytest.approx(0.667)
-    assert best.text == "0.67"
+    faded = color(page, "region-track", 0.92)
+    assert max(faded[:3]) < 215
+    assert min(faded[:3]) > 120
+    assert boxes_shown(page) == [4]
+    label = page.find_element("css selector", "#boxes .faded")
+    assert label.text == "siren: not found"
+    assert element(page, "region-score").text == "here: score 0.600, not found"
+
+
+def test_all_regions_are_shown_as_heat(page):
+    page.execute_script("seek(1.5)")
+    element(page, "heat").click()
+    assert boxes_shown(page) == [2, 3, 3]  # The best one with its border.
+    heat = page.find_elements("css selector", "#boxes .heat")
+    opacities = [float(box.get_attribute("fill-opacity")) for box in heat]
+    assert opacities == pytest.approx([0, 0.27], abs=0.01)
 
 
 def test_box_lies_over_the_video(page):
@@ -249,12 +277,11 @@ def test_box_lies_over_the_video(page):
             top += (height - HEIGHT_PX * scale) / 2
             box_px = np.array([5 * frame, frame, 20, 30])
             expected = box_px * scale + [left, top, 0, 0]
-            rect = rect_of(page, f"#boxes g[data-region='{2 * frame}'] rect")
+            rect = rect_of(page, f"#boxes [data-region='{2 * frame}']")
             np.testing.assert_allclose(rect, expected, atol=1.0)
 
 
 def test_picture_is_seen_behind_its_boxes(page, tmp_path):
-    page.execute_script("seek(3.5)")
     wait(page, "!video.seeking")
     path = tmp_path / "page.png"
     assert page.save_screenshot(str(path))
@@ -280,35 +307,22 @@ def test_turned_video_has_no_boxes_but_says_so(show, embedded):
     assert ask(page, "getComputedStyle(byId('overlay')).display") == "none"
 
 
-def test_regions_are_chosen_by_number_and_by_cell(page):
-    page.execute_script("seek(2.5)")
-    page.execute_script(
-        "byId('num-boxes').value = 1;"
-        "byId('num-boxes').dispatchEvent(new Event('input'))"
-    )
-    assert boxes_shown(page) == [5]
-    assert ask(page, "byId('num-boxes').max") == "2"
-    # Frame 4, lower row: region 9, whose opacity for "siren" would be 0.
-    choose(page, 1)
-    click_at(page, "region-track", 4.1 / 6, 0.8)
-    assert ask(page, "video.currentTime") == pytest.approx(4.5)
-    chosen = page.find_element("css selector", "#boxes .chosen")
-    assert chosen.get_attribute("data-region") == "9"
-    assert chosen.get_attribute("opacity") == "1"
-    page.execute_script("seek(1.5)")
-    assert not page.find_elements("css selector", "#boxes .chosen")
+def test_touch_moves_the_time(page):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
 
-
-def test_tooltip_tells_time_and_score(page):
-    click_at(page, "segment-track", 0.995)
-    tip = element(page, "tooltip").text
-    assert tip.splitlines() == [
-        "segment from 5.28 s to 6.24 s",
-        "score 1.00, scaled 1.00",
-    ]
-    click_at(page, "region-track", 0.02, 0.8)
-    tip = element(page, "tooltip").text
-    assert "frame at 0.50 s, proposal 2 of 2\n" in tip
+    track = element(page, "segment-track")
+    finger = PointerInput("touch", "finger")
+    actions = ActionChains(page)
+    actions.w3c_actions.devices = []
+    drag = actions.w3c_actions.add_pointer_input("touch", finger.name)
+    drag.create_pointer_move(origin=track)
+    drag.create_pointer_down()
+    quarter = track.size["width"] // 4
+    drag.create_pointer_move(x=quarter, origin=track)
+    drag.create_pointer_up(0)
+    actions.w3c_actions.perform()
+    assert ask(page, "state.timeS") == pytest.approx(4.5, abs=0.05)
 
 
 def test_nothing_stands_for_what_was_not_scored(show, embedded):
@@ -320,33 +334,42 @@ def test_nothing_stands_for_what_was_not_scored(show, embedded):
     assert color(page, "region-track", 1.9 / 6)[3] == 255
     assert color(page, "region-track", 2.1 / 6)[3] == 0
     click_at(page, "segment-track", 0.8)
-    assert element(page, "tooltip").text == "no segment: not heard"
-    assert element(page, "segment-score").text == "at the cursor nothing heard"
+    assert element(page, "segment-score").text == "here: nothing scored"
     x_fraction = click_at(page, "region-track", 0.7)
     assert ask(page, "state.timeS") == pytest.approx(6 * x_fraction, abs=0.05)
-    assert element(page, "tooltip").text == "no frame: not seen"
-    assert boxes_shown(page) == [3, 2]  # Those of the last frame stay.
+    assert element(page, "region-score").text == "here: nothing scored"
+    assert boxes_shown(page) == [2]  # That of the last frame stays.
 
 
-def test_events_are_drawn_and_lead_there(page):
-    def assert_lane_shows(start, length):
-        lane_left, _, lane_width, _ = rect_of(page, "#event-lane")
-        left, _, width, _ = rect_of(page, "#event-lane span")
+def test_bars_are_drawn_and_events_and_pills_lead_there(page):
+    def assert_bar(kind, start, length):
+        lane_left, _, lane_width, _ = rect_of(page, f"#{kind}-bars")
+        left, _, width, _ = rect_of(page, f"#{kind}-bars span")
         share = np.array([left - lane_left, width]) / lane_width
         np.testing.assert_allclose(share, [start, length], atol=0.005)
 
-    assert_lane_shows(1 / 6, 1 / 6)
-    page.find_elements("css selector", "#events button")[1].click()
+    assert_bar("region", 0, 2 / 6)
+    assert_bar("segment", 1 / 6, 1 / 6)
+    page.find_elements("css selector", ".class ol button")[1].click()
     assert ask(page, "state.classIndex") == 1
     assert ask(page, "video.currentTime") == pytest.approx(3.0)
-    assert_lane_shows(3 / 6, 2 / 6)
+    assert_bar("segment", 3 / 6, 2 / 6)
+    page.find_element("css selector", "#verdict button").click()
+    assert ask(page, "state.classIndex") == 0
+    assert ask(page, "video.currentTime") == pytest.approx(0.5)
+
+
+def test_controls_have_names(page):
+    for selector in ("button", "input", "[role=slider]", "video"):
+        for found in page.find_elements("css selector", selector):
+            assert found.accessible_name
 
 
 def test_keys_move_time_and_class_but_not_those_of_a_control(page):
     from selenium.webdriver import Keys
 
     press(page, Keys.RIGHT, Keys.RIGHT, Keys.RIGHT, Keys.LEFT)
-    assert ask(page, "video.currentTime") == pytest.approx(0.96)
+    assert ask(page, "video.currentTime") == pytest.approx(0.5 + 0.96)
     press(page, Keys.END)
     assert ask(page, "video.currentTime") == pytest.approx(6.0, abs=0.05)
     press(page, Keys.HOME)
@@ -360,8 +383,8 @@ def test_keys_move_time_and_class_but_not_those_of_a_control(page):
     assert ask(page, "classInputs[0].checked")
     element(page, "mute").send_keys(" ")
     wait(page, "video.muted && video.paused")
-    element(page, "num-boxes").send_keys(Keys.LEFT)
-    assert ask(page, "state.timeS") == 0
+    element(page, "heat").send_keys(" ")
+    assert ask(page, "byId('heat').checked && video.paused")
     page.find_element("css selector", "#classes input").send_keys(Keys.DOWN)
     assert ask(page, "state.classIndex") == 1
     assert ask(page, "document.activeElement.value") == "1"
@@ -375,7 +398,7 @@ def test_space_plays_and_the_cursor_follows(page):
     wait(page, "video.paused && byId('play').textContent === 'Play'")
     wait(page, "Math.abs(state.timeS - video.currentTime) < 0.01")
     frame = int(ask(page, "video.currentTime"))
-    assert sorted(boxes_shown(page)) == [2 * frame, 2 * frame + 1]
+    assert boxes_shown(page) == ([2 * frame + 1] if frame < 2 else [])
 
 
 def test_page_fits_a_narrow_window(page):
@@ -428,7 +451,8 @@ def test_page_works_where_the_video_does_not(show, tmp_path):
     assert not element(page, "play").is_enabled()
     x_fraction = click_at(page, "segment-track", 0.6)
     assert ask(page, "state.timeS") == pytest.approx(6 * x_fraction, abs=0.02)
-    assert boxes_shown(page) == [6, 7]
+    choose(page, 1)
+    assert boxes_shown(page) == [6]
 
 
 def test_pictures_of_unknown_codec_are_told(show, tmp_path):
@@ -438,31 +462,34 @@ def test_pictures_of_unknown_codec_are_told(show, tmp_path):
     page = show(planted(), "old.mp4", ready="!byId('notice').hidden")
     assert "codec is unknown" in element(page, "notice").text
     page.execute_script("seek(1.6)")
-    assert boxes_shown(page) == [2, 3]
+    assert boxes_shown(page) == [3]
 
 
 def test_one_modality_shows_its_track_only(show, embedded):
-    page = show(cut(planted(), regions=0), embedded)
+    none = {"found_regions": frozenset()}
+    page = show(cut(planted(), regions=0), embedded, **none)
     assert not element(page, "region-track").is_displayed()
-    assert not element(page, "best").is_displayed()
+    assert not element(page, "heat").is_displayed()
+    wait(page, "video.currentTime === 1")  # Where the event begins.
     click_at(page, "segment-track", 0.5)
     assert ask(page, "state.timeS") == pytest.approx(3, abs=0.02)
-    page = show(cut(planted(), segments=0), embedded, events={})
+    page = show(cut(planted(), segments=0), embedded, events=())
     assert not element(page, "segment-track").is_displayed()
-    click_at(page, "region-track", 0.6, 0.2)
-    assert boxes_shown(page)[-1] == 6
+    click_at(page, "region-track", 0.2)
+    assert boxes_shown(page) == [3]
 
 
 def test_sound_without_any_picture(show, tmp_path):
     write_clip(tmp_path / "sound.wav", (), noise(2.0), audio_codec="pcm_s16le")
     blind = cut(planted(), frames=0, regions=0, frame_size_px=(0, 0))
-    page = show(blind, "sound.wav")
+    none = {"found_regions": frozenset()}
+    page = show(blind, "sound.wav", **none)
     assert not element(page, "stage").is_displayed()
     press(page, " ")
-    wait(page, "state.timeS > 0.2")
+    wait(page, "state.timeS > 1.2")
     for duration_s, last in [(0.0, "0.0 s"), (300.0, "5:00")]:
         nothing = cut(blind, segments=0, duration_s=duration_s)
-        page = show(nothing, "sound.wav", events={})
+        page = show(nothing, "sound.wav", events=(), **none)
         choose(page, 1)
         assert ask(page, "state.classIndex") == 1
         assert ask(page, "byId('ruler').lastChild?.textContent") == last
@@ -470,15 +497,11 @@ def test_sound_without_any_picture(show, tmp_path):
 
 def test_hostile_text_stays_text(show, embedded):
     names = HOSTILE_CLASS, "siren"
-    page = show(
-        cut(planted(), class_names=names),
-        embedded,
-        events={HOSTILE_CLASS: [(0.0, 1.0)]},
-        video_name=HOSTILE_NAME,
-    )
-    assert page.title == HOSTILE_NAME
-    assert page.find_element("css selector", "h1").text == HOSTILE_NAME
+    page = show(cut(planted(), class_names=names), embedded)
+    assert page.title == NAME
+    assert page.find_element("css selector", "h1").text == NAME
     assert page.find_element("css selector", ".name").text.startswith(
         HOSTILE_CLASS
     )
+    assert page.find_element("css selector", "#boxes text").text == names[0]
     assert ask(page, "document.images.length") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -109,8 +110,23 @@ def test_the_paper_s_scale_spans_all_scores():
 def test_a_frame_has_the_score_of_its_best_region(train):
     assert train.clip.region_frames.tolist() == [0, 0, 0, 1]
     assert train.frames.tolist() == [0.5, 1, 0]
-    assert train.ascending_regions(0).tolist() == [0, 2, 1]
-    assert train.ascending_regions(2).tolist() == []
+    assert [train.shown_region(frame) for frame in range(3)] == [1, 3, None]
+
+
+def test_the_best_moment_is_seen_or_else_heard(train):
+    found = functools.partial(
+        ClassLocalization, train.clip, "train", is_predicted=True, threshold=0.0
+    )
+    events = [(0.5, 1.0, 0.2), (2.0, 2.5, 0.9)]
+    seen = found(found_regions=frozenset([1, 3]), events=events)
+    assert seen.best_s == pytest.approx(1.1)  # Region 3 scores highest.
+    assert seen.sights_s == [(0.0, 2.0)]
+    assert seen.presence == "seen and heard"
+    assert [seen.shown_region(frame) for frame in range(3)] == [1, 3, None]
+    heard = found(events=events)
+    assert heard.best_s == 2.0
+    assert heard.shown_region(0) is None
+    assert found().best_s == 0.0
 
 
 def test_no_proposals_leave_no_cells():

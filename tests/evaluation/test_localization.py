@@ -126,6 +126,23 @@ def test_thresholds_come_from_validation_only():
     assert np.array_equal(other.event_thresholds, expected.event_thresholds)
 
 
+def test_thresholds_from_labels_are_measured_beside():
+    def by(*thresholds):
+        return localization.evaluate(
+            VAL,
+            TEST,
+            TRUTH,
+            identity=RunIdentity("av_two_stream", "a"),
+            label_thresholds=np.array(thresholds),
+        )
+
+    assert by(0.5, 0.5).audio_by_labels == pytest.approx((1, 0, 1))
+    # Dogs are missed: 6 of 12 seconds.
+    assert by(0.5, 1.5).audio_by_labels == pytest.approx((2 / 3, 0.5, 1))
+    assert by(0.5, 1.5).audio.scores["all"].f1 == pytest.approx(1)
+    assert evaluate().audio_by_labels is None
+
+
 def test_segments_of_all_clips_are_compared_by_their_own_scores():
     scales = iter((0.01, 0.1, 0.3, 1, 3, 100))  # Three below the threshold.
     scaled = changed(

@@ -117,3 +117,17 @@ def test_fallback_fills_only_scored_clips_in_which_no_class_passes():
 def test_apply_refuses_thresholds_of_another_form(limits):
     with pytest.raises(ValueError, match="Expected 2 thresholds"):
         thresholds.apply([[0.1, 0.2]], limits)
+
+
+def test_few_proposals_pass_in_clips_that_lack_the_class():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1]])
+    scores = np.arange(201.0)[:, np.newaxis] * [1, -1, 1]
+    clips = [1000 + scores, scores[:101], scores[101:]]
+    found = thresholds.exceed_absence(labels, clips)
+    # Above 198 of 0 to 200 are two; the second class has 800 to 1000, too. No
+    # clip lacks the third one: all but its lowest proposal pass.
+    assert found == pytest.approx([198, 996.99, 0])
+    # The order of the clips and what clips with the class show do not matter.
+    clips[0] = -clips[0]
+    again = thresholds.exceed_absence(labels[::-1], clips[::-1])
+    assert again[0] == found[0]

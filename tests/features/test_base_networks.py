@@ -94,10 +94,9 @@ def test_seed_and_layer_decide_the_random_weights(name, network):
         kernels(model)
         for model in (network, BUILDERS[name](), BUILDERS[name](1))
     )
-    for one, same, different in zip(first, again, other, strict=True):
+    for one, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, same)
-        assert not np.array_equal(one, different)
-    drawn = [kernel for kernel in first if len(kernel) == 256]
+    drawn = [kernel for kernel in first + other if len(kernel) == 256]
     correlations = np.corrcoef(drawn)[np.triu_indices(len(drawn), k=1)]
     assert (np.abs(correlations) < 0.35).all()
 

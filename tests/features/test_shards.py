@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from avmil.common.errors import ClipError, ExtractionError, FeaturesError
+from avmil.common.errors import ClipError, FeaturesError, WorkerError
 from avmil.common.progress import Progress
 from avmil.features import clip_features, extraction, shards
 from avmil.features.store import FeatureStore, ShardIndex
@@ -102,6 +102,27 @@ def test_missing_clips_are_retried_and_the_others_kept(tmp_path):
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     shard.reopen()  # It lacks nothing.
     assert shard.is_complete()
+
+
+@pytest.mark.parametrize("lost", ["half", "all", "nothing"])
+def test_what_a_truncated_shard_lacks_is_extracted_again(tmp_path, lost):
+    (shard,) = plan(make_rows({"val": 3}), tmp_path)
+    extract(shard, extract_clip)
+    whole = contents(tmp_path)
+    path = tmp_path / "val-00000-of-00001.tfrecord"
+    assert not shard.is_truncated()
+    if lost == "half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif lost == "all":
+        path.unlink()
+    assert shard.is_truncated() == (lost != "nothing")
+    shard.reopen()
+    left = {"half": ["val001", "val002"], "nothing": []}
+    expected = left.get(lost, ["val000", "val001", "val002"])
+    assert [row.clip_id for row in shard.open_rows()] == expected
+    if expected:
+        extract(shard, extract_clip)
+    assert contents(tmp_path) == whole
 
 
 def test_added_clips_go_into_new_shards(tmp_path):
@@ -209,10 +230,11 @@ def fail_at_the_start():
     raise FeaturesError("these weights do not fit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (die_at_the_start, ExtractionError, "reach their first clip"),
+        (die_at_the_start, WorkerError, "reach their first clip"),
         (fail_at_the_start, FeaturesError, "these weights do not fit"),
     ],
 )

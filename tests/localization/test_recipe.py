@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
+import re
 
 import pytest
 
@@ -66,8 +67,10 @@ def test_other_weights_are_refused_by_name(weights_dir):
 
 def test_missing_weights_are_named(weights_dir):
     (weights_dir / "alexnet.npz").unlink()
-    with pytest.raises(ConfigError, match="--region_weights"):
-        found(make_recipe(), weights_dir)
+    fetch = "`python fetch_weights.py alexnet --weights_dir=.*`"
+    with pytest.raises(ConfigError, match="--region_weights") as caught:
+        found(make_recipe(region_network="alexnet"), weights_dir)
+    assert re.search(fetch, str(caught.value))
     with pytest.raises(ConfigError, match="--weights_dir") as caught:
         found(make_recipe())
     for name in ("region_weights", "audio_weights"):
@@ -75,9 +78,15 @@ def test_missing_weights_are_named(weights_dir):
 
 
 def test_untrained_networks_need_no_file():
-    recipe = make_recipe(region_weights="random", audio_weights="random")
+    recipe = make_recipe(region_weights="random", audio_weights="random-2")
     config = found(recipe, region_weights="ignored.npz")
-    assert config.region_weights == config.audio_weights == "random"
+    assert (config.region_weights, config.audio_weights) == (
+        "random",
+        "random-2",
+    )
+    # These weights are drawn no more.
+    with pytest.raises(ConfigError, match="--audio_weights"):
+        found(make_recipe(region_weights="random", audio_weights="random"))
 
 
 @pytest.mark.parametrize("recipe", [{"made": "up"}, make_recipe(new=1)])

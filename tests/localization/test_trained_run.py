@@ -1,4 +1,4 @@
-"""The scores that a trained run finds events in."""
+"""What a trained run finds in a localized clip."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ import pytest
 
 from avmil.evaluation.events import score_cells
 from avmil.evaluation.identity import WeightsIdentity
+from avmil.evaluation.scores import ScoreSet
 from avmil.localization import TrainedRun
 from avmil.localization.recipe import WeightsFiles
 from tests.localized_clips import CLASS_NAMES, make_clip
 
 SCORES = np.array([[0, 1], [3, 2], [9, 4], [6, 5]], float)
+BOXES = [[0, 1, 20, 30], [4, 5, 6, 7.5], [0, 0, 9, 9]]
+LOW = dict.fromkeys(CLASS_NAMES, -9.0)
 
 
-def make_run(event_thresholds):
+def make_run(event_threshold=0.0, box_threshold=0.0, **changes):
+    values = {
+        "thresholds": LOW,
+        "event_thresholds": dict.fromkeys(CLASS_NAMES, event_threshold),
+        "box_thresholds": dict.fromkeys(CLASS_NAMES, box_threshold),
+        "num_segments": None,
+        "num_regions": None,
+        "thresholds_from": "labels",
+        "validation": None,
+    }
     return TrainedRun(
         name="run",
-        system="made_up",
+        system="av_two_stream",
         class_names=CLASS_NAMES,
         recipe={},
-        thresholds=dict.fromkeys(CLASS_NAMES, -1.0),
-        event_thresholds=event_thresholds,
+        **values | changes,
         weights=WeightsIdentity("last", 1),
         model=SimpleNamespace(),
         weights_files=WeightsFiles(),
     )
 
 
-def clip():
-    return make_clip(segment_scores=SCORES)
+def clip(**changes):
+    values = {
+        "segment_scores": SCORES,
+        "boxes": BOXES,
+        "region_times_s": [0.5, 1.5, 1.5],
+        "region_scores": [[-3, 0], [-1, 1], [-2, 2]],
+    }
+    return make_clip(**values | changes)
 
 
-def test_without_thresholds_of_their_own_scores_are_scaled():
-    compared = make_run(None).compared(clip())
-    np.testing.assert_allclose(compared.segment_scores[:, 0], SCORES[:, 0] / 9)
-    np.testing.assert_allclose(
-        compared.segment_scores[:, 1], (SCORES[:, 1] - 1) / 4
-    )
-    silent = make_run(None).compared(make_clip())
-    assert silent.segment_scores.shape == (0, 2)
-
-
-def test_with_thresholds_of_their_own_scores_stay():
-    run = make_run(dict.fromkeys(CLASS_NAMES, 0.0))
-    assert run.compared(clip()).segment_scores.tolist() == SCORES.tolist()
-
-
-@pytest.mark.parametrize("threshold", [None, 0.15, 3.5])
-def test_events_are_where_the_compared_scores_pass(threshold):
-    limits = threshold and dict.fromkeys(CLASS_NAMES, threshold)
-    run = make_run(limits)
-    cells_s, scores = score_cells(run.compared(clip()))
-    passed = scores > threshold if threshold else scores >= 0.5
-    heard = np.zeros_like(passed)
+@pytest.mark.parametrize("threshold", [0.15, 3.5])
+def test_events_are_where_the_scores_pass(threshold):
+    run = make_run(threshold)
+    cells_s, scores = score_cells(clip())
+    heard = np.zeros(scores.shape, bool)
     for name, events in run.events(clip()).items():
         column = CLASS_NAMES.index(name)
         for event in events:
@@ -65,17 +65,71 @@ def test_events_are_where_the_compared_scores_pass(threshold):
             )
             heard[inside, column] = True
             assert event.score == scores[inside, column].max()
-    assert heard.tolist() == passed.tolist()
+    assert heard.tolist() == (scores > threshold).tolist()
 
 
-def test_classes_that_are_not_predicted_have_no_events():
-    run = make_run(None)
-    run = dataclasses.replace(run, thresholds={"bus": 9.0, "dog": -9.0})
+def test_boxes_are_the_regions_that_pass_in_temporal_order():
+    boxes = make_run(box_threshold=-2.5).boxes(clip(heat_scale="paper"))
+    assert boxes["bus"] == [(1.5, 4, 5, 6, 7.5, 1.0), (1.5, 0, 0, 9, 9, 0.5)]
+    assert [box.score for box in boxes["dog"]] == [0, 0.5, 1]
+
+
+def test_a_class_may_be_seen_and_not_heard():
+    run = make_run(6.0, 0.5)
+    assert run.events(clip()) == {"bus": [(2, 3, 9)], "dog": []}
+    assert [len(boxes) for boxes in run.boxes(clip()).values()] == [0, 2]
+    alone = clip(segment_scores=())
+    assert not any(run.events(alone).values())
+
+
+def test_shares_fall_as_a_clip_grows():
+    short = make_run(3.5, 0.6, num_segments=4, num_regions=3)
+    double = clip(
+        segment_scores=np.concatenate([SCORES, SCORES]) / 2,
+        boxes=BOXES * 2,
+        region_times_s=[0.5, 1.5, 1.5, 4.5, 5.5, 5.5],
+        region_scores=[[-1.5, 0], [-0.5, 0.5], [-1, 1]] * 2,
+        duration_s=8.0,
+    )
+    for find in (short.events, short.boxes):
+        found, doubled = find(clip()), find(double)
+        assert found["dog"]
+        for name in CLASS_NAMES:
+            assert len(doubled[name]) == 2 * len(found[name])
+
+
+def test_classes_that_are_not_predicted_have_no_events_and_no_boxes():
+    run = make_run(thresholds={"bus": 9.0, "dog": -9.0})
     assert run.predicted(clip()) == ("dog",)
-    events = run.events(clip())
-    assert list(events) == ["bus", "dog"]
-    assert events["bus"] == []
-    assert events["dog"]
+    assert run.events(clip())["bus"] == run.boxes(clip())["bus"] == []
+    assert run.events(clip())["dog"]
     run = dataclasses.replace(run, thresholds=None)
     assert run.predicted(clip()) == ()
     assert run.events(clip()) == {"bus": [], "dog": []}
+
+
+def test_confidence_counts_the_validation_clips_of_closest_score():
+    scores = np.arange(24.0)[:, np.newaxis] * [1, -1]
+    scores[20] = -np.inf  # Without features.
+    labels = np.stack([np.arange(24) >= 18, np.arange(24) < 3], axis=1)
+    ids = list(map(str, range(24)))
+    run = make_run(validation=ScoreSet(ids, CLASS_NAMES, labels, scores))
+    found = run.confidences(clip(scores=np.array([17.1, -1.0])))
+    # Closest are 12 to 22 without 20; and 0 to 9.
+    assert found == {"bus": (4, 10), "dog": (3, 10)}
+    assert make_run().confidences(clip()) == {}
+
+
+def test_nothing_is_predicted_in_a_foreign_video():
+    scores = np.array([[3, 0], [0, 2], [1, 0], [0, 9]]) - 9.0
+    labels = np.array([[1, 0], [0, 1], [1, 0], [1, 0]])
+    validation = ScoreSet(list("abcd"), CLASS_NAMES, labels, scores)
+    run = make_run(validation=validation)
+    # Of the right margins 1, 2 and 3; the wrong 9 does not count.
+    known = clip(scores=np.array([0.1, 1.2]) - 9)
+    assert run.predicted(known) == ("dog", "bus")
+    foreign = clip(scores=np.array([1.0, 0.9]) - 9)
+    assert run.is_foreign(foreign)
+    assert run.predicted(foreign) == ()
+    assert not any(run.events(foreign).values())
+    assert not make_run().is_foreign(foreign)  # Not evaluated.

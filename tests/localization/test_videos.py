@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -23,12 +24,30 @@ def test_files_are_taken_as_they_come():
 def test_folders_stand_for_their_videos_by_name(tmp_path):
     for name in ("b.MP4", "a.mkv", "notes.txt", ".hidden.mp4"):
         (tmp_path / name).touch()
-    (tmp_path / "folder").mkdir()
     entries = videos.entries([str(tmp_path)])
     assert [entry.path for entry in entries] == [
         str(tmp_path / "a.mkv"),
         str(tmp_path / "b.MP4"),
     ]
+
+
+def test_folders_are_searched_below_too(tmp_path):
+    for name in ("sub/deep/a.mp4", "sub/a.mp4", "sub_a.mkv", "a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    for name in (".hidden", "found"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "made.mp4").touch()
+    output_dir = str(tmp_path / "found")
+    entries = videos.entries([str(tmp_path)], output_dir=output_dir)
+    found = {e.clip_id: os.path.relpath(e.path, tmp_path) for e in entries}
+    assert found == {
+        "a": "a.mp4",
+        "sub_a": "sub/a.mp4",
+        "sub_deep_a": "sub/deep/a.mp4",
+        "sub_a-2": "sub_a.mkv",
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ import pytest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
 from avmil.evaluation.identity import WeightsIdentity
-from avmil.localization import Event, VideoLocalization, writers
+from avmil.localization import (
+    Box,
+    Confidence,
+    Event,
+    VideoLocalization,
+    writers,
+)
 from tests.localized_clips import make_clip
 from tests.media_files import noise, write_clip
 
@@ -41,13 +47,18 @@ def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
         "weights": WeightsIdentity("last", 9),
         "thresholds": {"bus": 0.0, LOUD: 1.5},
         "event_thresholds": {"bus": 0.25, LOUD: 0.5},
+        "test_f1": 0.912,
+        "box_thresholds": None,
     }
     return VideoLocalization(
         video=ManifestEntry("clip", str(path), (), "test", 0.5, 3.5),
         run=SimpleNamespace(**facts | run),
         clip=clip,
         predicted=("bus",),
+        is_foreign=False,
+        confidences={"bus": Confidence(9, 10)},
         events=EVENTS,
+        boxes={"bus": [Box(0.5, 0.0, 1.0, 20.5, 30.0, 1.0)], LOUD: []},
         frames_rgb=frames_rgb,
     )
 
@@ -77,6 +88,22 @@ def test_files_are_the_same_again_and_again(result, tmp_path):
 def test_sound_files_get_no_video_and_no_page(tmp_path):
     assert find().save(tmp_path) == "fig4-bus.png"
     assert set(contents(tmp_path)) == FILES
+
+
+@pytest.mark.parametrize(
+    ("outputs", "first", "written"),
+    [
+        (["labels"], "localization.json", set(writers.TEXTS)),
+        (["figures"], "fig4-bus.png", FIGURES),
+        (["page", "figures"], "page.html", {"page.html"} | FIGURES),
+        (["video"], "annotated.mp4", {"annotated.mp4"}),
+    ],
+)
+def test_less_is_written_where_less_is_asked_for(
+    result, tmp_path, outputs, first, written
+):
+    assert result.save(tmp_path, outputs=outputs) == first
+    assert set(contents(tmp_path)) == written
 
 
 def test_figures_of_an_earlier_start_go(tmp_path):
@@ -123,7 +150,10 @@ def test_json_holds_every_score_box_and_time():
         "scores": [0.1, -0.5],
         "thresholds": {"bus": 0.0, LOUD: 1.5},
         "event_thresholds": {"bus": 0.25, LOUD: 0.5},
+        "box_thresholds": None,
         "predicted": ["bus"],
+        "is_foreign": False,
+        "confidences": {"bus": {"right": 9, "of": 10}},
         "frame_times_s": [0.5, 1.5, 2.5],
         "regions": {
             "boxes_px": [[0, 1, 20.5, 30]],
@@ -137,6 +167,12 @@ def test_json_holds_every_score_box_and_time():
         "events": [
             {"class": "bus", "onset_s": 2.0, "offset_s": 3.0},
             {"class": LOUD, "onset_s": 0.0, "offset_s": 2.0},
+        ],
+        "boxes": [
+            {
+                **{"class": "bus", "time_s": 0.5, "score": 1.0},
+                **{"x1_px": 0.0, "y1_px": 1.0, "x2_px": 20.5, "y2_px": 30.0},
+            }
         ],
     }
     assert read_json(thresholds=None)["thresholds"] is None
@@ -176,21 +212,17 @@ def test_subtitles_and_labels_list_events_by_onset():
     ]
 
 
-def test_boxes_are_those_of_predicted_classes_with_scaled_scores():
-    result = dataclasses.replace(
-        find(),
-        clip=make_clip(
-            boxes=[[0, 1, 20, 30], [4, 5, 6, 7.5]],
-            region_times_s=[0.5, 1.5],
-            region_scores=[[-3, 0], [-1, 0]],
-            class_names=("bus", LOUD),
-        ),
-    )
-    assert result.boxes == {
-        "bus": [(0.5, 0, 1, 20, 30, 0.0), (1.5, 4, 5, 6, 7.5, 1.0)],
-        LOUD: [],
-    }
-    assert result.boxes["bus"][1].x2_px == 6
+def test_found_regions_are_those_of_the_boxes():
+    found = find().of_class("bus")
+    assert found.found_regions == {0}
+    assert found.best_s == 0.5
+    assert find().of_class(LOUD).presence == "not found"
+
+
+def test_page_says_run_step_and_f1(result, tmp_path):
+    writers.write_page(result, ["bus"], str(tmp_path))
+    page = contents(tmp_path)["page.html"].decode()
+    assert "Run a, step 9, test F1 91.2, 2 classes" in page
 
 
 def test_best_classes_are_shown_first():
@@ -203,7 +235,7 @@ def test_best_classes_are_shown_first():
 def test_figures_have_a_number():
     titles = [text.get_text() for text in find().figure("bus", 4).texts]
     assert titles[0] == "bus"
-    assert "above the threshold 0.000" in titles[1]
+    assert titles[1].startswith("seen and heard: 9 of 10 such were right, 0.1")
     with pytest.raises(ValueError, match="3 or 4, received 5"):
         find().figure("bus", 5)
 

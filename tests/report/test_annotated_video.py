@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from avmil.report.annotated_video import (
     Strips,
     draw_strips,
     empty_canvas,
+    place_labels,
 )
 from tests.localized_clips import make_clip, overlapping
 
@@ -39,8 +41,17 @@ def localized(names=("bus", "train"), num_segments=4):
     )
 
 
+def found(clip, name="train", regions=(0, 1, 2), events=((0.5, 1.0, 1.0),)):
+    facts = {"is_predicted": bool(regions or events), "threshold": 0.0}
+    regions = frozenset(regions)
+    return ClassLocalization(
+        clip, name, found_regions=regions, events=events, **facts
+    )
+
+
 def paint(time_s=0.5, shown=("train",), gray=0, size_px=SIZE_PX, **changes):
-    painter = FramePainter(localized(**changes), shown, size_px)
+    clip = localized(**changes)
+    painter = FramePainter([found(clip, n) for n in shown], size_px)
     image = np.full((size_px[1], size_px[0], 3), gray, np.uint8)
     painted = painter(image, time_s)
     assert painted.shape == (painter.size_px[1], painter.size_px[0], 3)
@@ -48,36 +59,80 @@ def paint(time_s=0.5, shown=("train",), gray=0, size_px=SIZE_PX, **changes):
     return painter, painted
 
 
-def test_box_of_score_1_is_opaque_on_its_border():
+def test_best_box_of_a_frame_has_an_opaque_border():
     _, painted = paint()
     # The border is 2 px wide and lies inside: columns 100 to 199.
     for y, x in [(150, 100), (150, 101), (150, 199), (100, 180), (179, 150)]:
         assert painted[y, x].tolist() == list(YELLOW)
     for y, x in [(150, 99), (150, 102), (150, 200), (180, 150), (150, 150)]:
         assert painted[y, x].tolist() == [0, 0, 0]
+    assert not painted[200:300, 300:400].any()  # The second best.
 
 
-def test_opacity_is_the_scaled_score():
-    _, painted = paint(gray=100)
-    # Half yellow, half gray.
-    assert painted[250, 300].tolist() == [178, 178, 50]
-    assert painted[250, 399].tolist() == [178, 178, 50]
-    # Corners are blended once.
-    assert painted[299, 399].tolist() == [178, 178, 50]
+def test_classes_have_colors_and_boxes_where_they_are_found():
+    clip = localized()
+    image = np.zeros((320, 480, 3), np.uint8)
+    both = [found(clip, regions=[0]), found(clip, "bus")]
+    painted = FramePainter(both, SIZE_PX)(image, 1.2)
+    assert painted[210, 20].tolist() == list(CYAN)
+    seen = FramePainter([found(clip, regions=[0])], SIZE_PX)
+    assert seen(image, 0.5)[:320].any()
+    assert not seen(image, 1.5)[:320].any()
+    heard = FramePainter([found(clip, regions=[])], SIZE_PX)
+    assert not heard(image, 0.5)[:320].any()
 
 
-def test_boxes_are_shown_in_their_second_and_the_color_of_their_class():
-    _, painted = paint(1.2, shown=("train", "bus"))
-    assert painted[250, 20].tolist() == list(CYAN)
-    assert not painted[100:180, 100:200].any()
-    _, painted = paint(1.2)
-    assert not painted[200:300, 20:120].any()  # Scores 0: not visible.
+def test_what_is_not_found_is_faded():
+    absent = FramePainter([found(localized(), regions=[], events=[])], SIZE_PX)
+    painted = absent(np.zeros((320, 480, 3), np.uint8), 0.5)
+    assert 40 < painted[:320].max() < 100
+    row = absent.strips.image_rgb[absent.strips.bottom_px - 8]
+    inside = row[round(absent.strips.left_px) + 3 : -30].astype(int)
+    assert np.ptp(inside.reshape(-1, 3), axis=0).max() < 90
 
 
-def test_of_a_second_class_only_the_best_box_is_shown():
-    _, painted = paint(shown=("bus", "train"))
-    assert painted[150, 100].tolist() == list(CYAN)
-    assert not painted[250, 300].any()
+def test_bars_above_the_heat_maps_are_where_a_class_is_found():
+    clip = localized()
+    strips = draw_strips([found(clip, regions=[2], events=[(0.5, 1, 1)])], 640)
+    is_bar = (strips.image_rgb == YELLOW).all(axis=-1)
+    rows = np.flatnonzero(is_bar.sum(axis=1) > 120)
+    expected = [(1, 2), (0.5, 1)]  # Second frame above, event below.
+    for row, times_s in zip(rows[[0, -1]], expected, strict=True):
+        ends = np.flatnonzero(is_bar[row])[[0, -1]]
+        want = [strips.cursor_px(time_s) for time_s in times_s]
+        np.testing.assert_allclose(ends, want, atol=2)
+
+
+def test_labels_never_overlap_and_lie_inside():
+    generator = np.random.default_rng(0)
+    for _ in range(500):
+        picture_px = generator.integers(20, 200, 2)
+        corners = generator.integers(-5, picture_px, (4, 2))
+        sizes_px = generator.integers(5, 80, (4, 2))
+        places = place_labels(corners, sizes_px, picture_px)
+        boxes = [
+            (*place, *(place + size_px))
+            for place, size_px in zip(places, sizes_px, strict=True)
+            if place
+        ]
+        for x1, y1, x2, y2 in boxes:
+            assert min(x1, y1) >= 0
+            assert (np.array([x2, y2]) <= picture_px).all()
+        for a, b in itertools.combinations(boxes, 2):
+            apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+            assert apart
+
+
+def test_labels_have_the_next_free_place():
+    def places(*corners, height_px=100):
+        sizes_px = [(30, 10)] * len(corners)
+        return place_labels(corners, sizes_px, (200, height_px))
+
+    assert places((20, 50)) == [(20, 40)]  # Above its box,
+    assert places((190, 3)) == [(170, 0)]  # or where the picture begins.
+    assert places((20, 50), (60, 50)) == [(20, 40), (60, 40)]
+    assert places((20, 50), (40, 52)) == [(20, 40), (40, 50)]
+    assert places((0, 10), (5, 10), height_px=15) == [(0, 0), None]
 
 
 def test_best_box_is_labeled_above_it():
@@ -156,7 +211,8 @@ def test_two_and_three_classes_fit_below_any_width(size_px, num_segments):
 
 
 def test_without_regions_or_segments_frames_are_painted():
-    painter = FramePainter(make_clip(frame_size_px=SIZE_PX), ["dog"], SIZE_PX)
+    nothing = ClassLocalization(make_clip(frame_size_px=SIZE_PX), "dog")
+    painter = FramePainter([nothing], SIZE_PX)
     painted = painter(np.zeros((320, 480, 3), np.uint8), 0.5)
     assert not painted[:320].any()
 
@@ -164,7 +220,7 @@ def test_without_regions_or_segments_frames_are_painted():
 @pytest.mark.parametrize("shown", [(), ("bus",) * 4])
 def test_one_to_three_classes(shown):
     with pytest.raises(ValueError, match="1 to 3 classes"):
-        FramePainter(localized(), shown, SIZE_PX)
+        FramePainter([found(localized(), name) for name in shown], SIZE_PX)
 
 
 @pytest.mark.parametrize("num_maps", [0, 1, 2])
@@ -182,7 +238,7 @@ def test_sound_that_was_not_scored_is_of_no_color_of_the_map():
     long = dataclasses.replace(
         clip, duration_s=2 * clip.segment_times_s[-1, 1], class_names=("a", "b")
     )
-    strips = draw_strips([ClassLocalization(long, "a")], 640)
+    strips = draw_strips([found(long, "a")], 640)
     row = strips.image_rgb[strips.bottom_px - 8].astype(int)
     middle = strips.cursor_px(long.duration_s / 2)
     assert (row[middle - 8 : middle - 3] > 250).all()  # The highest score.

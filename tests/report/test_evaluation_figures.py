@@ -94,7 +94,10 @@ def test_strips_show_clips_with_the_class_above_those_without():
         [[3.0, 1.0], [2.0, 5.0], [-np.inf, -np.inf]],
     )
     result = result_of(
-        class_names=names, test=test, thresholds=np.array([2.5, 4.0])
+        class_names=names,
+        test=test,
+        thresholds=np.array([2.5, 4.0]),
+        predictions=np.array([[1, 0], [0, 1], [0, 0]], np.int8),
     )
     (style,) = evaluation_figures.styles(rows([result]))
     figure = evaluation_figures.threshold_strips(result, style)

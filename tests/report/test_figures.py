@@ -10,6 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 from matplotlib.patches import ConnectionPatch, Rectangle
 
+from avmil.evaluation.clip_localization import ClassLocalization
 from avmil.report import figures, images
 from tests.localized_clips import make_clip, overlapping
 
@@ -33,6 +34,15 @@ def localized(num_frames=3, num_regions=2, num_segments=4, size_px=(64, 48)):
     )
 
 
+def found(clip, name="train", regions=None, **changes):
+    """The class as it is where it is found, by default in all regions."""
+    regions = range(len(clip.boxes)) if regions is None else regions
+    facts = {"is_predicted": True, "threshold": 0.2, "events": [(0.5, 1.0, 1)]}
+    return ClassLocalization(
+        clip, name, found_regions=frozenset(regions), **(facts | changes)
+    )
+
+
 def frames(clip):
     width_px, height_px = clip.frame_size_px
     count = len(clip.frame_times_s)
@@ -42,7 +52,7 @@ def frames(clip):
 
 
 def draw_4(clip, name="train"):
-    return figures.figure_4(clip, name, frames(clip))
+    return figures.figure_4(found(clip, name), frames(clip))
 
 
 def picture_axes(figure):
@@ -72,14 +82,13 @@ def texts(figure):
 
 
 def test_figure_3_shows_scaled_regions_and_segments():
-    figure = figures.figure_3(localized(), "train")
+    figure = figures.figure_3(found(localized()))
     regions, segments = map_axes(figure)
     assert mesh(regions).get_array().tolist() == [[0, 0.2, 0.4, 0.6, 0.8, 1]]
     np.testing.assert_allclose(
         mesh(segments).get_array(), [[1, 2 / 3, 1 / 3, 0]]
     )
     for axes in (regions, segments):
-        assert mesh(axes).get_cmap().name == "hot"
         assert mesh(axes).get_clim() == (0, 1)
     # Fig. 3: "black is 0 and white 1".
     colors = mesh(regions).get_cmap()([0.0, 1.0])
@@ -96,7 +105,7 @@ def test_figure_3_shows_scaled_regions_and_segments():
 
 def test_figure_3_draws_the_best_box_of_the_best_frames_in_green():
     clip = localized()
-    figure = figures.figure_3(clip, "train", frames(clip), max_frames=2)
+    figure = figures.figure_3(found(clip), frames(clip), max_frames=2)
     pictures = picture_axes(figure)
     assert [axes.images[0].get_array()[0, 0, 0] for axes in pictures] == [1, 2]
     assert [axes.get_xlabel() for axes in pictures] == [
@@ -111,12 +120,49 @@ def test_figure_3_draws_the_best_box_of_the_best_frames_in_green():
     assert box.get_bbox().extents.tolist() == [-0.5, 0.5, 20.5, 11.5]
 
 
-def test_figure_4_box_opacity_is_the_scaled_score():
+def test_figure_4_shows_the_best_box_as_opaque_as_its_score():
     pictures = picture_axes(draw_4(localized()))
     opacities = [[box.get_alpha() for box in boxes(a)] for a in pictures]
-    assert opacities == [[0, 0.2], [0.4, 0.6], [0.8, 1]]
+    assert opacities == [[0.2], [0.6], [1]]
     color = boxes(pictures[0])[0].get_edgecolor()
     assert to_rgb(color) == (1, 1, 0)
+
+
+def test_a_class_has_boxes_where_it_is_found():
+    clip = localized()
+    seen = found(clip, regions=[5], events=())
+    (picture,) = picture_axes(figures.figure_3(seen, frames(clip)))
+    assert picture.get_xlabel() == "2.5 s: 1.00"
+    pictures = picture_axes(figures.figure_4(seen, frames(clip)))
+    assert [len(boxes(axes)) for axes in pictures] == [0, 0, 1]
+    heard = found(clip, regions=[])
+    pictures = picture_axes(figures.figure_3(heard, frames(clip), max_frames=1))
+    assert [a.get_xlabel() for a in pictures] == ["0.5 s"]  # Best segment.
+
+
+def test_bars_show_where_a_class_is_found():
+    clip = localized()
+    seen = found(clip, regions=[2, 3, 4], events=[(0.5, 1, 2), (2, 3, 4)])
+    assert seen.sights_s == [(1.0, 3.0)]
+    (axes,) = map_axes(figures.figure_4(seen))
+    (bars,) = [c for c in axes.collections if not isinstance(c, QuadMesh)]
+    extents = [path.get_extents().intervalx for path in bars.get_paths()]
+    np.testing.assert_allclose(extents, [(0.5, 1), (2, 3)])
+
+
+def test_what_is_not_found_is_faded():
+    clip = localized()
+    absent = ClassLocalization(clip, "train", threshold=0.3)
+    for draw in (figures.figure_3, figures.figure_4):
+        figure = draw(absent, frames(clip))
+        assert texts(figure)[1].startswith("not found: 0.05 below")
+        for axes in map_axes(figure):
+            colors = mesh(axes).get_cmap()([0.0, 1.0])[:, :3]
+            assert np.ptp(colors, axis=0).max() < 0.4
+        opacities = [
+            b.get_alpha() for a in picture_axes(figure) for b in boxes(a)
+        ]
+        assert max(opacities) < 0.4
 
 
 def test_figure_4_leads_frames_to_their_instant():
@@ -140,7 +186,7 @@ def test_figure_4_shows_the_best_frame_of_each_part():
 def test_what_was_not_scored_is_hatched():
     clip = localized(num_segments=2)  # They end at 1.44 s of 3 s.
     (_, segments), (over_time,) = (
-        map_axes(figures.figure_3(clip, "train")),
+        map_axes(figures.figure_3(found(clip))),
         map_axes(draw_4(clip)),
     )
     for axes in (segments, over_time):
@@ -154,7 +200,7 @@ def test_frames_behind_the_last_segment_are_not_the_best_ones():
     # The segments end at 1.44 s, the last one scores highest.
     clip = localized(num_regions=0, num_segments=2)
     clip.segment_scores[:, 1] = [0, 1]
-    figure = figures.figure_3(clip, "train", frames(clip))
+    figure = figures.figure_3(found(clip), frames(clip))
     shown = [a.images[0].get_array()[0, 0, 0] for a in picture_axes(figure)]
     assert shown == [0]
 
@@ -162,14 +208,14 @@ def test_frames_behind_the_last_segment_are_not_the_best_ones():
 def test_frames_may_be_smaller_than_the_video():
     clip = localized()
     small = [frame[::2, ::2] for frame in frames(clip)]
-    figure = figures.figure_3(clip, "train", small)
+    figure = figures.figure_3(found(clip), small)
     image = picture_axes(figure)[0].images[0]
     assert tuple(image.get_extent()) == (-0.5, 63.5, 47.5, -0.5)
 
 
 def test_without_regions_frames_follow_the_segments():
     clip = localized(num_regions=0)
-    figure = figures.figure_3(clip, "train", frames(clip), max_frames=1)
+    figure = figures.figure_3(found(clip), frames(clip), max_frames=1)
     (axes,) = picture_axes(figure)
     assert axes.images[0].get_array()[0, 0, 0] == 0  # Segment 0 is the best.
     assert not boxes(axes)
@@ -182,22 +228,25 @@ def test_without_segments_figure_4_shows_the_regions_over_time():
     (axes,) = map_axes(draw_4(clip))
     np.testing.assert_allclose(mesh(axes).get_array(), [[0.2, 0.6, 1]])
     assert axes.get_xlim() == (0, 3)
-    assert len(map_axes(figures.figure_3(clip, "train"))) == 1
+    assert len(map_axes(figures.figure_3(found(clip)))) == 1
 
 
-@pytest.mark.parametrize(
-    ("threshold", "expected"),
-    [
-        (None, "clip clip, score 0.250"),
-        (0.2, "clip clip, score 0.250, above the threshold 0.200"),
-        (0.25, "clip clip, score 0.250, not above the threshold 0.250"),
-    ],
-)
-def test_title_has_class_and_score(threshold, expected):
+def test_title_says_how_sure():
     empty = localized(num_regions=0, num_segments=0)
     for clip in (localized(), empty):
-        figure = figures.figure_3(clip, "train", threshold=threshold)
-        assert texts(figure) == ["train", expected]
+        sure = found(clip, confidence=(9, 10))
+        presence = "seen and heard" if len(clip.boxes) else "heard"
+        expected = (
+            f"{presence}: 9 of 10 such were right, 0.05 above its threshold"
+        )
+        title = texts(figures.figure_3(sure))
+        assert title == ["train", f"{expected} (clip clip)"]
+    for is_predicted, text in ((False, "no threshold"), (True, "labeled")):
+        unjudged = ClassLocalization(localized(), "train", is_predicted)
+        figure = figures.figure_3(unjudged)
+        assert texts(figure) == ["train", f"{text} (clip clip)"]
+        colors = mesh(map_axes(figure)[0]).get_cmap()([0.0, 1.0])[:, :3]
+        assert (np.ptp(colors, axis=0).max() > 0.9) == is_predicted
 
 
 @pytest.mark.parametrize(
@@ -231,7 +280,7 @@ def test_frames_lie_inside_beside_each_other_and_above_the_maps(
 ):
     clip = localized(num_frames, size_px=size_px)
     for figure in (
-        figures.figure_3(clip, "train", frames(clip)),
+        figures.figure_3(found(clip), frames(clip)),
         draw_4(clip),
     ):
         bounds = [axes.get_position() for axes in picture_axes(figure)]
@@ -250,6 +299,6 @@ def test_frames_lie_inside_beside_each_other_and_above_the_maps(
 def test_too_few_frames_are_refused():
     clip = localized()
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
-        figures.figure_3(clip, "train", frames(clip)[:2])
+        figures.figure_3(found(clip), frames(clip)[:2])
     with pytest.raises(ValueError, match="all 3 sampled frames or none"):
-        figures.figure_4(clip, "train", frames(clip)[:1])
+        figures.figure_4(found(clip), frames(clip)[:1])

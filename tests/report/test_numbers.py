@@ -54,6 +54,7 @@ def test_table_1_csv():
     assert first == {
         "system": "av_two_stream",
         "run_name": "run, 1",
+        "is_at_chance": "False",
         "num_test_clips": "30",
         "num_test_missing": "1",
         "f1_percent": "61.2",
@@ -90,6 +91,7 @@ def test_table_2_csv_has_a_row_for_each_run_and_class():
     assert entries[place] == {
         "system": "av_two_stream",
         "run_name": "run, 1",
+        "is_at_chance": "False",
         "class_name": "Air horn, truck horn",
         "f1_percent": f"{place}.0",
         "precision_percent": f"{place}.0",
@@ -145,6 +147,8 @@ def test_leads_csv_has_a_row_for_each_pair():
         "f1_high_percent": f"{100 * compared.interval.high:.1f}",
         "resampled": "clips",
         "p_value": "",
+        "first_is_at_chance": "False",
+        "second_is_at_chance": "False",
     }
 
 
@@ -156,6 +160,7 @@ def test_table_3_csv_has_a_row_for_each_figure():
     assert entries[0] == {
         "system": "av_two_stream",
         "run_name": "a",
+        "is_at_chance": "False",
         "field": "audio",
         "pairs": "all",
         "figure": "f1",

@@ -87,7 +87,7 @@ def test_seeds_share_a_row_and_other_settings_do_not():
         "0.70 ± 0.07",
         "40.0 ± 0.0",
     )
-    assert "sample standard deviation of a, a1." in table.notes[-1]
+    assert "sample standard deviation of (a): a, a1." in table.notes[-1]
     table, *_ = table_3([localized(), localized("av_two_stream", "a1", "x")])
     assert [row[1] for row in cells_of(table)] == ["a", "a1", ""]
 

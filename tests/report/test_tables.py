@@ -38,8 +38,8 @@ def test_table_1_puts_the_paper_beside_ours_and_chance_below():
     other = CHANCE._replace(random_mean=metrics.Scores(0.2, 0.2, 0.2))
     table = table_1(
         result_of(run_name="seed 0"),
-        result_of("mine"),
-        result_of("mine", chance=other, settings="others"),
+        result_of("mine", run_name="one"),
+        result_of("mine", run_name="other", chance=other, settings="others"),
     )
     low, high = aggregation.rows([result_of()])[0].intervals.f1
     interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
@@ -48,8 +48,8 @@ def test_table_1_puts_the_paper_beside_ours_and_chance_below():
     constant = ("30.0", "50.0", "0.00", *none)
     assert cells_of(table) == [
         ("(a) Proposed AV Two Stream", "seed 0", *ours, "64.2", "59.7", "69.4"),
-        ("mine", "run_of_mine", *ours, *none),
-        ("mine", "run_of_mine", *ours, *none),
+        ("mine, one", "one", *ours, *none),
+        ("mine, other", "other", *ours, *none),
         ("Chance: random scores", "", "12.5", "-", "7.0", "50.0", *none * 2),
         ("Chance: every class", "", "13.1", "-", "7.0", "100.0", *constant),
         ("Chance: random scores", "", "20.0", "-", "20.0", "20.0", *none * 2),
@@ -160,8 +160,7 @@ def test_seeds_are_one_row_of_both_tables():
     assert cells_of(first)[0][1:3] == ("3 seeds", "62.0 ± 1.7")
     assert cells_of(first)[0][4:6] == ("31.0 ± 0.9", "70.0 ± 0.0")
     assert first.notes[2] == (
-        "(a) Proposed AV Two Stream: mean ± sample standard deviation of s0, "
-        "s1, s2."
+        "Mean ± sample standard deviation of (a): s0, s1, s2."
     )
     ours, published = cells_of(table_2(*results))
     assert ours == ("(a) Proposed AV TS", *["62.0 ± 1.7"] * 17)
@@ -176,6 +175,30 @@ def test_table_2_tells_rows_of_one_system_apart():
         "(a) Proposed AV TS, s0, s1",
         "(a) Proposed AV TS, slow",
     ]
+
+
+def test_rows_of_one_system_are_told_apart_by_the_fewest_flags():
+    flags = [
+        {"steps": "50", "learning_rate": "0.1", "pooling": "sum"},
+        {"steps": "50", "learning_rate": "0.2", "pooling": "mean"},
+    ]
+
+    def names(*flags):
+        results = [
+            result_of(run_name=f"run{index}", settings=f"{index}")
+            for index, of_run in enumerate(flags)
+        ]
+        for result, of_run in zip(results, flags, strict=True):
+            result.identity.flags.update(of_run)
+        rows = aggregation.rows([*results, result_of("mine")])
+        return aggregation.short_names(rows)
+
+    assert names(*flags) == ["(a) pooling=sum", "(a) pooling=mean", "mine"]
+    third = flags[0] | {"learning_rate": "0.3"}
+    assert names(*flags, third)[2] == "(a) learning_rate=0.3"
+    third = flags[1] | {"learning_rate": "0.1"}
+    assert names(*flags, third)[2] == "(a) pooling=mean/learning_rate=0.1"
+    assert names({}, {}, *flags)[1:3] == ["(a) run1", "(a) run2"]
 
 
 def test_best_of_each_column_is_bold_and_the_paper_s_stay_so():
@@ -204,8 +227,9 @@ def test_best_of_each_column_is_bold_and_the_paper_s_stay_so():
 def test_what_prints_alike_is_equally_bold_and_a_single_row_not():
     table = table_1(*seeds_of("mine", 0.61234), *seeds_of("yours", 0.6119))
     assert bold_cells(table)[0, 2] == bold_cells(table)[1, 2] == "61.2"
-    assert bold_cells(table_1(result_of())) == {(0, 9): "64.2", (0, 11): "69.4"}
-    assert not table_1(*seeds_of("mine", 0.5, 0.6)).bold.any()
+    for results in ([result_of()], seeds_of("mine", 0.5, 0.6)):
+        assert not table_1(*results).bold.any()
+        assert not table_2(*results).bold.any()
 
 
 def test_table_2_marks_the_best_of_each_class():
@@ -257,10 +281,47 @@ def test_leads_are_the_best_row_s_over_each_other():
     # Rows of one system are told apart by their runs; one seed is too few.
     both, clips = "clips and seeds", "clips"
     assert cells_of(table) == [
-        ("mine", "100.0", "[100.0, 100.0]", both, "0.001", "yes"),
+        ("mine, at chance", "100.0", "[100.0, 100.0]", both, "0.001", "no"),
         ("yours, 0, 1, 2", "0.0", "[0.0, 0.0]", both, "1.000", "no"),
         ("yours, fast", "0.0", "[0.0, 0.0]", clips, "-", "-"),
     ]
+
+
+def test_leads_of_and_over_rows_at_chance_are_not_called_so():
+    labels = result_of().test.labels
+    half = labels * (np.arange(len(labels)) % 2)[:, np.newaxis]
+    level = CHANCE._replace(every_class=metrics.Scores(0.8, 0.8, 0.8))
+
+    def leads(**changes):
+        systems = {"mine": half, "yours": labels}
+        results = [
+            result_of(
+                system,
+                run_name=str(seed),
+                seed=seed,
+                predictions=found,
+                micro=metrics.micro_scores(labels, found),
+                **changes,
+            )
+            for seed in range(3)
+            for system, found in systems.items()
+        ]
+        return aggregation.rows(results)
+
+    table = tables.leads(leads())
+    assert (table.title[:14], cells_of(table)[0][-1]) == (
+        "Leads of yours",
+        "yes",
+    )
+    rows = leads(chance=level)
+    assert [row.is_at_chance for row in rows] == [True, False]
+    (cells,) = cells_of(tables.leads(rows))
+    assert (cells[0], cells[-1]) == ("mine, at chance", "no")
+    for table in (tables.table_1(rows), tables.table_2(rows)):
+        assert cells_of(table)[0][0] == "mine, at chance"
+    level = level._replace(random_mean=metrics.Scores(1.0, 1.0, 1.0))
+    table = tables.leads(leads(chance=level))
+    assert table.title.startswith("Differences from yours, at chance,")
 
 
 def test_intervals_are_named_by_what_is_resampled():

@@ -11,7 +11,11 @@ import re
 import numpy as np
 import pytest
 
-from avmil.evaluation.clip_localization import heat_limits, scaled
+from avmil.evaluation.clip_localization import (
+    ClassLocalization,
+    heat_limits,
+    scaled,
+)
 from avmil.report import video_page
 from tests.localized_clips import make_clip, overlapping
 
@@ -41,15 +45,17 @@ def localized(
     )
 
 
-def render(localization, **changes):
-    values = {
-        "predicted": (),
-        "thresholds": None,
-        "events": {},
-        "video_name": "street.mp4",
-        "video_source": "street.mp4",
-    }
-    return video_page.render(localization, **(values | changes))
+def render(
+    clip, facts=None, is_foreign=False, video="street.mp4", poster_jpeg=None
+):
+    """The page; `facts` are those of classes found, in the page's order."""
+    facts = facts or {}
+    names = dict.fromkeys([*facts, *clip.ranked_classes])
+    classes = [ClassLocalization(clip, n, **facts.get(n, {})) for n in names]
+    run_text = "Run a, step 9"
+    return video_page.render(
+        classes, run_text, is_foreign, video, video, poster_jpeg
+    )
 
 
 class Elements(html.parser.HTMLParser):
@@ -130,40 +136,77 @@ def test_modalities_may_be_missing(sizes):
     assert data["hop_s"] == 0.48
 
 
-def test_predicted_classes_come_first_and_are_marked():
-    plain = render(localized())
-    thresholds = {"dog": 0.05, "siren": 0.6, "train": 0.9}
-    page = render(localized(), predicted=["dog"], thresholds=thresholds)
-    names = [re.findall(r'class="name">([a-z]+)', p) for p in (plain, page)]
-    assert names == [["train", "siren", "dog"], ["dog", "train", "siren"]]
-    assert not re.search('class="(mark|chip|threshold)"', plain)
-    assert page.count('class="mark"') == 1
-    assert page.count('class="class predicted"') == 1
-    assert re.findall(r'class="chip">(.*?)<', page) == ["dog"]
-    assert "threshold 0.6<" in page
+def text_of(page, selector):
+    found = re.search(rf"<[^>]*{selector}[^>]*>(.*?)</(?:p|div)>", page, re.S)
+    return " ".join(re.sub("<[^>]*>", "", found.group(1)).split())
 
 
-def test_events_are_listed_by_onset_with_the_place_of_their_class():
-    events = {"dog": [(1.44, 2.4, 0.9)], "siren": [], "train": [(0.48, 1.44)]}
-    page = render(localized(), events=events)
+FOUND = {"is_predicted": True, "threshold": 0.05}
+
+
+def test_a_label_says_how_sure_and_whether_seen_and_heard():
+    sure = FOUND | {"confidence": (9, 10)}
+    facts = {
+        "dog": sure | {"found_regions": frozenset([2])},
+        "siren": sure | {"events": [(1.44, 2.4, 0.5), (0.48, 1.0, 0.9)]},
+    }
+    page = render(localized(), facts)
+    assert text_of(page, 'id="verdict"') == (
+        "dog, 9 of 10 such were right · seen, not heard "
+        "siren, 9 of 10 such were right · heard, not seen"
+    )
+    data = data_of(page)
+    assert [c["name"] for c in data["classes"]] == ["dog", "siren", "train"]
+    assert [c["best_s"] for c in data["classes"]] == [1.5, 0.48, 0.0]
+    assert data["regions"]["found"] == [[2], [], []]
+    assert data["regions"]["spans_s"] == [[[1, 2]], [], []]
+    assert data["segments"]["spans_s"][1] == [[1.44, 2.4], [0.48, 1.0]]
     buttons = [
-        (button["data-class"], button["data-onset"], button["data-offset"])
+        (button["data-class"], button["data-time"])
         for button in Elements(page).attributes("button")
         if "data-class" in button
     ]
-    assert buttons == [("0", "0.48", "1.44"), ("2", "1.44", "2.4")]
+    pills, events = buttons[:2], buttons[2:]
+    assert pills == [("0", "1.5"), ("1", "0.48")]
+    assert events == [("1", "1.44"), ("1", "0.48")]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "changes", "expected"),
+    [
+        ({}, {}, "neither seen nor heard"),
+        ({"num_segments": 0}, {"found_regions": frozenset([0])}, "seen"),
+        ({"per_frame": 0}, {"events": [(0.0, 1.0, 1.0)]}, "heard"),
+    ],
+)
+def test_a_single_modality_says_nothing_of_the_other(sizes, changes, expected):
+    page = render(localized(**sizes), {"dog": FOUND | changes})
+    assert text_of(page, 'id="verdict"') == f"dog · {expected}"
+
+
+def test_what_is_not_found_says_so():
+    below = {n: {"threshold": 1.0} for n in ("dog", "siren", "train")}
+    verdicts = [
+        text_of(page, 'id="verdict"')
+        for page in (
+            render(localized(), below),
+            render(localized(), below, is_foreign=True),
+            render(localized()),
+        )
+    ]
+    assert verdicts[0] == "No class passes its threshold."
+    assert verdicts[1] == "None of the 3 classes this run knows."
+    assert "no thresholds. Run evaluate.py" in verdicts[2]
+    data = data_of(render(localized(), below))
+    assert {c["presence"] for c in data["classes"]} == {"not found"}
+    assert not any(c["is_predicted"] for c in data["classes"])
 
 
 def test_outside_text_never_becomes_markup():
     names = (HOSTILE_CLASS, "a & b", "c")
-    page = render(
-        localized(names),
-        predicted=names,
-        thresholds=dict.fromkeys(names, 0.0),
-        events={HOSTILE_CLASS: [(0.0, 1.0)]},
-        video_name=HOSTILE_NAME,
-        video_source=HOSTILE_NAME,
-    )
+    facts = FOUND | {"events": [(0.0, 1.0, 1.0)]}
+    clip = localized(names)
+    page = render(clip, dict.fromkeys(names, facts), video=HOSTILE_NAME)
     elements = Elements(page)
     assert len(elements.attributes("script")) == 2
     assert not elements.attributes("img")
@@ -187,14 +230,12 @@ def test_policy_runs_only_the_pages_own_code():
 
 
 def test_video_is_where_the_policy_allows_it():
-    linked = render(localized(), video_source="videos/a b#1?é%.mp4")
+    linked = render(localized(), video="videos/a b#1?é%.mp4")
     assert policy_of(linked)["media-src"] == "'self' file:"
     (video,) = Elements(linked).attributes("video")
     assert video["src"] == "videos/a%20b%231%3F%C3%A9%25.mp4"
     embedded = "data:video/mp4;base64,AAAA"
-    page = render(
-        localized(), video_source=embedded, poster_jpeg=b"\xff\xd8picture"
-    )
+    page = render(localized(), video=embedded, poster_jpeg=b"\xff\xd8picture")
     assert policy_of(page)["media-src"] == "data:"
     (video,) = Elements(page).attributes("video")
     assert video["src"] == embedded

@@ -77,10 +77,13 @@ def test_seeds_are_one_row_and_leads_are_told(runs, capsys):
     )
     output = capsys.readouterr().out
     assert "\x1b" not in output
-    first, leads = output.split("Table 2")
+    first, others = output.split("Table 2")
+    assert "Leads" not in others  # They are in the page that it names.
+    assert f"Open {output_dir}/report.html for leads" in others
+    leads = (output_dir / "tables.md").read_text("utf-8")
     assert first.index("(a) Proposed") < first.index("(d) TS Video")
     assert "3 seeds" in first
-    assert "standard deviation of a2, a0, a1." in first
+    assert "standard deviation of (a): a2, a0, a1." in first
     assert "Leads of (d) TS Video-Only WSDDN-Type" in leads
     f1 = [
         json.loads((runs / f"a{seed}" / "metrics.json").read_text())["micro"][
@@ -112,6 +115,7 @@ def test_single_run_gets_its_files_and_no_leads(runs, capsys):
     (result,) = evaluate_saved(run_dir=str(runs / "d"))
     output = capsys.readouterr().out
     assert "Leads" not in output
+    assert f"Open {runs}/d/report.html for figures" in output
     assert " ± " not in output.split("Table 1")[1]
     assert result.identity.seed == 0
     names = {path.name for path in (runs / "d").iterdir()}
@@ -141,6 +145,10 @@ def test_runs_of_other_settings_are_rows_of_their_own(runs):
     comparison = json.loads((runs / "tables" / "comparison.json").read_text())
     names = [row["run_names"] for row in comparison["rows"]]
     assert names == [["a0", "a1"], ["slow"]]
+    # What differs is told in the tables, and again in that of the runs.
+    page = (runs / "tables" / "report.html").read_text("utf-8")
+    assert "learning_rate=1e-06</td>" in page
+    assert ">1e-06</td>" in page
 
 
 def test_patterns_take_the_runs_that_they_match(runs):

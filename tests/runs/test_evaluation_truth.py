@@ -116,7 +116,9 @@ def test_visual_systems_have_no_event_thresholds(make_run, truth):
     config = flags.EvaluationConfig(run_dir=str(path), truth=truth)
     evaluation.evaluate(config)
     assert (path / "table3.json").exists()
-    assert not (path / "event_thresholds.json").exists()
+    tuned = json.loads((path / "event_thresholds.json").read_text())
+    assert tuned["thresholds"] is tuned["num_segments"] is None
+    assert set(tuned["box_thresholds"]) == set(CLASS_NAMES)
 
 
 def test_clips_of_other_data_sets_have_no_dcase_file(make_run, truth, tmp_path):

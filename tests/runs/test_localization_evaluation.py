@@ -68,6 +68,7 @@ def evaluate(model, stores, path, *truth_paths):
         path=str(path),
         name="run",
         model=model,
+        class_names=CLASS_NAMES,
         stores=dict(zip(("val", "test"), stores, strict=True)),
         weights=WeightsIdentity("last", 1),
         identity=RunIdentity(model.name, "run"),
@@ -101,6 +102,37 @@ def test_a_system_has_its_own_part_only(name, field, other, stores, tmp_path):
     result = evaluate(build(name), stores, tmp_path, path)
     assert getattr(result, field)
     assert not getattr(result, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_shares"),
+    [
+        ("av_two_stream", True),
+        ("visual_wsddn", True),
+        ("av_one_stream", False),
+        pytest.param("cvssp_gated_crnn", False, marks=pytest.mark.slow),
+    ],
+)
+def test_labels_are_enough(name, has_shares, stores, tmp_path):
+    model = build(name)
+    assert evaluate(model, stores, tmp_path) is None
+    content = json.loads((tmp_path / "event_thresholds.json").read_text())
+    assert content["weights"] == {"checkpoint": "last", "step": 1}
+    assert content["from"] == "labels"
+    for kind in ("segments", "regions"):
+        counts = [len(stores[0].read(i, (kind,))[kind]) for i in range(4)]
+        is_scored = has_shares and kind in model.input
+        expected = np.median(counts) if is_scored else None
+        assert content[f"num_{kind}"] == expected
+    has_audio, has_visual = systems.has_audio(name), systems.has_visual(name)
+    assert bool(content["thresholds"]) == has_audio
+    assert bool(content["box_thresholds"]) == has_visual
+    path = write(tmp_path / "truth.json", VAL_TRUTH | TEST_TRUTH)
+    result = evaluate(model, stores, tmp_path, path)
+    refined = json.loads((tmp_path / "event_thresholds.json").read_text())
+    assert refined["from"] == ("truth" if has_audio else "labels")
+    assert refined["box_thresholds"] == content["box_thresholds"]
+    assert bool(result.audio_by_labels) == has_audio
 
 
 def test_strong_labels_in_a_file_for_each_split(stores, tmp_path):
@@ -178,7 +210,9 @@ def test_a_localized_clip_lasts_as_long_as_is_stored():
 
 
 @pytest.mark.parametrize("num_regions", [0, 20])
-@pytest.mark.parametrize("name", systems.names())
+@pytest.mark.parametrize(
+    "name", [*filter(systems.has_visual, systems.names()), "cvssp_gated_crnn"]
+)
 def test_regions_are_scored_in_parts_as_in_one(name, num_regions, monkeypatch):
     monkeypatch.setattr(scoring, "_REGIONS_AT_A_TIME", 7)
     model = build(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from avmil.evaluation import metrics
 from avmil.features.batches import BatchLoader
 from avmil.features.store import FeatureStore
 from avmil.runs import evaluation, steps, training
+from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.fusion import open_run
 from avmil.runs.run import Run
 from model import systems
@@ -146,15 +148,26 @@ def test_training_ends_where_validation_no_longer_improves(
     run_dir = train(tmp_path, **changes)
     names = sorted(p.name for p in (run_dir / "checkpoints").iterdir())
     assert names == ["best-00000002", "last-00000006"]
-    assert "Trained 6 steps" in capsys.readouterr().out
-    train(tmp_path, **changes)
-    assert "at step 2." in capsys.readouterr().out
+    ends = [capsys.readouterr().out]
+    train(tmp_path, **changes)  # Does nothing more.
+    ends.append(capsys.readouterr().out)
+    for end in ends:
+        assert "is finished: trained 6 steps" in end
+        assert "at step 2." in end
+        assert f"evaluate.py --run_dir={run_dir}\n" in end
     assert sorted(p.name for p in (run_dir / "checkpoints").iterdir()) == names
     seeds = [
         Run(str(train(tmp_path / str(seed), seed=seed, **changes)))
         for seed in (1, 2)
     ]
     assert seeds[0].identity.settings == seeds[1].identity.settings
+
+
+def test_a_short_run_is_validated_ten_times(train, tmp_path):
+    run_dir = train(tmp_path, steps=30, validate_every=0, xla=False)
+    events = EventAccumulator(str(run_dir / "tensorboard"), {"tensors": 0})
+    found = events.Reload().Tensors("validation/map")
+    assert [event.step for event in found] == [*range(3, 31, 3)]
 
 
 def test_best_checkpoint_is_the_one_of_the_best_validation(
@@ -296,7 +309,10 @@ def test_another_backend_than_keras_runs_on_is_refused(train, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "Expected a checkpoint in"), ("other", "one of another_system")],
+    [
+        (None, "Expected a whole checkpoint in"),
+        ("other", "one of another_system"),
+    ],
 )
 def test_damaged_and_foreign_checkpoints_are_named(
     trained, train, tmp_path, content, message
@@ -319,6 +335,22 @@ def test_damaged_and_foreign_checkpoints_are_named(
         with pytest.raises(ConfigError, match=message) as caught:
             work()
         assert str(path.parent) in str(caught.value)
+
+
+def test_a_layer_that_is_not_known_here_is_named(trained, tmp_path):
+    run_dir = tmp_path / "copy"
+    shutil.copytree(trained, run_dir)
+    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    layer = b"TwoStreamScoring"
+    parts["config.json"] = parts["config.json"].replace(layer, b"Newer")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ConfigError, match="a layer Newer") as caught:
+        Checkpoints(str(run_dir)).load("last", "av_two_stream")
+    assert "elete" not in str(caught.value)
 
 
 def test_a_run_that_failed_to_start_can_be_corrected(train, tmp_path):

@@ -2,32 +2,23 @@
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
-const { regions, segments, frames } = data;
+const { classes, regions, segments, frames } = data;
 const STEPS = 1000; // Of a scaled score, as the page's data gives it.
 
 const video = byId("video");
 const classInputs = [...document.querySelectorAll("#classes input")];
-const eventButtons = document.querySelectorAll("#events button");
+const timeButtons = document.querySelectorAll("[data-time]");
 const regionTrack = byId("region-track");
 const segmentTrack = byId("segment-track");
 
 const state = {
   timeS: 0,
-  frame: 0, // The sampled frame nearest to it.
+  frame: -1, // The sampled frame nearest to it.
   classIndex: 0,
-  numBoxes: 3,
-  chosenRegion: -1,
 };
 
-// The regions of each frame, in the order of their objectness.
 const regionsOfFrame = frames.times_s.map(() => []);
 regions.frames.forEach((frame, region) => regionsOfFrame[frame].push(region));
-const maxRegions = Math.max(0, ...regionsOfFrame.map((list) => list.length));
-// Until the video plays, its poster shows the best frame of the first class.
-const posterRegion = maxRegions
-  ? regions.steps[0].indexOf(Math.max(...regions.steps[0])) : -1;
-if (video.poster && posterRegion >= 0)
-  state.timeS = frames.times_s[regions.frames[posterRegion]];
 
 // ---------------------------------------------------------------- arithmetic
 
@@ -52,11 +43,26 @@ function scaledScore(proposals, index) {
   return clamp((relativeScore(proposals, index) - low) / (high - low), 0, 1);
 }
 
+// Whether a class is found in the regions, or in the segments.
+const isFound = (proposals) => proposals.spans_s[state.classIndex].length > 0;
+
+// Scaled scores mean something within a found class only.
 function scoreText(proposals, index) {
   const [lowest, highest] = proposals.range[state.classIndex];
-  const scaled = scaledScore(proposals, index);
   const score = lowest + relativeScore(proposals, index) * (highest - lowest);
-  return `score ${score.toPrecision(3)}, scaled ${scaled.toFixed(2)}`;
+  const { is_predicted, presence } = classes[state.classIndex];
+  let text = proposals === regions ? "not seen" : "not heard";
+  if (!is_predicted) text = presence;
+  if (isFound(proposals))
+    text = `scaled ${scaledScore(proposals, index).toFixed(2)}`;
+  return `here: score ${score.toPrecision(3)}, ${text}`;
+}
+
+function bestRegion(frame) {
+  const steps = regions.steps[state.classIndex];
+  return (regionsOfFrame[frame] ?? []).reduce(
+    (best, region) => best < 0 || steps[region] > steps[best] ? region : best,
+    -1);
 }
 
 function timeText(timeS, digits = 2) {
@@ -68,25 +74,18 @@ function timeText(timeS, digits = 2) {
   return `${Math.floor(rounded / 60)}:${seconds.padStart(width, "0")}`;
 }
 
-// The color map "hot": black 0, then red, yellow, and white 1.
-function hot(value) {
-  const channel = (from, to) =>
-    Math.round(255 * clamp((value - from) / (to - from), 0, 1));
+// The color map "hot": black 0, then red, yellow, and white 1; what is not
+// found is faded to gray.
+function hot(value, found) {
+  const channel = (from, to) => {
+    const full = 255 * clamp((value - from) / (to - from), 0, 1);
+    return Math.round(found ? full : 0.3 * full + 0.7 * 184);
+  };
   return `rgb(${channel(0, 0.375)} ${channel(0.375, 0.75)} ` +
     `${channel(0.75, 1)})`;
 }
 
 // ------------------------------------------------------ boxes over the video
-
-function shownRegions() {
-  const score = (region) => scaledScore(regions, region);
-  const best = [...(regionsOfFrame[state.frame] ?? [])]
-    .sort((a, b) => score(b) - score(a))
-    .slice(0, state.numBoxes)
-    .reverse(); // The last one is drawn on top.
-  const others = best.filter((region) => region !== state.chosenRegion);
-  return state.chosenRegion < 0 ? others : [...others, state.chosenRegion];
-}
 
 function svgElement(name, attributes) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -96,35 +95,55 @@ function svgElement(name, attributes) {
   return element;
 }
 
-function boxElement(region, labeled) {
+function boxElement(region, attributes) {
   const [x1, y1, x2, y2] = regions.boxes[region];
-  const score = scaledScore(regions, region);
-  const chosen = region === state.chosenRegion;
-  const group = svgElement("g", {
-    class: chosen ? "chosen" : "",
-    opacity: chosen ? 1 : score,
-    "data-region": region,
-  });
   // The last row and column of pixels belong to a box.
-  const width = x2 - x1 + 1;
-  const height = y2 - y1 + 1;
-  group.append(svgElement("rect", { x: x1, y: y1, width, height }));
-  if (labeled || chosen) {
-    const size = 14 / (byId("overlay").getScreenCTM()?.a || 1);
-    const y = y1 > 1.5 * size ? y1 - 0.4 * size : y1 + 1.2 * size;
-    const x = x1 + 0.3 * size;
-    const label = svgElement("text", { x, y, "font-size": size });
-    label.textContent = score.toFixed(2);
-    group.append(label);
-  }
-  return group;
+  const size = { width: x2 - x1 + 1, height: y2 - y1 + 1 };
+  return svgElement("rect",
+    { x: x1, y: y1, ...size, "data-region": region, ...attributes });
+}
+
+// The best region of a frame; of a predicted class only where it is found.
+function bestBox() {
+  const { name, presence, is_predicted } = classes[state.classIndex];
+  const region = bestRegion(state.frame);
+  const found = regions.found[state.classIndex].includes(region);
+  if (region < 0 || is_predicted && !found) return [];
+  const text = found ? name : `${name}: ${presence}`;
+  const size = 14 / (byId("overlay").getScreenCTM()?.a || 1);
+  const [x1, y1, x2] = regions.boxes[region];
+  const y = y1 > 1.5 * size ? y1 - 0.4 * size : y1 + 1.2 * size;
+  const isRight = x1 + x2 > data.frame_size_px[0];
+  const label = svgElement("text", {
+    x: isRight ? x2 : x1,
+    y,
+    "text-anchor": isRight ? "end" : "start",
+    "font-size": size,
+  });
+  label.textContent = text;
+  const group = svgElement("g", { class: found ? "" : "faded" });
+  group.append(boxElement(region, {}), label);
+  return [group];
+}
+
+// Where regions overlap, their colors add up to a heat map of the frame.
+function heatBoxes() {
+  if (!byId("heat").checked) return [];
+  const score = (region) => scaledScore(regions, region);
+  return [...(regionsOfFrame[state.frame] ?? [])]
+    .sort((a, b) => score(a) - score(b))
+    .map((region) => boxElement(region, {
+      class: "heat",
+      fill: hot(score(region), isFound(regions)),
+      "fill-opacity": 0.3 * score(region),
+    }));
 }
 
 function drawBoxes() {
-  const shown = shownRegions();
-  const best = shown.at(-1);
-  const elements = shown.map((region) => boxElement(region, region === best));
-  byId("boxes").replaceChildren(...elements);
+  const best = bestBox();
+  byId("boxes").replaceChildren(...heatBoxes(), ...best);
+  byId("overlay").ariaLabel =
+    best.length ? `Box: ${best[0].textContent}` : "No box";
 }
 
 // Boxes are in pixels of the decoded frames; the player may show these pixels
@@ -149,37 +168,34 @@ function fitOverlay() {
 
 // -------------------------------------------------- heat maps and their track
 
-// Draws the cells of each part of the clip, which lie below each other.
-function drawTrack(track, proposals, edgesS, parts, numRows, chosen = -1) {
+// Draws one cell for each part of the clip, and bars where the class is found.
+function drawTrack(track, bars, proposals, edgesS, shown) {
   const canvas = track.querySelector("canvas");
   canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
   canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
   const context = canvas.getContext("2d");
   const x = (timeS) => Math.round(timeS / data.duration_s * canvas.width);
-  const y = (row) => Math.round(row / numRows * canvas.height);
-  let chosenCell = null;
-  parts.forEach((list, part) => list.forEach((proposal, row) => {
-    const left = x(edgesS[part]);
-    const cell =
-      [left, y(row), x(edgesS[part + 1]) - left, y(row + 1) - y(row)];
-    context.fillStyle = hot(scaledScore(proposals, proposal));
-    context.fillRect(...cell);
-    if (proposal === chosen) chosenCell = cell;
-  }));
-  if (!chosenCell) return;
-  context.strokeStyle = "#2ee6ff";
-  context.lineWidth = 4;
-  context.strokeRect(...chosenCell);
+  shown.forEach((proposal, part) => {
+    if (proposal < 0) return;
+    const [left, right] = [x(edgesS[part]), x(edgesS[part + 1])];
+    const score = scaledScore(proposals, proposal);
+    context.fillStyle = hot(score, isFound(proposals));
+    context.fillRect(left, 0, right - left, canvas.height);
+  });
+  bars.replaceChildren(...proposals.spans_s[state.classIndex].map(
+    ([startS, endS]) => {
+      const bar = document.createElement("span");
+      bar.style.left = percent(startS);
+      bar.style.width = percent(endS - startS);
+      return bar;
+    }));
 }
 
-function drawRegionTrack() {
-  drawTrack(regionTrack, regions, frames.edges_s, regionsOfFrame, maxRegions,
-    state.chosenRegion);
-}
-
-function drawSegmentTrack() {
-  const parts = segments.times_s.map((_, segment) => [segment]);
-  drawTrack(segmentTrack, segments, segments.edges_s, parts, 1);
+function drawTracks() {
+  drawTrack(regionTrack, byId("region-bars"), regions, frames.edges_s,
+    frames.times_s.map((_, frame) => bestRegion(frame)));
+  drawTrack(segmentTrack, byId("segment-bars"), segments, segments.edges_s,
+    segments.times_s.map((_, segment) => segment));
 }
 
 function drawRuler() {
@@ -197,23 +213,6 @@ function drawRuler() {
   byId("ruler").replaceChildren(...ticks);
 }
 
-function drawEvents() {
-  const spans = [];
-  for (const button of eventButtons) {
-    const current = Number(button.dataset.class) === state.classIndex;
-    button.classList.toggle("current", current);
-    if (!current) continue;
-    const span = document.createElement("span");
-    const { onset, offset } = button.dataset;
-    span.style.left = percent(Number(onset));
-    span.style.width = percent(Number(offset) - Number(onset));
-    span.title = `${onset} – ${offset} s`;
-    span.addEventListener("click", () => seek(Number(onset)));
-    spans.push(span);
-  }
-  byId("event-lane").replaceChildren(...spans);
-}
-
 // ------------------------------------------------------------ time and class
 
 function showTime(timeS) {
@@ -221,7 +220,6 @@ function showTime(timeS) {
   const frame = partAt(frames.edges_s, state.timeS);
   if (frame !== state.frame) {
     state.frame = frame;
-    if (state.chosenRegion >= 0) chooseRegion(-1);
     drawBoxes();
   }
   byId("cursor").style.left = percent(state.timeS);
@@ -232,19 +230,20 @@ function showTime(timeS) {
 
 // Says the scores at the playing instant.
 function describe() {
-  const inFrame = regionsOfFrame[state.frame] ?? [];
-  const best = Math.max(...inFrame.map((r) => scaledScore(regions, r)));
-  const regionText = inFrame.length
-    ? `best in the frame ${best.toFixed(2)}` : "no region in the frame";
-  const segment = partAt(segments.edges_s, state.timeS);
-  const segmentText = endsBefore(segments.edges_s, state.timeS)
-    ? "nothing heard" : scaledScore(segments, segment).toFixed(2);
-  byId("region-score").textContent = regionText;
-  byId("segment-score").textContent = `at the cursor ${segmentText}`;
-  regionTrack.ariaValueText = `${timeText(state.timeS)}, ${regionText}`;
-  segmentTrack.ariaValueText = `${timeText(state.timeS)}, ${segmentText}`;
-  regionTrack.ariaValueNow = segmentTrack.ariaValueNow =
-    state.timeS.toFixed(2);
+  const region = endsBefore(frames.edges_s, state.timeS)
+    ? -1 : bestRegion(state.frame);
+  const segment = endsBefore(segments.edges_s, state.timeS)
+    ? -1 : partAt(segments.edges_s, state.timeS);
+  for (const [kind, track, proposals, index] of [
+    ["region", regionTrack, regions, region],
+    ["segment", segmentTrack, segments, segment],
+  ]) {
+    const text =
+      index < 0 ? "here: nothing scored" : scoreText(proposals, index);
+    byId(`${kind}-score`).textContent = text;
+    track.ariaValueText = `${timeText(state.timeS)}, ${text}`;
+    track.ariaValueNow = state.timeS.toFixed(2);
+  }
 }
 
 function seek(timeS) {
@@ -252,20 +251,12 @@ function seek(timeS) {
   if (!video.error) video.currentTime = state.timeS;
 }
 
-function chooseRegion(region) {
-  state.chosenRegion = region;
-  drawRegionTrack();
-  drawBoxes();
-}
-
 function chooseClass(index) {
   const wrapped = (index + classInputs.length) % classInputs.length;
   state.classIndex = wrapped;
   classInputs[wrapped].checked = true;
   if (document.activeElement?.name === "class") classInputs[wrapped].focus();
-  drawRegionTrack();
-  drawSegmentTrack();
-  drawEvents();
+  drawTracks();
   drawBoxes();
   showTime(state.timeS);
 }
@@ -307,59 +298,20 @@ function onVideoKnown() {
 
 // ------------------------------------------------------- pointer and keyboard
 
-function pointed(track, event) {
+function pointedS(track, event) {
   const rect = track.getBoundingClientRect();
-  const x = clamp((event.clientX - rect.left) / rect.width, 0, 1);
-  const y = clamp((event.clientY - rect.top) / rect.height, 0, 0.999);
-  return { timeS: x * data.duration_s, row: Math.floor(y * maxRegions) };
+  const share = clamp((event.clientX - rect.left) / rect.width, 0, 1);
+  return share * data.duration_s;
 }
 
-function pointAtRegion({ timeS, row }) {
-  if (endsBefore(frames.edges_s, timeS)) return seek(timeS);
-  const frame = partAt(frames.edges_s, timeS);
-  seek(frames.times_s[frame]);
-  chooseRegion(regionsOfFrame[frame][row] ?? -1);
-}
-
-function regionTip({ timeS, row }) {
-  if (endsBefore(frames.edges_s, timeS)) return "no frame: not seen";
-  const frame = partAt(frames.edges_s, timeS);
-  const inFrame = regionsOfFrame[frame];
-  const time = `frame at ${timeText(frames.times_s[frame])}`;
-  if (row >= inFrame.length) return `${time}, no proposal`;
-  return `${time}, proposal ${row + 1} of ${inFrame.length}\n` +
-    scoreText(regions, inFrame[row]);
-}
-
-function segmentTip({ timeS }) {
-  if (endsBefore(segments.edges_s, timeS)) return "no segment: not heard";
-  const segment = partAt(segments.edges_s, timeS);
-  const [onset, offset] = segments.times_s[segment].map((t) => timeText(t));
-  return `segment from ${onset} to ${offset}\n${scoreText(segments, segment)}`;
-}
-
-function showTip(text, event) {
-  const tooltip = byId("tooltip");
-  tooltip.textContent = text;
-  tooltip.hidden = false;
-  const room = window.innerWidth - tooltip.offsetWidth - 4;
-  tooltip.style.left = `${clamp(event.clientX + 12, 4, Math.max(4, room))}px`;
-  tooltip.style.top = `${event.clientY - tooltip.offsetHeight - 10}px`;
-}
-
-function listenToTrack(track, pointAt, tip) {
+function listenToTrack(track) {
   track.addEventListener("pointerdown", (event) => {
     track.setPointerCapture(event.pointerId);
-    pointAt(pointed(track, event));
+    seek(pointedS(track, event));
   });
   track.addEventListener("pointermove", (event) => {
-    const place = pointed(track, event);
-    if (event.buttons & 1) pointAt(place);
-    if (tip) showTip(tip(place), event);
+    if (event.buttons & 1) seek(pointedS(track, event));
   });
-  for (const type of ["pointerleave", "pointercancel"]) {
-    track.addEventListener(type, () => { byId("tooltip").hidden = true; });
-  }
 }
 
 const keyActions = {
@@ -376,8 +328,7 @@ keyActions["]"] = keyActions.ArrowDown;
 
 function onKey(event) {
   const action = keyActions[event.key];
-  const own = event.target.matches("button") ? " "
-    : event.target.matches("[type=range]") ? event.key : "";
+  const own = event.target.matches("button, [type=checkbox]") ? " " : "";
   const modified = event.ctrlKey || event.altKey || event.metaKey;
   if (!action || event.key === own || modified) return;
   event.preventDefault();
@@ -386,14 +337,6 @@ function onKey(event) {
 
 // ---------------------------------------------------------------- the start
 
-function onNumBoxes() {
-  state.numBoxes = Number(byId("num-boxes").value);
-  byId("num-boxes-shown").value = state.numBoxes;
-  drawBoxes();
-}
-
-regionTrack.style.height = `${clamp(11 * maxRegions, 44, 154)}px`;
-byId("num-boxes").max = maxRegions;
 fitOverlay();
 byId("stage").addEventListener("click", togglePlay);
 byId("play").addEventListener("click", togglePlay);
@@ -406,20 +349,18 @@ video.addEventListener("play", followVideo);
 video.addEventListener("pause", followVideo);
 video.addEventListener("error", refuseVideo);
 refuseVideo(); // The error may have come before this script.
-listenToTrack(regionTrack, pointAtRegion, regionTip);
-listenToTrack(segmentTrack, ({ timeS }) => seek(timeS), segmentTip);
-listenToTrack(byId("ruler"), ({ timeS }) => seek(timeS));
+[regionTrack, segmentTrack, byId("ruler")].forEach(listenToTrack);
 byId("classes").addEventListener("change", (event) =>
   chooseClass(Number(event.target.value)));
-for (const button of eventButtons) {
+for (const button of timeButtons) {
   button.addEventListener("click", () => {
     chooseClass(Number(button.dataset.class));
-    seek(Number(button.dataset.onset));
+    seek(Number(button.dataset.time));
   });
 }
-byId("num-boxes").addEventListener("input", onNumBoxes);
+byId("heat").addEventListener("change", drawBoxes);
 document.addEventListener("keydown", onKey);
-onNumBoxes();
+seek(classes[0].best_s);
 // Called once at the start, too.
 new ResizeObserver(() => {
   drawRuler();

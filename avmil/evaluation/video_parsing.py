@@ -8,7 +8,7 @@ audio-visual video parsing", ECCV 2020, whose official scorer this equals
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,11 +46,14 @@ class ParsingScores(NamedTuple):
 
 
 class Parsing(NamedTuple):
-    """How well a run parses the test videos, beside two trivial references."""
+    """How well a run parses the test videos, beside two trivial references.
 
-    scores: ParsingScores
-    predicted_tags: ParsingScores  # Predicted classes in every second.
-    true_tags: ParsingScores  # The labels of the videos in every second.
+    Each maps `segment` and `event` to the scores of that level.
+    """
+
+    scores: Mapping[str, LevelScores]
+    predicted_tags: Mapping[str, LevelScores]  # In every second.
+    true_tags: Mapping[str, LevelScores]  # The labels in every second.
 
 
 class _Counts(NamedTuple):
@@ -148,15 +151,11 @@ def measure(
         for of in zip(*parsed, strict=True)
     )
 
-    def in_every_second(tags: npt.ArrayLike) -> ParsingScores:
-        tags = np.broadcast_to(np.asarray(tags)[:, :, np.newaxis], shape)
-        return parsing_scores(tags, tags, *true)
-
-    return Parsing(
-        parsing_scores(*predicted, *true),
-        in_every_second(predicted_tags),
-        in_every_second(true_tags),
-    )
+    found = [predicted]
+    for tags in (predicted_tags, true_tags):
+        everywhere = np.broadcast_to(np.asarray(tags)[..., np.newaxis], shape)
+        found.append([everywhere, everywhere])
+    return Parsing(*(parsing_scores(*f, *true)._asdict() for f in found))
 
 
 def _over_frames(clip: ClipLocalization) -> ClipLocalization:

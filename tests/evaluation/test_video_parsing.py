@@ -181,19 +181,23 @@ def test_seconds_are_parsed_with_thresholds_from_validation():
     val, test = [clip("val", 1.0)], [clip("test", 0.8)]
     truth = {"val": events, "test": events}
     found = measure(val, test, truth, [[1, 0]], [[1, 1]])
-    assert found.scores.segment == (1, 1, 1, 1, 1)
-    assert found.scores.event == (1, 1, 1, 1, 1)
+    assert found.scores["segment"] == (1, 1, 1, 1, 1)
+    assert found.scores["event"] == (1, 1, 1, 1, 1)
     # Class 0 in all four seconds: heard in 2, seen in none.
-    assert found.predicted_tags.segment.audio == pytest.approx(2 * 2 / 6)
-    assert found.predicted_tags.segment.visual == 0
+    assert found.predicted_tags["segment"].audio == pytest.approx(2 * 2 / 6)
+    assert found.predicted_tags["segment"].visual == 0
     # With class 1 too, heard in none and seen in 2.
-    assert found.true_tags.segment.audio == pytest.approx((2 * 2 / 6 + 0) / 2)
-    assert found.true_tags.segment.visual == pytest.approx((0 + 2 * 2 / 6) / 2)
+    assert found.true_tags["segment"].audio == pytest.approx(
+        (2 * 2 / 6 + 0) / 2
+    )
+    assert found.true_tags["segment"].visual == pytest.approx(
+        (0 + 2 * 2 / 6) / 2
+    )
     # A system without audio hears nothing, a clip without features neither.
     silent = [dataclasses.replace(c, **NO_SEGMENTS) for c in (*val, *test)]
     found = measure(silent[:1], silent[1:], truth, [[1, 0]], [[1, 1]])
-    assert found.scores.segment.audio == 0
-    assert found.scores.segment.visual == 1
+    assert found.scores["segment"].audio == 0
+    assert found.scores["segment"].visual == 1
     missing = missing_clip("test", events, CLASS_NAMES, 1.0)
     found = measure(val, [missing], truth, [[0, 0]], [[1, 1]])
-    assert found.scores.segment.audio == found.scores.segment.visual == 0
+    assert found.scores["segment"].audio == found.scores["segment"].visual == 0

@@ -19,20 +19,12 @@ import h5py
 from avmil.clips.list_files import YOUTUBE_ID, Lists
 from avmil.clips.manifest import SPLITS, ManifestEntry
 from avmil.common import files
+from avmil.common.llp_classes import LLP_CLASSES
 
 # Clip -> its events, as truth.json has them.
 Truth = dict[str, list[dict[str, Any]]]
 _Listed = tuple[tuple[str, ...], list[ManifestEntry], Truth]
 
-# In the order of LLP's official scorer.
-LLP_CLASSES = (
-    *("Speech", "Car", "Cheering", "Dog", "Cat", "Frying_(food)"),
-    *("Basketball_bounce", "Fire_alarm", "Chainsaw", "Cello", "Banjo"),
-    *("Singing", "Chicken_rooster", "Violin_fiddle", "Vacuum_cleaner"),
-    *("Baby_laughter", "Accordion", "Lawn_mower", "Motorcycle", "Helicopter"),
-    *("Acoustic_guitar", "Telephone_bell_ringing", "Baby_cry_infant_cry"),
-    *("Blender", "Clapping"),
-)
 _LLP_LISTS = {
     "AVVP_train.csv": "train",
     "AVVP_val_pd.csv": "val",

@@ -19,6 +19,7 @@ from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import Event, detect_events
 from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.truth import TrueEvent, Truth
+from avmil.evaluation.video_parsing import Parsing
 from avmil.evaluation.visual_localization import Visual, sightings
 
 ALL = "all"
@@ -50,6 +51,7 @@ class LocalizationResult:
     event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
     # Of all pairs, by thresholds that the labels of validation alone gave.
     audio_by_labels: AudioScores | None = None
+    parsing: Parsing | None = None  # Where the truth knows sound and sight.
     events: tuple[Event, ...] = ()  # Detected on test with them.
 
 

@@ -7,12 +7,17 @@ audio-visual video parsing", ECCV 2020, whose official scorer this equals
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from avmil.evaluation import checks, metrics
+from avmil.evaluation import checks, metrics, thresholds
+from avmil.evaluation.audio_localization import SECOND_S, time_table
+from avmil.evaluation.clip_localization import ClipLocalization
+from avmil.evaluation.truth import TrueEvent, Truth
 
 
 class LevelScores(NamedTuple):
@@ -38,6 +43,17 @@ class ParsingScores(NamedTuple):
 
     segment: LevelScores
     event: LevelScores
+
+
+class Parsing(NamedTuple):
+    """How well a run parses the test videos, beside two trivial references.
+
+    Each maps `segment` and `event` to the scores of that level.
+    """
+
+    scores: Mapping[str, LevelScores]
+    predicted_tags: Mapping[str, LevelScores]  # In every second.
+    true_tags: Mapping[str, LevelScores]  # The labels in every second.
 
 
 class _Counts(NamedTuple):
@@ -96,6 +112,89 @@ def parsing_scores(
         _level([_segment_counts(*pair) for pair in pairs]),
         _level([_event_counts(*pair) for pair in pairs]),
     )
+
+
+def measure(
+    val: Sequence[ClipLocalization],
+    test: Sequence[ClipLocalization],
+    truth: Truth,
+    predicted_tags: npt.ArrayLike,
+    true_tags: npt.ArrayLike,
+) -> Parsing:
+    """Tunes thresholds of seconds on validation and parses test with them.
+
+    In each modality a class has one threshold, which maximizes the F1 of its
+    seconds on validation. A second is seen as well as the best region of its
+    frames. A modality that the system lacks finds nothing.
+
+    Args:
+        val: Validation clips, which the truth names.
+        test: N test clips, which it names as well.
+        truth: When events are heard and seen.
+        predicted_tags: Classes that the run finds in the test clips, [N, C].
+        true_tags: Their labels, [N, C].
+    """
+    seen = {
+        clip_id: tuple(
+            TrueEvent(e.class_name, e.sight.interval) for e in events if e.sight
+        )
+        for clip_id, events in truth.items()
+    }
+    parsed = [
+        _parse(val, test, truth),
+        _parse(*(list(map(_over_frames, of)) for of in (val, test)), seen),
+    ]
+    num_seconds = max(found.shape[-1] for found, _ in parsed)
+    shape = (*parsed[0][0].shape[:2], num_seconds)
+    predicted, true = (
+        [_filled(seconds, shape) for seconds in of]
+        for of in zip(*parsed, strict=True)
+    )
+
+    found = [predicted]
+    for tags in (predicted_tags, true_tags):
+        everywhere = np.broadcast_to(np.asarray(tags)[..., np.newaxis], shape)
+        found.append([everywhere, everywhere])
+    return Parsing(*(parsing_scores(*f, *true)._asdict() for f in found))
+
+
+def _over_frames(clip: ClipLocalization) -> ClipLocalization:
+    """Scores the frames of a clip, by their best region, as segments."""
+    frames = np.unique(clip.region_frames)
+    scores = np.full((len(clip.frame_times_s), len(clip.class_names)), -np.inf)
+    np.maximum.at(scores, clip.region_frames, clip.region_scores)
+    edges_s = clip.frame_edges_s
+    times_s = np.stack([edges_s[:-1], edges_s[1:]], axis=1)  # [F, 2]
+    return dataclasses.replace(
+        clip, segment_times_s=times_s[frames], segment_scores=scores[frames]
+    )
+
+
+def _parse(
+    val: Sequence[ClipLocalization],
+    test: Sequence[ClipLocalization],
+    truth: Truth,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Found and true seconds of the test clips, bool [N, C, S]."""
+    tables = [time_table(clips, truth, SECOND_S) for clips in (val, test)]
+    class_thresholds = np.full(len(test[0].class_names), np.inf)
+    if any(len(clip.segment_scores) for clip in val):
+        class_thresholds = thresholds.tune(tables[0].labels, tables[0].scores)
+    table = tables[1]
+    counts = np.bincount(table.clips, minlength=len(test))
+    seconds = np.concatenate(list(map(np.arange, counts)))
+    found = np.zeros((2, len(test), counts.max(), len(class_thresholds)), bool)
+    found[:, table.clips, seconds] = (
+        table.scores > class_thresholds,
+        table.labels,
+    )
+    return tuple(found.swapaxes(2, 3))
+
+
+def _filled(seconds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Adds seconds in which nothing is, to the shape [N, C, S]."""
+    missing = shape[-1] - seconds.shape[-1]
+    return np.pad(seconds, [(0, 0), (0, 0), (0, missing)])
 
 
 def _level(counts: list[_Counts]) -> LevelScores:

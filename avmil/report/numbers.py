@@ -262,6 +262,7 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
         "visual": visual.scores if visual else {},
         "visual_chance": visual.chance if visual else {},
         "proposals": visual.bounds if visual else {},
+        "video_parsing": result.parsing,
         "classes": _records(**by_class),
         "num_pairs": result.num_pairs,
         "audio_pairs": audio.num_pairs if audio else {},

@@ -11,7 +11,7 @@ import numpy as np
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.common.progress import Progress
-from avmil.evaluation import localization, thresholds, truth
+from avmil.evaluation import localization, thresholds, truth, video_parsing
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import score_cells
 from avmil.features.store import FeatureStore
@@ -139,12 +139,32 @@ def _measure(
             num_test_missing=sum(c.clip_id in events for c in test.missing),
             num_test_without_truth=len(_clip_ids(test)) - len(named["test"]),
         )
-    if not (result.audio or result.visual):
+    of_test = [e for clip in named["test"] for e in events[clip.clip_id]]
+    if any(e.sound for e in of_test) and any(e.sight for e in of_test):
+        parsing = _parse(run, named["val"], named["test"], events)
+        result = dataclasses.replace(result, parsing=parsing)
+    if not (result.audio or result.visual or result.parsing):
         print(
             f"{run.path} is not in Table 3: the truth names nothing in the "
             "test clips that its system could hear or see."
         )
     return result
+
+
+def _parse(
+    run: Run,
+    val: Sequence[ClipLocalization],
+    test: Sequence[ClipLocalization],
+    events: truth.Truth,
+) -> video_parsing.Parsing:
+    """Parses the test clips, beside what the run and the labels say of them."""
+    scores = run.scores("test")
+    tuned_on = run.scores("val")
+    tuned = thresholds.tune(tuned_on.labels, tuned_on.scores)
+    predicted = thresholds.apply(scores.scores, tuned)
+    rows = [scores.clip_ids.index(clip.clip_id) for clip in test]
+    tags = predicted[rows], scores.labels[rows]
+    return video_parsing.measure(val, test, events, *tags)
 
 
 def read_truth(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from avmil.clips.timed_lists import read_llp
-from avmil.evaluation.video_parsing import parsing_scores
+from avmil.evaluation.localization import missing_clip
+from avmil.evaluation.video_parsing import measure, parsing_scores
+from tests.localized_clips import CLASS_NAMES, heard, make_clip, seen
+
+NO_SEGMENTS = {
+    "segment_times_s": np.zeros((0, 2)),
+    "segment_scores": np.zeros((0, 2)),
+}
 
 
 def seconds(*rows):
@@ -150,3 +158,46 @@ def test_equals_the_official_scorer(shared_data, split):
             assert found.tolist() == pytest.approx(
                 [*expected.values()], abs=1e-4
             ), name
+
+
+def test_seconds_are_parsed_with_thresholds_from_validation():
+    # Regions of four frames, two a frame, of which the better one counts;
+    # segments of a second. What is true scores 1, or on test 0.8.
+    def clip(clip_id, score):
+        segments, regions = np.zeros((4, 2)), np.zeros((8, 2))
+        segments[1:3, 0] = score
+        regions[[1, 7], 1] = score
+        return make_clip(
+            clip_id,
+            segments,
+            boxes=((0, 0, 9, 9),) * 8,
+            region_times_s=np.repeat(np.arange(4) + 0.5, 2),
+            region_scores=regions,
+        )
+
+    box = (0, 0, 10, 10)
+    sights = [seen(CLASS_NAMES[1], s, s + 1, box) for s in (0, 3)]
+    events = (heard(CLASS_NAMES[0], 1, 3), *sights)
+    val, test = [clip("val", 1.0)], [clip("test", 0.8)]
+    truth = {"val": events, "test": events}
+    found = measure(val, test, truth, [[1, 0]], [[1, 1]])
+    assert found.scores["segment"] == (1, 1, 1, 1, 1)
+    assert found.scores["event"] == (1, 1, 1, 1, 1)
+    # Class 0 in all four seconds: heard in 2, seen in none.
+    assert found.predicted_tags["segment"].audio == pytest.approx(2 * 2 / 6)
+    assert found.predicted_tags["segment"].visual == 0
+    # With class 1 too, heard in none and seen in 2.
+    assert found.true_tags["segment"].audio == pytest.approx(
+        (2 * 2 / 6 + 0) / 2
+    )
+    assert found.true_tags["segment"].visual == pytest.approx(
+        (0 + 2 * 2 / 6) / 2
+    )
+    # A system without audio hears nothing, a clip without features neither.
+    silent = [dataclasses.replace(c, **NO_SEGMENTS) for c in (*val, *test)]
+    found = measure(silent[:1], silent[1:], truth, [[1, 0]], [[1, 1]])
+    assert found.scores["segment"].audio == 0
+    assert found.scores["segment"].visual == 1
+    missing = missing_clip("test", events, CLASS_NAMES, 1.0)
+    found = measure(val, [missing], truth, [[0, 0]], [[1, 1]])
+    assert found.scores["segment"].audio == found.scores["segment"].visual == 0

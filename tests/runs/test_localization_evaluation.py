@@ -64,12 +64,16 @@ def build(name):
 
 def evaluate(model, stores, path, *truth_paths):
     """Evaluates a run of this model and these features in a directory."""
+    by_split = dict(zip(("val", "test"), stores, strict=True))
     run = types.SimpleNamespace(
         path=str(path),
         name="run",
         model=model,
         class_names=CLASS_NAMES,
-        stores=dict(zip(("val", "test"), stores, strict=True)),
+        stores=by_split,
+        scores=lambda split: scoring.Scorer(model, by_split[split], 2).score()[
+            0
+        ],
         weights=WeightsIdentity("last", 1),
         identity=RunIdentity(model.name, "run"),
         file=lambda name: str(path / name),
@@ -88,6 +92,9 @@ def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     # One clip is missing.
     assert 0 <= result.visual.scores["all"].corloc <= 2 / 3
     assert {event.clip_id for event in result.events} <= {"test000", "test002"}
+    # Seconds that are heard and seen: the truth knows both.
+    assert 0 <= result.parsing.scores["segment"].type_at_av <= 1
+    assert 0 < result.parsing.true_tags["segment"].audio < 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable
 from typing import BinaryIO
 
@@ -21,33 +20,19 @@ import numpy as np
 
 from fast_rcnn_features.networks import NUM_FEATURES
 
-# What NumPy, zipfile, zlib and OpenCV raise for corrupt files.
-_CORRUPTION_ERRORS = (
-    ValueError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    cv2.error,
-)
-
 
 def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Assigns the weights of a file to the five convolution layers.
 
-    The file has to be made for this network's input: BGR for `caffenet`, RGB
-    for `alexnet`.
-
     Args:
         model: A model of `networks.build`.
-        path: A `.caffemodel` or `.npz` file.
+        path: A `.caffemodel` or `.npz` file, made for the network's input: BGR
+            for `caffenet`, RGB for `alexnet`.
 
     Raises:
         FileNotFoundError: `path` is not there.
-        ValueError: `path` cannot be read, or lacks an entry, or has one of
-            another shape. The message lists all of these, and no layer is
-            changed.
+        ValueError: `path` cannot be read, or the message lists the entries
+            that it lacks or has in another shape. No layer is changed.
     """
     variables = {
         f"{layer.name}_{variable.name}": variable
@@ -107,7 +92,7 @@ def _read(
             else:
                 layers = {key.partition("_")[0] for key in shapes}
                 entries = _read_caffemodel(file.read(), layers)
-        except _CORRUPTION_ERRORS as error:
+        except Exception as error:
             raise ValueError(
                 f"Expected a {extension} file of weights, received {path}, "
                 f"which is truncated or something else: {error}"

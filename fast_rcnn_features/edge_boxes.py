@@ -23,9 +23,8 @@ EDGE_SOURCES = ("gradient", "structured_forest")
 # The structured forest fails on smaller images.
 _MIN_SIDE_PX = 15
 
-# Edges of 1080p need 0.3 GB, boxes little of it but most of the time: edges of
-# frames of this size and more are detected one after the other, and what each
-# thread keeps in its pool is returned.
+# Edges of 1080p need 0.3 GB: those of frames of this size and more are detected
+# one after the other, and what each thread keeps in its pool is returned.
 _LARGE_PX = 1_000_000
 _one_at_a_time = threading.Lock()
 

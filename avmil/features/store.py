@@ -18,7 +18,7 @@ import xxhash
 
 from avmil.clips import manifest
 from avmil.common import files
-from avmil.common.errors import ConfigError, FeaturesError
+from avmil.common.errors import FeaturesError
 from avmil.features.clip_features import ClipFeatures, Field, Layout, Span
 
 SCHEMA_VERSION = 2
@@ -39,14 +39,9 @@ class MissingClip:
 
 @dataclasses.dataclass
 class ShardIndex:
-    """What a shard holds, and where.
+    """What a shard holds, clip by clip in the order of the records, and where.
 
-    Attributes:
-        fields: The type of each field.
-        clip_ids: Names of the clips, in the order of their records.
-        labels: Classes of each clip.
-        spans: For each field the place of each clip's bytes in the shard.
-        missing: Clips that could not be extracted.
+    The spans are, for each field, the places of the clips' bytes in the shard.
     """
 
     fields: Layout
@@ -108,12 +103,7 @@ class ShardIndex:
 
     @classmethod
     def read(cls, shard_path: str) -> ShardIndex:
-        """Reads the index of a shard.
-
-        Raises:
-            FeaturesError: if the shard was not completed, or its index is
-                damaged.
-        """
+        """Reads an index; a FeaturesError if there is none or it is damaged."""
         path = cls.path(shard_path)
         try:
             content = files.read_json(path)
@@ -140,10 +130,6 @@ class ShardIndex:
                 f"Expected the shard {shard_path}, received none: its "
                 "extraction is not complete. Run extract_features.py again; "
                 "it goes on."
-            ) from error
-        except ConfigError as error:
-            raise FeaturesError(
-                f"{error} Delete it with its shard and extract again."
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise FeaturesError(
@@ -331,11 +317,7 @@ def _layout(fields: Mapping[str, Mapping[str, Any]]) -> Layout:
 
 
 def read_info(features_dir: str) -> dict[str, Any]:
-    """Reads `dataset_info.json`.
-
-    Raises:
-        FeaturesError: if there is none or it is of another schema version.
-    """
+    """Reads `dataset_info.json`; a FeaturesError for that of another schema."""
     path = files.join(features_dir, INFO_NAME)
     try:
         info = files.read_json(path)
@@ -344,8 +326,6 @@ def read_info(features_dir: str) -> dict[str, Any]:
             f"Expected a features directory, received {features_dir} without "
             f"{INFO_NAME}. extract_features.py makes one."
         ) from error
-    except ValueError as error:
-        raise FeaturesError(str(error)) from error
     if info.get("schema_version") != SCHEMA_VERSION:
         raise FeaturesError(
             f"Expected schema version {SCHEMA_VERSION} in {path}, received "

@@ -49,23 +49,14 @@ def load_fc_weights(
     num_features: int = NUM_FEATURES,
     num_units: int = 4096,
 ) -> dict[str, np.ndarray]:
-    """Reads the weights of the fully connected layers fc6 and fc7.
-
-    CaffeNet's fc6 takes features in channel-major order, like those of
-    `features.RegionFeatures`.
-
-    Args:
-        path: A `.caffemodel` or `.npz` file.
-        num_features: Expected inputs of fc6.
-        num_units: Expected outputs of fc6 and of fc7.
+    """Reads the weights of fc6, for channel-major features, and of fc7.
 
     Returns:
         float32 `fc6_kernel` [num_features, num_units], `fc6_bias` [num_units],
         `fc7_kernel` [num_units, num_units] and `fc7_bias` [num_units].
 
     Raises:
-        FileNotFoundError: `path` is not there.
-        ValueError: As for `load_conv_weights`.
+        As `load_conv_weights`.
     """
     shapes = {
         "fc6_kernel": (num_features, num_units),
@@ -118,9 +109,7 @@ def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
         for key in archive:
             name, _, suffix = key.rpartition("_")
             suffix = {"w": "kernel", "b": "bias"}.get(suffix, suffix)
-            entries[f"{name}_{suffix}"] = archive[key].astype(
-                np.float32, copy=False
-            )
+            entries[f"{name}_{suffix}"] = archive[key].astype(np.float32)
     return entries
 
 

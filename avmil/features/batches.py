@@ -79,11 +79,7 @@ def pad(
 class BatchLoader:
     """Reads padded batches of a split, from its files or from memory.
 
-    Args:
-        store: The split's features.
-        batch_size: Clips of a batch.
-        inputs: What is wanted of `INPUTS`.
-        num_readers: Batches that are read at a time, ahead of their use.
+    What is wanted of `INPUTS` is read, `num_readers` batches at a time.
 
     Attributes:
         shape: The size of all batches.

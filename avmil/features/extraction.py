@@ -53,12 +53,13 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         )
     recipe = extractor.recipe(recipe_config, given)
     num_workers, num_threads, clips_at_a_time = _processes(config.workers)
+    given_audio = given is not None and has_audio_of(given, recipe)
     make_extractor = functools.partial(
         _make_extractor,
         recipe_config,
         num_threads,
         config.boxes_from,
-        given is not None and has_audio_of(given, recipe),
+        given_audio,
     )
     with files.exclusive(config.features_dir):
         planned = shards.plan(

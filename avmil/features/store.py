@@ -228,9 +228,7 @@ class FeatureStore:
     ) -> dict[str, np.ndarray]:
         """Reads fields of a clip and no other bytes.
 
-        The checksum of a field is compared when the store first reads it. Of
-        a remote shard the bytes from the first to the last of the fields are
-        read at once.
+        The checksum of a field is compared when the store first reads it.
 
         Args:
             index: Number of the clip.
@@ -250,7 +248,13 @@ class FeatureStore:
         spans = [self._indexes[shard].spans[name][number] for name in names]
         start = min((span.offset for span in spans), default=0)
         end = max((span.offset + span.size for span in spans), default=0)
-        content = self._shard_bytes(self._paths[shard])[start:end]
+        path = self._paths[shard]
+        try:
+            content = self._shard_bytes(path)[start:end]
+        except Exception as error:  # Also TensorFlow's; it may be empty.
+            raise FeaturesError(
+                f"Expected a shard that can be read, received {path}: {error}."
+            ) from error
         arrays = {}
         for name, span in zip(names, spans, strict=True):
             payload = content[span.offset - start :][: span.size]
@@ -274,39 +278,23 @@ class FeatureStore:
         return manifest.label_matrix(labels, self.class_names)
 
 
+@dataclasses.dataclass
 class _RemoteBytes:
     """Bytes of a remote file, of which a slice is one ranged read."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    path: str
 
     def __getitem__(self, part: slice) -> memoryview:
-        import tensorflow as tf
-
-        try:
-            with files.path(self._path).open("rb") as file:
-                file.seek(part.start)
-                return memoryview(file.read(part.stop - part.start))
-        except tf.errors.OpError as error:
-            raise _unreadable(self._path, error.message) from error
+        with files.path(self.path).open("rb") as file:
+            file.seek(part.start)
+            return memoryview(file.read(part.stop - part.start))
 
 
 def _open_shard(path: str) -> memoryview | _RemoteBytes:
     if files.is_remote(path):
         return _RemoteBytes(path)
-    try:
-        with open(path, "rb") as file:
-            return memoryview(
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            )
-    except (OSError, ValueError) as error:  # ValueError: it is empty.
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, reason: object) -> FeaturesError:
-    return FeaturesError(
-        f"Expected a shard that can be read, received {path}: {reason}."
-    )
+    with open(path, "rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _layout(fields: Mapping[str, Mapping[str, Any]]) -> Layout:

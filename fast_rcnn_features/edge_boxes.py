@@ -34,8 +34,8 @@ _NO_BOXES = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
 class EdgeBoxes:
     """Finds the highest-scoring edge boxes of a frame.
 
-    The twelve parameters other than `max_boxes` are the published ones, which
-    are also OpenCV's defaults. An instance can be pickled into a worker.
+    The parameters other than `max_boxes` are OpenCV's defaults, which are the
+    published ones. An instance can be pickled into a worker.
 
     Args:
         edges: `"structured_forest"` (as in the paper) or `"gradient"`.
@@ -74,15 +74,12 @@ class EdgeBoxes:
         """Finds the boxes of one frame.
 
         Args:
-            image_rgb: uint8 [H, W, 3].
+            image_rgb: uint8 [H, W, 3], else a ValueError.
 
         Returns:
             Boxes float32 [R, 4], `[x1, y1, x2, y2]` in pixels, 0-based and
             inclusive, and scores float32 [R], descending; 0 <= R <= max_boxes.
             A frame without edges, or with a side under 15 px, has no boxes.
-
-        Raises:
-            ValueError: `image_rgb` is not uint8 [H, W, 3].
         """
         check_image(image_rgb)
         if min(image_rgb.shape[:2]) < _MIN_SIDE_PX:

@@ -25,11 +25,8 @@ def gradient_edges(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     radius 4, strongest color channel, divided by its maximum); it finds fewer
     objects than the structured forest.
 
-    Args:
-        image_rgb: uint8 [H, W, 3].
-
-    Returns:
-        Thinned edges in [0, 1] and orientations in [0, pi), float32 [H, W].
+    Of uint8 [H, W, 3] it gives thinned edges in [0, 1] and orientations in
+    [0, pi), float32 [H, W].
     """
     box = np.full(_SMOOTHING_RADIUS_PX + 1, 1 / (_SMOOTHING_RADIUS_PX + 1))
     triangle = np.convolve(box, box)

@@ -70,8 +70,7 @@ class RegionFeatures:
             rows of 6 columns, the order of CaffeNet's fc6.
 
         Raises:
-            ValueError: an image is not uint8 [H, W, 3], or of another size
-                than the first one, or boxes are not [R, 4].
+            ValueError: for other shapes or types.
         """
         no_features = np.zeros((0, networks.NUM_FEATURES), np.float32)
         found = [no_features for _ in boxes]

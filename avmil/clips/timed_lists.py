@@ -128,8 +128,8 @@ def read_ave(directory: str) -> _Listed:
             continue
         listed[video] += 1
         clip_id = video + f"_{listed[video]}" * (listed[video] > 1)
-        place = f"{video}.mp4", (class_name,), splits[number]
-        entries.append(ManifestEntry(clip_id, *place))
+        path, labels = f"{video}.mp4", (class_name,)
+        entries.append(ManifestEntry(clip_id, path, labels, splits[number]))
         times_s = float(begin_s), float(end_s)
         sight = dict(zip(("t0", "t1"), times_s, strict=True))
         event = {"class": class_name, "sound": [*times_s], "sight": sight}

@@ -23,9 +23,8 @@ EDGE_SOURCES = ("gradient", "structured_forest")
 # The structured forest fails on smaller images.
 _MIN_SIDE_PX = 15
 
-# Edges of 1080p need 0.3 GB, boxes little of it but most of the time: edges of
-# frames of this size and more are detected one after the other, and what each
-# thread keeps in its pool is returned.
+# Edges of 1080p need 0.3 GB: those of frames of this size and more are detected
+# one after the other, and what each thread keeps in its pool is returned.
 _LARGE_PX = 1_000_000
 _one_at_a_time = threading.Lock()
 
@@ -35,8 +34,8 @@ _NO_BOXES = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
 class EdgeBoxes:
     """Finds the highest-scoring edge boxes of a frame.
 
-    The twelve parameters other than `max_boxes` are the published ones, which
-    are also OpenCV's defaults. An instance can be pickled into a worker.
+    The parameters other than `max_boxes` are OpenCV's defaults, which are the
+    published ones. An instance can be pickled into a worker.
 
     Args:
         edges: `"structured_forest"` (as in the paper) or `"gradient"`.
@@ -75,15 +74,12 @@ class EdgeBoxes:
         """Finds the boxes of one frame.
 
         Args:
-            image_rgb: uint8 [H, W, 3].
+            image_rgb: uint8 [H, W, 3], else a ValueError.
 
         Returns:
             Boxes float32 [R, 4], `[x1, y1, x2, y2]` in pixels, 0-based and
             inclusive, and scores float32 [R], descending; 0 <= R <= max_boxes.
             A frame without edges, or with a side under 15 px, has no boxes.
-
-        Raises:
-            ValueError: `image_rgb` is not uint8 [H, W, 3].
         """
         check_image(image_rgb)
         if min(image_rgb.shape[:2]) < _MIN_SIDE_PX:

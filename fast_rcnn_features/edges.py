@@ -22,14 +22,11 @@ def gradient_edges(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Takes the smoothed image gradient as edges; needs no model file.
 
     The magnitude is the alternative given in edgeBoxesImg.m (triangle filter of
-    radius 4, strongest color channel, divided by its maximum). It replaces
-    the structured forest where there is none and finds fewer objects.
+    radius 4, strongest color channel, divided by its maximum); it finds fewer
+    objects than the structured forest.
 
-    Args:
-        image_rgb: uint8 [H, W, 3].
-
-    Returns:
-        Thinned edges in [0, 1] and orientations in [0, pi), float32 [H, W].
+    Of uint8 [H, W, 3] it gives thinned edges in [0, 1] and orientations in
+    [0, pi), float32 [H, W].
     """
     box = np.full(_SMOOTHING_RADIUS_PX + 1, 1 / (_SMOOTHING_RADIUS_PX + 1))
     triangle = np.convolve(box, box)
@@ -78,11 +75,8 @@ class StructuredForest:
     OpenCV has the first version of the detector: no sharpening, and
     orientations from Sobel derivatives (docs/differences.md).
 
-    Args:
-        forest_path: Local file of the forest (`model.yml.gz`).
-
     Raises:
-        FileNotFoundError: `forest_path` is not there.
+        FileNotFoundError: `forest_path` (`model.yml.gz`) is not there.
         ValueError: `forest_path` does not hold a structured forest.
     """
 
@@ -90,18 +84,16 @@ class StructuredForest:
         self._path = path = os.fspath(forest_path)
         if not os.path.isfile(path):
             raise FileNotFoundError(
-                "Expected forest_path to name a structured edge forest in "
-                f"OpenCV's format (model.yml.gz), received {path!r}, which is "
-                "not there. Use edges='gradient' to do without a forest."
+                "Expected forest_path of a structured edge forest, received "
+                f"{path!r}, which is not there. edges='gradient' needs none."
             )
         try:
             _check_forest(path)
             self._detector = cv2.ximgproc.createStructuredEdgeDetection(path)
         except (cv2.error, ValueError) as error:
             raise ValueError(
-                "Expected forest_path to hold a structured edge forest in "
-                f"OpenCV's format, received {path!r}, which cannot be read as "
-                f"one: {error}"
+                "Expected forest_path of a structured edge forest in OpenCV's "
+                f"format, received {path!r}: {error}"
             ) from error
 
     def __reduce__(self):
@@ -139,13 +131,7 @@ def _check_forest(path: str) -> None:
         if not options.getNode(key).real() > 0:
             raise ValueError(f"option {key} is not positive")
     num_trees = options.getNode("numberOfTrees").real()
-    tables = (
-        "childs",
-        "featureIds",
-        "thresholds",
-        "edgeBoundaries",
-        "edgeBins",
-    )
-    for key in tables:
+    tables = ("childs", "featureIds", "thresholds")
+    for key in (*tables, "edgeBoundaries", "edgeBins"):
         if storage.getNode(key).size() != num_trees:
             raise ValueError(f"{key} does not hold {num_trees:.0f} trees")

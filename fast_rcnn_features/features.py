@@ -70,30 +70,23 @@ class RegionFeatures:
             rows of 6 columns, the order of CaffeNet's fc6.
 
         Raises:
-            ValueError: an image is not uint8 [H, W, 3], or of another size
-                than the first one, or boxes are not [R, 4].
+            ValueError: for other shapes or types.
         """
-        found = [
-            np.zeros((0, networks.NUM_FEATURES), np.float32) for _ in boxes
-        ]
+        no_features = np.zeros((0, networks.NUM_FEATURES), np.float32)
+        found = [no_features for _ in boxes]
         wanted = [index for index, rows in enumerate(boxes) if len(rows)]
         if not wanted:
             return found
+        sides_px = self._short_side_px, self._long_side_px
         prepared = [
-            prepare_image(
-                images_rgb[index],
-                self._network,
-                self._short_side_px,
-                self._long_side_px,
-            )
+            prepare_image(images_rgb[index], self._network, *sides_px)
             for index in wanted
         ]
         images = np.stack([image for image, _ in prepared])
+        scale = prepared[0][1]
         with self._lock:  # Keras' models serve one thread at a time.
             feature_maps = self._model.predict_on_batch(images)  # [F, h, w, D]
-        for index, (_, scale), feature_map in zip(
-            wanted, prepared, feature_maps, strict=True
-        ):
+        for index, feature_map in zip(wanted, feature_maps, strict=True):
             pooled = roi_max_pool(
                 feature_map,
                 boxes[index].astype(np.float64) * scale,

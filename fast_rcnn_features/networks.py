@@ -60,12 +60,8 @@ NAMES = tuple(_LAYERS)
 class LocalResponseNormalization(keras.layers.Layer):
     """Divides by the energy of the neighboring channels, as CaffeNet does.
 
-    x / (1 + 1e-4 / 5 * sum of x**2 over 5 channels) ** 0.75.
-
-    Input and output shape: `[..., channels]`.
-
-    Reference: Krizhevsky et al., "ImageNet classification with deep
-    convolutional neural networks", NIPS 2012, Sec. 3.3.
+    x / (1 + 1e-4 / 5 * sum of x**2 over 5 channels) ** 0.75 of
+    `[..., channels]` (Krizhevsky et al., NIPS 2012, Sec. 3.3).
     """
 
     def build(self, input_shape) -> None:  # noqa: ANN001, D102
@@ -98,11 +94,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
 
 def build(name: str, seed: int = 0) -> keras.Model:
-    """Builds the convolution layers of a network with random weights.
-
-    He-normal weights keep the scale of activations through ReLU layers, so
-    that a network without published weights (a test, a trial run) still gives
-    usable feature maps.
+    """Builds the convolution layers of a network with He-normal weights.
 
     Args:
         name: `"caffenet"` (the paper's) or `"alexnet"`.

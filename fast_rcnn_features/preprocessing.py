@@ -25,7 +25,7 @@ def prepare_image(
     """Normalizes and then resizes a frame as the network was trained.
 
     Args:
-        image_rgb: uint8 [H, W, 3].
+        image_rgb: uint8 [H, W, 3], else a ValueError.
         network: `"caffenet"` (BGR, mean subtracted) or `"alexnet"` (RGB,
             standardized).
         short_side_px: Wanted length of the shorter side.
@@ -34,9 +34,6 @@ def prepare_image(
     Returns:
         float32 [h, w, 3], and the factor from pixels of the frame to pixels
         of the result, the same for both sides.
-
-    Raises:
-        ValueError: `image_rgb` is not uint8 [H, W, 3].
     """
     check_image(image_rgb)
     if network == "caffenet":

@@ -74,8 +74,7 @@ def _bin_edges(
 ) -> np.ndarray:
     """First cell and cell after the last of every bin along one side.
 
-    `first` and `last` cells of each box, [R], and `size` cells of the feature
-    map give integers [2, R, P] in [0, size].
+    Of the first and last cells of each box, [R]; [2, R, P] in [0, size].
     """
     num_cells = np.maximum(last - first + 1, 1)
     # In float32 like the original, whose bins depend on it: 57 cells in 7

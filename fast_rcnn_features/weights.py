@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable
 from typing import BinaryIO
 
@@ -21,33 +20,19 @@ import numpy as np
 
 from fast_rcnn_features.networks import NUM_FEATURES
 
-# What NumPy, zipfile, zlib and OpenCV raise for corrupt files.
-_CORRUPTION_ERRORS = (
-    ValueError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    cv2.error,
-)
-
 
 def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Assigns the weights of a file to the five convolution layers.
 
-    The file has to be made for this network's input: BGR for `caffenet`, RGB
-    for `alexnet`.
-
     Args:
         model: A model of `networks.build`.
-        path: A `.caffemodel` or `.npz` file.
+        path: A `.caffemodel` or `.npz` file, made for the network's input: BGR
+            for `caffenet`, RGB for `alexnet`.
 
     Raises:
         FileNotFoundError: `path` is not there.
-        ValueError: `path` cannot be read, or lacks an entry, or has one of
-            another shape. The message lists all of these, and no layer is
-            changed.
+        ValueError: `path` cannot be read, or the message lists the entries
+            that it lacks or has in another shape. No layer is changed.
     """
     variables = {
         f"{layer.name}_{variable.name}": variable
@@ -64,23 +49,14 @@ def load_fc_weights(
     num_features: int = NUM_FEATURES,
     num_units: int = 4096,
 ) -> dict[str, np.ndarray]:
-    """Reads the weights of the fully connected layers fc6 and fc7.
-
-    CaffeNet's fc6 takes features in channel-major order, like those of
-    `features.RegionFeatures`.
-
-    Args:
-        path: A `.caffemodel` or `.npz` file.
-        num_features: Expected inputs of fc6.
-        num_units: Expected outputs of fc6 and of fc7.
+    """Reads the weights of fc6, for channel-major features, and of fc7.
 
     Returns:
         float32 `fc6_kernel` [num_features, num_units], `fc6_bias` [num_units],
         `fc7_kernel` [num_units, num_units] and `fc7_bias` [num_units].
 
     Raises:
-        FileNotFoundError: `path` is not there.
-        ValueError: As for `load_conv_weights`.
+        As `load_conv_weights`.
     """
     shapes = {
         "fc6_kernel": (num_features, num_units),
@@ -107,7 +83,7 @@ def _read(
             else:
                 layers = {key.partition("_")[0] for key in shapes}
                 entries = _read_caffemodel(file.read(), layers)
-        except _CORRUPTION_ERRORS as error:
+        except Exception as error:
             raise ValueError(
                 f"Expected a {extension} file of weights, received {path}, "
                 f"which is truncated or something else: {error}"
@@ -133,9 +109,7 @@ def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
         for key in archive:
             name, _, suffix = key.rpartition("_")
             suffix = {"w": "kernel", "b": "bias"}.get(suffix, suffix)
-            entries[f"{name}_{suffix}"] = archive[key].astype(
-                np.float32, copy=False
-            )
+            entries[f"{name}_{suffix}"] = archive[key].astype(np.float32)
     return entries
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import struct
 from collections.abc import Mapping
 
 import h5py
@@ -20,26 +19,13 @@ _Shapes = Mapping[str, tuple[int, ...]]
 _TFLITE_LAYER = re.compile(
     r"(?:\w+/)?(layer\d+/(?:depthwise_|pointwise_)?conv|dense)/"
 )
-# What h5py and flatbuffers raise for damaged files.
-_CORRUPTION_ERRORS = (
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Assigns the weights of a file to VGGish or YAMNet.
 
-    Everything is read and compared first: the model changes only if each of
-    its weights is in the file with the right shape. What else the file holds
-    (an optimizer, say) is left alone.
+    The model changes only if each of its weights is in the file with the right
+    shape; what else the file holds is left alone.
 
     Args:
         model: Network of `vggish.network.build_vggish` or
@@ -77,13 +63,11 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
         ) from error
     except Exception as error:
         # TensorFlow's errors are told by their codes; 5 is that of NOT_FOUND.
-        code = getattr(error, "error_code", None)
-        if isinstance(error, FileNotFoundError) or code == 5:
+        is_missing = getattr(error, "error_code", None) == 5
+        if is_missing or isinstance(error, FileNotFoundError):
             raise FileNotFoundError(
                 f"Expected {network}'s weights at {path}, found none."
             ) from error
-        if not isinstance(error, _CORRUPTION_ERRORS) and code is None:
-            raise
         raise ValueError(
             f"Expected {network}'s weights at {path}, received what cannot be "
             f"read ({error}); fetch it again."
@@ -153,10 +137,8 @@ def _read_tflite(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
 
     The convolutions contain the batch normalization, so that the model's has
     statistics with which it only adds beta. In a name that several layers
-    share, the first one is the constant's own.
-
-    The file is read by the schema of its format: `tf.lite.Interpreter` ends
-    the process with a segmentation fault where the file was cut off.
+    share, the first one is the constant's own. `tf.lite.Interpreter` would
+    crash where the file was cut off.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 

@@ -30,9 +30,8 @@ def cvssp_log_mel(
     """Log-mel spectrogram of 240 frames, 41.5 ms apart: 10 s.
 
     As in the original, shorter clips are filled up with zeros after the
-    logarithm, far above silence (-18.4), and before any standardization. The
-    original stops at a clip under one window (64 ms); here its frames are all
-    padding.
+    logarithm, far above silence (-18.4). The original stops at a clip under
+    one window (64 ms); here its frames are all padding.
 
     Args:
         waveform: Float [N] or [N, channels] in [-1, 1], or int16.

@@ -1,8 +1,7 @@
 """Log-mel patches, the input of VGGish and YAMNet (paper, section 3.1).
 
 The arithmetic is that of `mel_features.py`, `vggish_input.py` and
-`vggish_params.py` in tensorflow/models; what is added is the padding of the
-end of the waveform.
+`vggish_params.py` in tensorflow/models.
 """
 
 from __future__ import annotations
@@ -73,11 +72,7 @@ def log_mel_patches(
 
 
 def hop_frames(hop_s: float) -> int:
-    """STFT frames from one patch to the next.
-
-    Raises:
-        ValueError: if they are not a whole number of 1 or more.
-    """
+    """STFT frames from one patch to the next; a ValueError if not whole."""
     frames = hop_s / _FRAME_HOP_S
     if not (math.isfinite(frames) and round(frames) >= 1) or (
         abs(frames - round(frames)) > 1e-6
@@ -90,14 +85,10 @@ def hop_frames(hop_s: float) -> int:
 
 
 def segment_times_s(num_segments: int, hop_s: float = 0.48) -> np.ndarray:
-    """When each segment, the audio of one patch, starts and ends.
+    """Onset and offset of each segment in seconds, float32 [num_segments, 2].
 
     The last segment may end after the clip, in the padding: the 20th of a 10 s
     clip lasts from 9.12 to 10.08 s.
-
-    Returns:
-        float32 [num_segments, 2]: onset and offset in seconds from the clip's
-        start.
     """
     onsets_s = np.arange(num_segments) * hop_s
     times_s = np.stack([onsets_s, onsets_s + PATCH_S], axis=1)
@@ -136,12 +127,8 @@ def _mel_matrix() -> np.ndarray:
 def triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Triangle b rises from edge b to edge b + 1 and falls to edge b + 2.
 
-    Args:
-        bins: Where the triangles are sampled, [num_bins].
-        edges: Ascending, [num_bands + 2], in the unit of `bins`.
-
-    Returns:
-        [num_bins, num_bands], at most 1, zero outside a triangle.
+    Of bins [num_bins] and ascending edges [num_bands + 2] in one unit; at most
+    1, [num_bins, num_bands].
     """
     lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - lower) / (center - lower)

@@ -29,10 +29,8 @@ def build_vggish(
 ) -> keras.Model:
     """VGGish with random weights; `checkpoint.load` reads the published ones.
 
-    The random weights are He-normal, which keeps the scale of the signal from
-    layer to layer, so that even an untrained network gives embeddings that
-    differ between sounds. The published initializer (deviation 0.01) would
-    shrink them to almost nothing within nine layers.
+    They are He-normal, which keeps the scale of the signal from layer to layer;
+    the published initializer (deviation 0.01) would shrink it to nothing.
 
     Args:
         embedding_activation: "relu" as in the code of 2017 to 2020, hence of

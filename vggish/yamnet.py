@@ -5,6 +5,8 @@ Source: `yamnet.py` and `params.py` in tensorflow/models, research/audioset.
 
 from __future__ import annotations
 
+import functools
+
 import keras
 
 # sqrt(variance + this) divides; loading folded weights has to make up for it.
@@ -25,15 +27,10 @@ _SEPARABLE_BLOCKS = (
 
 
 def build_yamnet(seed: int = 0) -> keras.Model:
-    """YAMNet with random weights; `checkpoint.load` reads the published ones.
-
-    The random weights are He-normal, as those of `network.build_vggish`.
+    """YAMNet with random weights, as those of `network.build_vggish`.
 
     The layers have their official names, with a dot where those have a slash,
     which Keras 3 does not allow: `layer2.depthwise_conv.bn`.
-
-    Args:
-        seed: Seed of the random weights.
 
     Returns:
         A model from log-mel patches [T, 96, 64], made with a log offset of
@@ -43,16 +40,10 @@ def build_yamnet(seed: int = 0) -> keras.Model:
     seeds = keras.random.SeedGenerator(seed)
     he_normal = keras.initializers.HeNormal(seeds)
     options = {"padding": "same", "use_bias": False}
-    convolutions = [
-        keras.layers.Conv2D(
-            32,
-            3,
-            2,
-            kernel_initializer=he_normal,
-            name="layer1.conv",
-            **options,
-        )  # [T, 48, 32, 32]
-    ]
+    convolve = functools.partial(
+        keras.layers.Conv2D, kernel_initializer=he_normal, **options
+    )
+    convolutions = [convolve(32, 3, 2, name="layer1.conv")]  # [T, 48, 32, 32]
     for number, (stride, filters) in enumerate(_SEPARABLE_BLOCKS, start=2):
         depthwise = keras.layers.DepthwiseConv2D(
             3,
@@ -65,13 +56,7 @@ def build_yamnet(seed: int = 0) -> keras.Model:
             name=f"layer{number}.depthwise_conv",
             **options,
         )
-        pointwise = keras.layers.Conv2D(
-            filters,
-            1,
-            kernel_initializer=he_normal,
-            name=f"layer{number}.pointwise_conv",
-            **options,
-        )
+        pointwise = convolve(filters, 1, name=f"layer{number}.pointwise_conv")
         convolutions += [depthwise, pointwise]
 
     inputs = keras.Input((96, 64), name="log_mel_patches")
@@ -86,10 +71,7 @@ def build_yamnet(seed: int = 0) -> keras.Model:
         outputs = keras.layers.ReLU()(outputs)
     embeddings = keras.layers.GlobalAveragePooling2D()(outputs)  # [T, 1024]
     scores = keras.layers.Dense(
-        521,
-        "sigmoid",
-        kernel_initializer=he_normal,
-        name="logits",
+        521, "sigmoid", kernel_initializer=he_normal, name="logits"
     )(embeddings)
     return keras.Model(
         inputs, {"embeddings": embeddings, "scores": scores}, name="yamnet"

@@ -1,10 +1,9 @@
 """Fetching the clips of a manifest from a video site, several at a time.
 
-yt-dlp finds a video and has FFmpeg copy its section, packet by packet: nothing
-is encoded anew, and only the section is fetched. The copy begins at the
-keyframe before the section and keeps the video's own clock, so that the new
-manifest can say exactly where the section lies in it: decoding it gives the
-same frames and sound as the section of the whole video.
+yt-dlp finds a video and has FFmpeg copy its section, packet by packet. The copy
+begins at the keyframe before the section and keeps the video's own clock, so
+that the new manifest can say exactly where the section lies in it: decoding it
+gives the same frames and sound as the section of the whole video.
 """
 
 from __future__ import annotations
@@ -123,13 +122,11 @@ def download(
     ]:
         raise ManifestError(manifest_path, problems)
     with files.exclusive(clips_dir):
-        site_name = options.name
-        outcomes = read_outcomes(clips_dir, entries, site_name, retry_missing)
-        journal_path = files.join(clips_dir, JOURNAL_NAME)
-        # Written anew, because a killed process may leave half a line.
-        lines = [outcome.to_line() for outcome in outcomes.values()]
-        files.write_text(journal_path, "".join(lines))
+        outcomes = read_outcomes(
+            clips_dir, entries, options.name, retry_missing
+        )
         waiting = [e for e in entries if e.clip_id not in outcomes]
+        journal_path = files.join(clips_dir, JOURNAL_NAME)
         stop_reason = ""
         num_missing = num_failures = 0
         try:
@@ -140,8 +137,8 @@ def download(
             ):
                 for outcome in fetched:
                     outcomes[outcome.clip_id] = outcome
-                    journal.write(outcome.to_line())
-                    journal.flush()
+                    # Behind the half of a line that a killed process leaves.
+                    print(f"\n{outcome.to_json()}", file=journal, flush=True)
                     num_missing += not outcome.file
                     progress.update(missing=num_missing)
                     may_pass = outcome.reason in PASSING

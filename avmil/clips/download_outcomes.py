@@ -122,9 +122,9 @@ class Outcome:
     reason: str = ""  # Why the clip is missing.
     message: str = ""  # What exactly happened.
 
-    def to_line(self) -> str:
-        """The outcome as JSON, with a line feed."""
-        return json.dumps(dataclasses.asdict(self)) + "\n"
+    def to_json(self) -> str:
+        """The outcome as a line without its feed."""
+        return json.dumps(dataclasses.asdict(self))
 
 
 def video_id(entry: ManifestEntry) -> str:
@@ -153,7 +153,7 @@ def read_outcomes(
     outcomes = {}
     text = files.read_bytes(path) if files.exists(path) else b""
     for line in text.splitlines():
-        # Half a line does not count: that clip is fetched again.
+        # A clip with half a line is fetched again.
         with contextlib.suppress(ValueError, TypeError):
             outcome = Outcome(**json.loads(line))
             outcomes[outcome.clip_id] = outcome
@@ -175,27 +175,25 @@ def write_lists(
     outcomes: dict[str, Outcome],
 ) -> None:
     """Writes the clips' manifest, class list and list of missing clips."""
-    fetched = []
+    listed = []
     missing = [("clip_id", "split", "reason", "message")]
     for entry in entries:
-        outcome = outcomes.get(entry.clip_id)
-        name, start_s, end_s = (
-            f"{entry.clip_id}.mp4",
-            entry.start_s,
-            entry.end_s,
-        )
-        if outcome and outcome.file:
-            name, start_s, end_s = outcome.file, outcome.start_s, outcome.end_s
-        elif outcome:
-            reason, message = outcome.reason, outcome.message
-            missing.append((entry.clip_id, entry.split, reason, message))
+        name = f"{entry.clip_id}.mp4"
+        times_s = entry.start_s, entry.end_s
+        if outcome := outcomes.get(entry.clip_id):
+            if outcome.file:
+                name, times_s = outcome.file, (outcome.start_s, outcome.end_s)
+            else:
+                why = outcome.reason, outcome.message
+                missing.append((entry.clip_id, entry.split, *why))
         path = files.join(clips_dir, name)
-        fetched.append(
-            dataclasses.replace(entry, path=path, start_s=start_s, end_s=end_s)
+        listed.append(
+            ManifestEntry(
+                entry.clip_id, path, entry.labels, entry.split, *times_s
+            )
         )
-    manifest.write(files.join(clips_dir, "manifest.csv"), class_names, fetched)
-    missing_path = files.join(clips_dir, "missing_clips.csv")
-    files.write_csv(missing_path, missing)
+    manifest.write(files.join(clips_dir, "manifest.csv"), class_names, listed)
+    files.write_csv(files.join(clips_dir, "missing_clips.csv"), missing)
 
 
 def summary(

@@ -46,21 +46,16 @@ class Lists:
         """Yields the CSV fields of lines, without header and comments."""
         columns = header.split(",")
         for line in self.lines(name):
+            if line.startswith("#"):
+                continue
+            form = {"delimiter": delimiter, "skipinitialspace": True}
             fields: list[str] = []
             with contextlib.suppress(csv.Error):
-                rows = csv.reader(
-                    [line],
-                    delimiter=delimiter,
-                    skipinitialspace=True,
-                    strict=True,
-                )
-                fields = next(rows)
-            if line.startswith("#") or fields == columns:
-                continue
-            if len(fields) == len(columns):
-                yield fields
-            else:
+                fields = next(csv.reader([line], strict=True, **form))
+            if len(fields) != len(columns):
                 self.report(f"Expected {header}, received {line!r}.")
+            elif fields != columns:
+                yield fields
 
     def report(self, problem: str) -> None:
         """Notes what is wrong with the last line."""
@@ -75,10 +70,7 @@ class Lists:
         split: str,
         clip_id: str = "",
     ) -> None:
-        """Adds labels to a clip, or reports why it cannot.
-
-        Its id is by default made of the video's id and the times.
-        """
+        """Adds labels to a clip, or reports why it cannot."""
         is_time = all(_SECONDS.fullmatch(text) for text in (start, end))
         start_s, end_s = map(float, (start, end)) if is_time else (0.0, 0.0)
         if not YOUTUBE_ID.fullmatch(youtube_id) or start_s >= end_s:

@@ -7,7 +7,6 @@ streams begin at 5 s gives what the same file beginning at 0 s would.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import os
 from collections.abc import Callable
@@ -39,29 +38,17 @@ _TIME_TOLERANCE_S = 1e-5
 # Video tracks often end a few frames before the sound: that long the last frame
 # stays.
 _LAST_FRAME_HOLD_S = 0.25
-
-# Where neither the frame nor the track tells.
-_DEFAULT_FRAME_S = 0.04
+_DEFAULT_FRAME_S = 0.04  # Where neither the frame nor the track tells.
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """Decoded clip.
+    """Decoded clip; times are seconds from its start."""
 
-    Attributes:
-        frames_rgb: uint8 [H, W, 3] each, upright; F of them.
-        frame_times_s: float32 [F], the instants at which the frames are shown,
-            in seconds from the start of the clip: 0.5, 1.5, ... for 1 Hz.
-        waveform: float32 [N], mono, 16 kHz, from the start of the clip; None
-            where the file has no audio track or none was asked for.
-        duration_s: End of the longer one of the decoded tracks, at most
-            `end_s`, minus the start.
-    """
-
-    frames_rgb: list[np.ndarray]
-    frame_times_s: np.ndarray
-    waveform: np.ndarray | None
-    duration_s: float
+    frames_rgb: list[np.ndarray]  # F of uint8 [H, W, 3], upright.
+    frame_times_s: np.ndarray  # float32 [F]: 0.5, 1.5, ... for 1 Hz.
+    waveform: np.ndarray | None  # float32 [N], mono, 16 kHz, if there is any.
+    duration_s: float  # That of the longer one of the decoded tracks.
 
 
 def decode_clip(
@@ -100,8 +87,6 @@ def decode_clip(
         MediaError: If the file cannot give such a clip.
         ValueError: If an argument is out of range.
     """
-    if not video and not audio:
-        raise ValueError("Expected video or audio to be wanted, received none.")
     if not 0 < frame_rate_hz < math.inf:
         raise ValueError(
             f"Expected frame_rate_hz > 0, received {frame_rate_hz}."
@@ -118,16 +103,33 @@ def decode_clip(
             num_frames += 1
             (on_frame or frames_rgb.append)(frame_rgb)
 
+    def decode(seek_s: float | None) -> tuple[np.ndarray | None, float]:
+        frames = sound = None
+        sinks = {}
+        with open_container(path) as container:
+            if video:
+                stream = first_stream(container, "video")
+                frames = _FrameSampler(stream, section, frame_rate_hz, take)
+                sinks[stream] = frames
+            if audio and (stream := first_stream(container, "audio")):
+                sound = sinks[stream] = WaveformBuilder(stream, section)
+            if not sinks:
+                file_end_s = (container.duration or 0) / av.time_base
+                return None, section.duration_s(file_end_s)
+            decode_streams(container, sinks, section, seek_s)
+        ends_s = [sink.end_s for sink in sinks.values()]
+        if least_duration_s:
+            ends_s.append(section.start_s + least_duration_s)
+        duration_s = section.duration_s(max(ends_s))
+        if frames:
+            frames.finish(section.start_s + duration_s)
+        return sound.waveform() if sound else None, duration_s
+
     if is_sound_file(path):
         if video:
             raise NoTrackError("no video track")
         waveform, duration_s = read_sound_file(path, section)
     else:
-        decode = functools.partial(
-            _decode_tracks,
-            *(path, section, frame_rate_hz if video else None, take, audio),
-            least_duration_s,
-        )
         try:
             waveform, duration_s = read_from_before(section.start_s, decode)
         except av.FFmpegError as error:
@@ -136,52 +138,12 @@ def decode_clip(
     return Clip(frames_rgb, times_s.astype(np.float32), waveform, duration_s)
 
 
-def _decode_tracks(
-    path: str | os.PathLike[str],
-    section: Section,
-    frame_rate_hz: float | None,
-    take: Callable[[int, np.ndarray], None],
-    audio: bool,
-    least_duration_s: float,
-    seek_s: float | None,
-) -> tuple[np.ndarray | None, float]:
-    """Gives waveform and duration of a container; `take` gets its frames.
-
-    Without a frame rate none are wanted; other arguments as for `decode_clip`
-    and `decode_streams`.
-    """
-    sinks = {}
-    frames = sound = None
-    with open_container(path) as container:
-        if frame_rate_hz:
-            stream = first_stream(container, "video")
-            frames = _FrameSampler(stream, section, frame_rate_hz, take)
-            sinks[stream] = frames
-        if audio and (stream := first_stream(container, "audio")):
-            sound = sinks[stream] = WaveformBuilder(stream, section)
-        if not sinks:
-            file_end_s = (container.duration or 0) / av.time_base
-            return None, section.duration_s(file_end_s)
-        decode_streams(container, sinks, section, seek_s)
-    ends_s = [sink.end_s for sink in sinks.values()]
-    if least_duration_s:
-        ends_s.append(section.start_s + least_duration_s)
-    duration_s = section.duration_s(max(ends_s))
-    if frames:
-        frames.finish(section.start_s + duration_s)
-    return sound.waveform() if sound else None, duration_s
-
-
 class _FrameSampler:
     """Takes out the frames shown at (k + 0.5) / frame_rate_hz in a section.
 
     The frame of an instant is the last one that begins no later than it;
-    before the first frame of the file it is the first frame. At most one
-    decoded frame is held at any time; `take` is given k and the frame.
-
-    Attributes:
-        end_s: End of the last frame seen, cut to the section.
-        done: Whether the frames reach the end of the section.
+    before the first frame of the file it is the first frame. `take` is given k
+    and the frame.
     """
 
     def __init__(
@@ -191,8 +153,8 @@ class _FrameSampler:
         frame_rate_hz: float,
         take: Callable[[int, np.ndarray], None],
     ):
-        self.end_s = 0.0
-        self.done = False
+        self.end_s = 0.0  # Of the last frame seen, cut to the section.
+        self.done = False  # Whether the frames reach the section's end.
         self._section = section
         self._frame_rate_hz = frame_rate_hz
         self._time_base = stream.time_base

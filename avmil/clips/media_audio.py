@@ -31,20 +31,13 @@ class AudioSink:
     Sample 0 is the start of the section. Audio before it is cut, gaps between
     time stamps and a late start become silence, and of two overlapping frames
     the first one stays. FFmpeg converts the frames: PyAV misreads the planes
-    of those with eight and more channels.
-
-    Args:
-        section: Wanted part of the file.
-        layout: FFmpeg's name of the wanted channels; None for the file's own.
-
-    Attributes:
-        done: Whether the audio reaches the end of the section.
-        rate_hz: Sample rate of the frames, None before the first one.
+    of those with eight and more channels. `layout` is FFmpeg's name of the
+    wanted channels, None for the file's own.
     """
 
     def __init__(self, section: Section, layout: str | None = None) -> None:
-        self.done = False
-        self.rate_hz: int | None = None
+        self.done = False  # Whether the audio reaches the section's end.
+        self.rate_hz: int | None = None  # None before the first frame.
         self._section = section
         self._layout = layout
         self._converters: dict[tuple[str, str], av.AudioResampler] = {}
@@ -56,11 +49,8 @@ class AudioSink:
     def add(self, frame: av.AudioFrame, time_s: float) -> int:
         """Takes the next frame, which begins `time_s` after the file's zero.
 
-        Returns:
-            Where it begins, in samples from the start of the section.
-
-        Raises:
-            MediaError: If the sample rate changes within the track.
+        Returns where it begins, in samples from the start of the section, or
+        raises a MediaError if the sample rate changes.
         """
         if self.rate_hz is None:
             self.rate_hz = frame.sample_rate

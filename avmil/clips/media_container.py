@@ -82,10 +82,7 @@ class SeekMissedError(Exception):
 def read_from_before(
     start_s: float, read: Callable[[float | None], _Result]
 ) -> _Result:
-    """Calls `read` with ever earlier times before start_s, in the end None.
-
-    None is for the file's start; SeekMissedError asks for an earlier time.
-    """
+    """Calls `read` with ever earlier times, if missed; in the end with None."""
     for preroll_s in _PREROLLS_S:
         if start_s > preroll_s:
             with contextlib.suppress(SeekMissedError):
@@ -133,10 +130,9 @@ def open_container(
 def first_stream(
     container: av.container.InputContainer, kind: str
 ) -> av.stream.Stream | None:
-    """Finds the first "video" or "audio" stream; cover art is no video.
+    """The first "video" or "audio" stream; a MediaError if there is no video.
 
-    Raises:
-        MediaError: If there is no decoder for it, or no video.
+    Cover art is no video.
     """
     for stream in getattr(container.streams, kind):
         if stream.disposition & av.stream.Disposition.attached_pic:
@@ -159,11 +155,7 @@ def decode_streams(
 ) -> None:
     """Decodes streams into their sinks until all are done or the file ends.
 
-    Args:
-        container: The open file.
-        sinks: Where the frames of each wanted stream go.
-        section: Wanted part of the file.
-        seek_s: Where to begin, from the file's zero; None for its first packet.
+    It begins at `seek_s` from the file's zero, None for its first packet.
 
     Raises:
         SeekMissedError: If decoding from there does not cover the section.

@@ -1,9 +1,4 @@
-"""Writing H.264 and AAC in MP4, which browsers play.
-
-`write_painted` writes a section of a video again, with every frame repainted:
-decoded, painted and encoded one after the other, so that memory does not grow
-with the video. `write_video` writes frames and sound that are there.
-"""
+"""Writing H.264 and AAC in MP4, which browsers play."""
 
 from __future__ import annotations
 
@@ -66,8 +61,8 @@ def write_painted(
 ) -> int:
     """Writes a section of a video with its frames painted and its own sound.
 
-    Times count as in `media.decode_clip`: the first frame is also shown before
-    its time, the last one until the section ends.
+    Frame by frame, so that memory does not grow with the video. The first
+    frame is also shown before its time, the last one until the section ends.
 
     Args:
         source: A local file.
@@ -217,9 +212,9 @@ class _CopiedSound(AudioSink):
         layout = "mono" if source.layout.nb_channels == 1 else "stereo"
         super().__init__(section, layout)
         self._output = output
-        rate_hz = source.rate
-        if rate_hz not in _AAC_RATES_HZ:
-            rate_hz = _OTHER_RATE_HZ
+        rate_hz = _OTHER_RATE_HZ
+        if source.rate in _AAC_RATES_HZ:
+            rate_hz = source.rate
         self._stream = output.add_stream(
             "aac", rate_hz, _AUDIO_OPTIONS, layout=layout
         )

@@ -56,40 +56,40 @@ def make_manifest(
 ) -> None:
     """Writes a manifest, classes.txt beside it, and prints the counts.
 
-    Of lists with times, LLP's and AVE's, it writes truth.json too.
-
-    `wanted_classes` are joined by `;`, else the arguments are the flags of
-    make_manifest.py. Raises what `read_audioset` does, and a ConfigError if
-    the output exists or the arguments do not fit.
+    Of lists with times, LLP's and AVE's, it writes truth.json too. The
+    arguments are the flags of make_manifest.py. Raises what `read_audioset`
+    does, and a ConfigError if the output exists or the arguments do not fit.
     """
     if not output.endswith(".csv"):
         raise ConfigError(f"--output: Expected a .csv file, received {output}.")
     folder = os.path.dirname(output)
-    names = ["classes.txt"] + ["truth.json"] * (dataset in timed_lists.READERS)
-    paths = (output, *(files.join(folder, name) for name in names))
+    truth_path = files.join(folder, "truth.json")
+    paths = [output, files.join(folder, "classes.txt")]
+    paths += [truth_path] * (dataset in ("llp", "ave"))
     existing = [path for path in paths if files.exists(path)]
     if existing and not overwrite:
         raise ConfigError(
             f"--output: Expected new files, received {' and '.join(existing)}, "
             "which exist. Name another folder, or add --overwrite."
         )
-    truth: timed_lists.Truth = {}
-    if dataset == "audioset":
-        wanted = [*filter(None, map(str.strip, wanted_classes.split(";")))]
-        class_names, entries = read_audioset(lists_dir, wanted, val_percent)
-    elif wanted_classes or val_percent:
+    if (wanted_classes or val_percent) and dataset != "audioset":
         raise ConfigError(
             "Expected --wanted_classes and --val_percent with "
             f"--dataset=audioset only, received {dataset}."
         )
-    elif dataset in timed_lists.READERS:
-        read = timed_lists.READERS[dataset]
-        class_names, entries, truth = read(lists_dir)
+    truth: timed_lists.Truth = {}
+    if dataset == "audioset":
+        wanted = [*filter(None, map(str.strip, wanted_classes.split(";")))]
+        class_names, entries = read_audioset(lists_dir, wanted, val_percent)
+    elif dataset == "llp":
+        class_names, entries, truth = timed_lists.read_llp(lists_dir)
+    elif dataset == "ave":
+        class_names, entries, truth = timed_lists.read_ave(lists_dir)
     else:
         class_names, entries = read_dcase2017(lists_dir)
     files.make_directory(folder)
     if truth:
-        files.write_json(paths[-1], truth)
+        files.write_json(truth_path, truth)
     in_folder = [
         dataclasses.replace(entry, path=files.join(folder, entry.path))
         for entry in entries
@@ -138,8 +138,7 @@ def read_audioset(
         wanted: Names or ids ("/m/0k4j") of the wanted classes, in the order
             of the tables; none for all.
         val_percent: Share of the training videos that becomes a validation
-            split, which AudioSet lacks. A video's id decides, so that every
-            filter and every run divides alike.
+            split, which AudioSet lacks; a video's id decides.
 
     Returns:
         The names of the wanted classes, and the clips that have any of them,

@@ -9,9 +9,9 @@ Duan and Xu, "Audio-visual event localization in unconstrained videos", ECCV
 from __future__ import annotations
 
 import collections
+import io
 import re
 import sys
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
@@ -44,9 +44,9 @@ def read_llp(directory: str) -> _Listed:
         The classes; the clips, whose ids are the official file names and whose
         paths are whole videos, `{youtube_id}.mp4`; and the events that are
         heard or seen in the validation and test clips, an entry for each
-        modality, sight without boxes. Lines of other videos, and those that
-        end no later than they begin, are left out and counted on stderr: the
-        official scorer leaves them out as well.
+        modality, sight without boxes. As in the official scorer, lines of
+        other videos, and those that end no later than they begin, are left
+        out; they are counted on stderr.
 
     Raises:
         FileNotFoundError: if a list is missing.
@@ -100,8 +100,7 @@ def read_ave(directory: str) -> _Listed:
         (some videos have none: they start and end at 0).
 
     Raises:
-        FileNotFoundError: if a file is missing.
-        ManifestError: lists every problem with file and line.
+        As `read_llp`.
     """
     lists = Lists(directory, ())
     splits = _ave_splits(lists, directory)
@@ -121,11 +120,8 @@ def read_ave(directory: str) -> _Listed:
             continue
         listed[video] += 1
         clip_id = video + f"_{listed[video]}" * (listed[video] > 1)
-        entries.append(
-            ManifestEntry(
-                clip_id, f"{video}.mp4", (class_name,), splits[number]
-            )
-        )
+        path, labels = f"{video}.mp4", (class_name,)
+        entries.append(ManifestEntry(clip_id, path, labels, splits[number]))
         times_s = float(begin_s), float(end_s)
         sight = dict(zip(("t0", "t1"), times_s, strict=True))
         event = {"class": class_name, "sound": [*times_s], "sight": sight}
@@ -139,13 +135,11 @@ def _ave_splits(lists: Lists, directory: str) -> dict[int, str]:
     """Split of each line of `Annotations.txt`, numbered from 0."""
     splits: dict[int, str] = {}
     for split, name in _AVE_ORDERS.items():
-        path = files.join(directory, name)
+        content = files.read_bytes(files.join(directory, name))
         try:
-            with files.local_copy(path) as local, h5py.File(local) as file:
+            with h5py.File(io.BytesIO(content)) as file:
                 order = file["order"][()].tolist()
         except (KeyError, OSError) as error:
-            if not files.exists(path):
-                raise FileNotFoundError(path) from error
             lists.problems.append(
                 f"{name}: Expected HDF5 with line numbers as `order`, "
                 f"received {error}."
@@ -153,9 +147,3 @@ def _ave_splits(lists: Lists, directory: str) -> dict[int, str]:
             continue
         splits |= dict.fromkeys(order, split)
     return splits
-
-
-READERS: Mapping[str, Callable[[str], _Listed]] = {
-    "llp": read_llp,
-    "ave": read_ave,
-}

@@ -17,10 +17,9 @@ _SLOT_BOUNDS = (1000, 2000, 3000, 4000)
 
 
 def label_slots(labels: np.ndarray) -> np.ndarray:
-    """The list that label draws go through: each class 1 to 5 times.
+    """The list that label draws go through, of labels {0, 1} [N, C].
 
-    Class indices, int64, of labels {0, 1} [N, C]; a class without a clip has
-    no slot.
+    Class indices, each 1 to 5 times; a class without a clip has no slot.
     """
     counts = np.asarray(labels).sum(axis=0)  # [C]
     slots = 1 + np.searchsorted(_SLOT_BOUNDS, counts, side="right")
@@ -69,10 +68,9 @@ class BalancedSampler:
         self._labels = labels
         self._batch_size = int(batch_size)
         self._seed = int(seed)
-        self._digest = hashlib.sha256(
-            np.packbits(labels.astype(bool)).tobytes()
-            + str(labels.shape).encode()
-        ).hexdigest()
+        bits = np.packbits(labels.astype(bool)).tobytes()
+        content = bits + str(labels.shape).encode()
+        self._digest = hashlib.sha256(content).hexdigest()
         self._start()
 
     def _start(self) -> None:
@@ -118,9 +116,7 @@ class BalancedSampler:
     def restore(self, state: dict) -> None:
         """Goes on behind the batch at which `state` was taken.
 
-        The batches before it are drawn again, 25,000 in about two seconds:
-        a position is smaller and safer to keep than the generator's insides,
-        and it stays right where batches were drawn ahead of their use.
+        The batches before it are drawn again, 25,000 in about two seconds.
 
         Raises:
             ValueError: if the state is that of another sampler.

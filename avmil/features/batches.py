@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import (
@@ -43,10 +44,7 @@ _NUM_READERS = max(2, min(8, (os.cpu_count() or 1) // 2))
 
 @dataclasses.dataclass(frozen=True)
 class BatchShape:
-    """Clips, and regions and segments a clip, of a padded batch.
-
-    One size for all batches lets XLA compile a training step once.
-    """
+    """Size of a padded batch; one for all lets XLA compile a step once."""
 
     batch_size: int
     max_regions: int
@@ -62,8 +60,7 @@ def pad(
 
     Args:
         clips: One to `shape.batch_size` clips.
-        shape: Size of the batch; what the clips do not fill is zeros that
-            the masks leave out.
+        shape: Size of the batch; what the clips do not fill is zeros.
         inputs: What is wanted of `INPUTS`.
 
     Returns:
@@ -82,11 +79,7 @@ def pad(
 class BatchLoader:
     """Reads padded batches of a split, from its files or from memory.
 
-    Args:
-        store: The split's features.
-        batch_size: Clips of a batch.
-        inputs: What is wanted of `INPUTS`.
-        num_readers: Batches that are read at a time, ahead of their use.
+    What is wanted of `INPUTS` is read, `num_readers` batches at a time.
 
     Attributes:
         shape: The size of all batches.
@@ -119,18 +112,13 @@ class BatchLoader:
     ) -> None:
         """Reads the whole split into memory, where batches then come from.
 
-        Args:
-            on_clips: Called with the number of clips that were read.
-
-        Raises:
-            FeaturesError: for a damaged clip, by name.
+        `on_clips` is called with the number of clips that were read.
         """
         batch = self._new_batch(len(self._store))
+        indices = range(len(self._store))
         with ThreadPoolExecutor(self._num_readers) as readers:
-            indices = range(len(self._store))
-            for _ in readers.map(
-                self._read, itertools.repeat(batch), *[indices] * 2
-            ):
+            read = functools.partial(self._read, batch)
+            for _ in readers.map(read, indices, indices):
                 on_clips(1)
         self._held = batch
 
@@ -163,8 +151,7 @@ class BatchLoader:
         """Yields what `load` returns, in order, while the next are read.
 
         As many index batches are taken ahead as there are readers. A batch
-        holds until the next but one is taken: its arrays are used again,
-        since new ones cost more than what is copied into them.
+        holds until the next but one is taken: its arrays are used again.
         """
         size = self.shape.batch_size
         buffers = itertools.cycle(

@@ -52,47 +52,29 @@ class ClipFeatures:
     cvssp_log_mel: np.ndarray
 
     def __post_init__(self) -> None:
-        for name, other in (
-            ("boxes", "regions"),
-            ("objectness", "regions"),
-            ("region_times_s", "regions"),
-            ("segments", "log_mel"),
-            ("segment_times_s", "log_mel"),
+        for names in (
+            ("regions", "boxes", "objectness", "region_times_s"),
+            ("log_mel", "segments", "segment_times_s"),
         ):
-            count, expected = (
-                len(getattr(self, name)),
-                len(getattr(self, other)),
-            )
-            if count != expected:
+            counts = {name: len(getattr(self, name)) for name in names}
+            if len(set(counts.values())) > 1:
                 raise UnusableFeaturesError(
-                    f"Clip {self.clip_id}: Expected as many {name} as {other} "
-                    f"({expected}), received {count}."
+                    f"Clip {self.clip_id}: Expected as many of each, received "
+                    f"{counts}."
                 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """Type of one array of all clips of a features directory.
+    """Type of one array of all clips of a features directory."""
 
-    Attributes:
-        dtype: Its NumPy name.
-        shape: Its sizes; a leading -1 stands for a length of each clip's own.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
+    dtype: str  # Its NumPy name.
+    shape: tuple[int, ...]  # A leading -1 is a length of each clip's own.
 
     @property
     def stored_dtype(self) -> np.dtype:
         """The dtype as bytes in a file: little-endian."""
         return np.dtype(self.dtype).newbyteorder("<")
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Says whether an array of a shape is of this type."""
-        return len(shape) == len(self.shape) and all(
-            expected in (-1, length)
-            for expected, length in zip(self.shape, shape, strict=True)
-        )
 
 
 Layout = dict[str, Field]
@@ -101,12 +83,8 @@ Layout = dict[str, Field]
 def layout(region_size: int, segment_size: int) -> Layout:
     """The fields of a clip, in the order of their bytes in its record.
 
-    What is read together lies together, and the regions, by far the largest
-    field, come last.
-
-    Args:
-        region_size: Size of a region's features.
-        segment_size: Size of a segment's embedding.
+    What is read together lies together; the sizes are those of a region's
+    features and of a segment's embedding.
     """
     return {
         "duration_s": Field("float64", ()),
@@ -124,17 +102,11 @@ def layout(region_size: int, segment_size: int) -> Layout:
 
 
 class Span(NamedTuple):
-    """Where the bytes of a field lie; a tuple, as a store holds many.
-
-    Attributes:
-        offset: First byte.
-        size: Number of bytes.
-        xxh3: XXH3 (64 bits) of the bytes, in hexadecimal.
-    """
+    """Where the bytes of a field lie; a tuple, as a store holds many."""
 
     offset: int
     size: int
-    xxh3: str
+    xxh3: str  # XXH3 (64 bits) of the bytes, in hexadecimal.
 
 
 def to_record(
@@ -156,7 +128,10 @@ def to_record(
     }
     for name, field in fields.items():
         array = np.asarray(getattr(features, name))
-        if not field.fits(array.shape):
+        expected = field.shape
+        if -1 in expected:
+            expected = (len(array), *expected[1:])
+        if array.shape != expected:
             raise UnusableFeaturesError(
                 f"Clip {features.clip_id}: Expected {name} of shape "
                 f"{field.shape}, received {array.shape}."

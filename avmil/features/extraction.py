@@ -39,8 +39,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         An exit status: 1 if not a single clip could be extracted.
 
     Raises:
-        AvmilError: for a mistake in flags or files, and if processes die
-            before they extract anything.
+        AvmilError: for a mistake in flags or files, or if no process starts.
     """
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
@@ -54,12 +53,13 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         )
     recipe = extractor.recipe(recipe_config, given)
     num_workers, num_threads, clips_at_a_time = _processes(config.workers)
+    given_audio = given is not None and has_audio_of(given, recipe)
     make_extractor = functools.partial(
         _make_extractor,
         recipe_config,
         num_threads,
         config.boxes_from,
-        given is not None and has_audio_of(given, recipe),
+        given_audio,
     )
     with files.exclusive(config.features_dir):
         planned = shards.plan(
@@ -97,11 +97,6 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         f"Finished: {num_extracted} of {len(rows)} clips extracted to "
         f"{config.features_dir}"
     )
-    _print_reasons(missing)
-    return int(not num_extracted)
-
-
-def _print_reasons(missing: list[MissingClip]) -> None:
     if missing:
         print(f"{len(missing)} failed, see failed.csv there:")
     reasons = collections.Counter(
@@ -109,6 +104,7 @@ def _print_reasons(missing: list[MissingClip]) -> None:
     )
     for (stage, reason), count in reasons.most_common():
         print(f"  {count:6d}  {stage}: {reason}")
+    return int(not num_extracted)
 
 
 def _processes(num_workers: int) -> tuple[int, int, int]:

@@ -1,7 +1,6 @@
 """From one media file to the features of its bags.
 
-The one place where decoding, EdgeBoxes and the base networks meet; used by
-extract_features.py and by whatever else starts from a video.
+The one place where decoding, EdgeBoxes and the base networks meet.
 """
 
 from __future__ import annotations
@@ -62,17 +61,8 @@ _WITHOUT_FILE = {
     "region_weights": "`random` leaves the network untrained.",
     "audio_weights": "`random` leaves the network untrained.",
 }
-# Everything that a bad clip can make the stages raise.
-_CLIP_ERRORS = (
-    MediaError,
-    OSError,
-    ValueError,
-    MemoryError,
-    ArithmeticError,
-    LookupError,
-    RuntimeError,
-    cv2.error,
-)
+# What no clip is to blame for, and what names its stage already.
+_OTHER_ERRORS = (ClipError, TypeError, AttributeError, ImportError)
 
 
 def recipe(
@@ -80,20 +70,19 @@ def recipe(
 ) -> dict[str, Any]:
     """The recipe that is kept beside the features.
 
-    Files are named by the SHA-256 of their content, so that the recipe does
-    not depend on where they lie, and those that it does not use not at all.
+    Files are named by the SHA-256 of their content, wherever they lie, and
+    those that it does not use not at all.
 
     Args:
         config: The flags.
         given: Recipe of the directory that the boxes come from, whose
-            parameters of boxes then count. Without --audio_weights those of
-            the directory count too.
+            parameters of boxes then count, and without --audio_weights those
+            of sound.
 
     Raises:
-        ConfigError: if a value cannot be, or a file that the recipe needs is
-            not named or missing.
+        ConfigError: if a value cannot be, or a file is not named or missing.
     """
-    with config_errors("--segment_hop_s", OSError):
+    with config_errors("--segment_hop_s"):
         mel_features.hop_frames(config.segment_hop_s)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     if given:
@@ -343,13 +332,8 @@ def _log_mel_blocks(
 class _Bag:
     """Collects the regions of a clip, whose frames come one by one.
 
-    Args:
-        threads: Search boxes in several frames at once.
-        find_boxes: Boxes and their scores in a frame, by its number.
-        region_features: Features of the boxes of several frames of one size;
-            None to keep no regions.
-        on_frame: Takes each frame too.
-        describe: Gives what is kept of regions; None to keep them.
+    Without `region_features` there are none; `on_frame` and `describe` are
+    those of the extractor.
     """
 
     def __init__(
@@ -372,11 +356,7 @@ class _Bag:
         self._regions: list[np.ndarray] = []
 
     def add(self, frame_rgb: np.ndarray) -> None:
-        """Takes the next frame.
-
-        Raises:
-            ClipError: if the frames cannot be described.
-        """
+        """Takes the next frame; a ClipError if it cannot be described."""
         if self._on_frame:
             self._on_frame(frame_rgb)
         if self._size_px == (0, 0):
@@ -394,19 +374,13 @@ class _Bag:
         """The visual fields of a clip with frames at these instants."""
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
-        first = sum(map(len, self._regions))
-        like = np.empty((0, NUM_FEATURES), np.float16)
-        like = self._regions[0] if self._regions else like
-        regions = np.empty((first, *like.shape[1:]), like.dtype)
-        while self._regions:  # Each is freed when it is copied.
-            part = self._regions.pop()
-            first -= len(part)
-            regions[first : first + len(part)] = part
         size_px = self._size_px if len(frame_times_s) else (0, 0)
+        no_regions = np.empty((0, NUM_FEATURES), np.float16)
+        no_boxes = np.empty((0, 4), np.float32)
         return {
-            "regions": regions,
-            "boxes": _concatenate(self._boxes, (0, 4)),
-            "objectness": _concatenate(self._objectness, (0,)),
+            "regions": np.concatenate(self._regions or [no_regions]),
+            "boxes": np.concatenate(self._boxes or [no_boxes]),
+            "objectness": np.concatenate(self._objectness or [no_boxes[:, 0]]),
             "region_times_s": np.repeat(frame_times_s, counts),
             "frame_times_s": frame_times_s,
             "frame_size_px": np.array(size_px, np.int32),
@@ -432,11 +406,7 @@ class _Bag:
 
 
 def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and the precision of convolutions.
-
-    Raises:
-        ConfigError: if TensorFlow was used before, and with other threads.
-    """
+    """Sets threads, and the precision of convolutions."""
     cv2.setNumThreads(num_threads or -1)
     if keras.backend.backend() == "jax":
         import jax
@@ -446,16 +416,8 @@ def _configure_backend(num_threads: int) -> None:
     elif keras.backend.backend() == "tensorflow" and num_threads:
         import tensorflow as tf
 
-        try:
-            threads = tf.config.threading
-            threads.set_intra_op_parallelism_threads(num_threads)
-            threads.set_inter_op_parallelism_threads(1)
-        except RuntimeError as error:
-            raise ConfigError(
-                "Expected num_threads before TensorFlow is used, received it "
-                f"after: {num_threads}. Make this extractor first, or leave "
-                "the number of threads to the libraries (0)."
-            ) from error
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _path_or_none(weights: str) -> str | None:
@@ -467,17 +429,8 @@ def stage(name: str) -> Iterator[None]:
     """Turns what goes wrong within into a ClipError of this stage."""
     try:
         yield
+    except _OTHER_ERRORS:
+        raise
     except Exception as error:
-        # TensorFlow's errors are told by their codes.
-        if not isinstance(error, _CLIP_ERRORS) and not hasattr(
-            error, "error_code"
-        ):
-            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ClipError(name, reason) from error
-
-
-def _concatenate(
-    arrays: list[np.ndarray], empty_shape: tuple[int, ...]
-) -> np.ndarray:
-    return np.concatenate([np.empty(empty_shape, np.float32), *arrays])

@@ -1,8 +1,7 @@
 """What extraction takes over from another features directory (--boxes_from).
 
-Boxes, and the instants of their frames, do not depend on the network that
-describes them: another network over the same boxes costs no edges. Audio
-features are taken over as well where their part of the recipe is the same.
+Boxes do not depend on the network that describes them; audio features are
+taken over as well where their part of the recipe is the same.
 """
 
 from __future__ import annotations
@@ -32,12 +31,7 @@ _BOX_FIELDS = ("frame_times_s", "frame_size_px", "boxes", "objectness")
 
 
 def given_recipe(features_dir: str) -> dict[str, Any]:
-    """The recipe of a directory that has boxes to take over.
-
-    Raises:
-        FeaturesError: if it is no features directory.
-        ConfigError: if only sound was extracted there.
-    """
+    """The recipe of a directory; a ConfigError if it has no boxes to take."""
     recipe = read_info(features_dir)["recipe"]
     if recipe["modalities"] == "audio":
         raise ConfigError(
@@ -58,35 +52,19 @@ def has_audio_of(given: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
 
 
 class GivenFeatures:
-    """Reads what is taken over of each clip.
+    """Reads what is taken over of each clip, with or without its audio.
 
-    Args:
-        features_dir: A complete features directory, local or remote.
-        audio: Whether its audio features are taken over too.
-
-    Attributes:
-        audio: Whether they are.
-
-    Raises:
-        FeaturesError: if it is not complete.
+    A FeaturesError if the directory, local or remote, is not complete.
     """
 
     def __init__(self, features_dir: str, audio: bool) -> None:
         self.audio = audio
         self._features_dir = features_dir
         self._store = FeatureStore(features_dir)
-        self._numbers = {
-            clip_id: number
-            for number, clip_id in enumerate(self._store.clip_ids)
-        }
+        self._numbers = {name: i for i, name in enumerate(self._store.clip_ids)}
 
     def read(self, clip_id: str) -> dict[str, np.ndarray]:
-        """Reads the fields of a clip.
-
-        Raises:
-            ClipError: if the directory does not have the clip.
-            FeaturesError: if it is damaged.
-        """
+        """Reads the fields of a clip; a ClipError where there is no such."""
         if clip_id not in self._numbers:
             raise ClipError("boxes", f"not in {self._features_dir}")
         fields = ["region_times_s", "duration_s", *_BOX_FIELDS]

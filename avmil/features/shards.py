@@ -43,11 +43,6 @@ class Shard:
     Every clip is kept beside the shard, as a shard of its own, until `join`
     puts them together in their order: a shard is the same whether or not its
     extraction was interrupted. It is complete when its index exists.
-
-    Attributes:
-        path: Its file.
-        rows: Its clips, in order.
-        fields: Types of the arrays.
     """
 
     path: str
@@ -195,8 +190,7 @@ def plan(
         All shards, complete ones too.
 
     Raises:
-        FeaturesError: names what differs from the directory's recipe, or
-            clips that are changed or lack.
+        FeaturesError: names what differs from the directory's recipe or clips.
     """
     files.make_directory(features_dir)
     planned: dict[str, list[str]] = {}

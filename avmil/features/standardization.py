@@ -13,20 +13,11 @@ from avmil.features.store import FeatureStore
 def fit_bins(
     store: FeatureStore, on_clips: Callable[[int], None] = lambda count: None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Fits the standardization on all frames of a split.
+    """Fits means and standard deviations of the 64 bands on a split's frames.
 
     As in CVSSP's code the frames that pad short clips count too, and a band
-    that never changes is divided by 1.
-
-    Args:
-        store: The training split.
-        on_clips: Called with the number of clips that were read.
-
-    Returns:
-        Means and standard deviations of the 64 bands.
-
-    Raises:
-        FeaturesError: if no clip has sound.
+    that never changes is divided by 1. `on_clips` is called with the number of
+    clips that were read. A FeaturesError if no clip has sound.
     """
     if not store.max_segments:
         raise FeaturesError(
@@ -35,9 +26,8 @@ def fit_bins(
         )
     scaler = StandardScaler()
     for index in range(len(store)):
-        # [240, 64]
         log_mel = store.read(index, ("cvssp_log_mel",))["cvssp_log_mel"]
         if len(log_mel):
-            scaler.partial_fit(log_mel)
+            scaler.partial_fit(log_mel)  # [240, 64]
         on_clips(1)
     return tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())

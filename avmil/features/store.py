@@ -18,7 +18,7 @@ import xxhash
 
 from avmil.clips import manifest
 from avmil.common import files
-from avmil.common.errors import ConfigError, FeaturesError
+from avmil.common.errors import FeaturesError
 from avmil.features.clip_features import ClipFeatures, Field, Layout, Span
 
 SCHEMA_VERSION = 2
@@ -39,14 +39,9 @@ class MissingClip:
 
 @dataclasses.dataclass
 class ShardIndex:
-    """What a shard holds, and where.
+    """What a shard holds, clip by clip in the order of the records, and where.
 
-    Attributes:
-        fields: The type of each field.
-        clip_ids: Names of the clips, in the order of their records.
-        labels: Classes of each clip.
-        spans: For each field the place of each clip's bytes in the shard.
-        missing: Clips that could not be extracted.
+    The spans are, for each field, the places of the clips' bytes in the shard.
     """
 
     fields: Layout
@@ -108,12 +103,7 @@ class ShardIndex:
 
     @classmethod
     def read(cls, shard_path: str) -> ShardIndex:
-        """Reads the index of a shard.
-
-        Raises:
-            FeaturesError: if the shard was not completed, or its index is
-                damaged.
-        """
+        """Reads an index; a FeaturesError if there is none or it is damaged."""
         path = cls.path(shard_path)
         try:
             content = files.read_json(path)
@@ -141,10 +131,6 @@ class ShardIndex:
                 "extraction is not complete. Run extract_features.py again; "
                 "it goes on."
             ) from error
-        except ConfigError as error:
-            raise FeaturesError(
-                f"{error} Delete it with its shard and extract again."
-            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise FeaturesError(
                 f"Expected the index of a shard, received a damaged file "
@@ -156,8 +142,7 @@ class FeatureStore:
     """Random access to the clips of a features directory.
 
     Only the indexes are held in memory. Arrays of local files are read-only
-    views of the files, which the operating system reads when they are used;
-    copy what shall outlive the directory.
+    views of the files; copy what shall outlive the directory.
 
     Args:
         features_dir: Directory that extraction wrote, local or remote.
@@ -242,9 +227,7 @@ class FeatureStore:
     ) -> dict[str, np.ndarray]:
         """Reads fields of a clip and no other bytes.
 
-        The checksum of a field is compared when the store first reads it. Of
-        a remote shard the bytes from the first to the last of the fields are
-        read at once.
+        The checksum of a field is compared when the store first reads it.
 
         Args:
             index: Number of the clip.
@@ -264,7 +247,13 @@ class FeatureStore:
         spans = [self._indexes[shard].spans[name][number] for name in names]
         start = min((span.offset for span in spans), default=0)
         end = max((span.offset + span.size for span in spans), default=0)
-        content = self._shard_bytes(self._paths[shard])[start:end]
+        path = self._paths[shard]
+        try:
+            content = self._shard_bytes(path)[start:end]
+        except Exception as error:  # Also TensorFlow's; it may be empty.
+            raise FeaturesError(
+                f"Expected a shard that can be read, received {path}: {error}."
+            ) from error
         arrays = {}
         for name, span in zip(names, spans, strict=True):
             payload = content[span.offset - start :][: span.size]
@@ -288,39 +277,23 @@ class FeatureStore:
         return manifest.label_matrix(labels, self.class_names)
 
 
+@dataclasses.dataclass
 class _RemoteBytes:
     """Bytes of a remote file, of which a slice is one ranged read."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    path: str
 
     def __getitem__(self, part: slice) -> memoryview:
-        import tensorflow as tf
-
-        try:
-            with files.path(self._path).open("rb") as file:
-                file.seek(part.start)
-                return memoryview(file.read(part.stop - part.start))
-        except tf.errors.OpError as error:
-            raise _unreadable(self._path, error.message) from error
+        with files.path(self.path).open("rb") as file:
+            file.seek(part.start)
+            return memoryview(file.read(part.stop - part.start))
 
 
 def _open_shard(path: str) -> memoryview | _RemoteBytes:
     if files.is_remote(path):
         return _RemoteBytes(path)
-    try:
-        with open(path, "rb") as file:
-            return memoryview(
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            )
-    except (OSError, ValueError) as error:  # ValueError: it is empty.
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, reason: object) -> FeaturesError:
-    return FeaturesError(
-        f"Expected a shard that can be read, received {path}: {reason}."
-    )
+    with open(path, "rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _layout(fields: Mapping[str, Mapping[str, Any]]) -> Layout:
@@ -331,11 +304,7 @@ def _layout(fields: Mapping[str, Mapping[str, Any]]) -> Layout:
 
 
 def read_info(features_dir: str) -> dict[str, Any]:
-    """Reads `dataset_info.json`.
-
-    Raises:
-        FeaturesError: if there is none or it is of another schema version.
-    """
+    """Reads `dataset_info.json`; a FeaturesError for that of another schema."""
     path = files.join(features_dir, INFO_NAME)
     try:
         info = files.read_json(path)
@@ -344,8 +313,6 @@ def read_info(features_dir: str) -> dict[str, Any]:
             f"Expected a features directory, received {features_dir} without "
             f"{INFO_NAME}. extract_features.py makes one."
         ) from error
-    except ValueError as error:
-        raise FeaturesError(str(error)) from error
     if info.get("schema_version") != SCHEMA_VERSION:
         raise FeaturesError(
             f"Expected schema version {SCHEMA_VERSION} in {path}, received "

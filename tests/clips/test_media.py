@@ -182,7 +182,6 @@ def test_unwanted_tracks_are_left_out(tmp_path):
         ({"start_s": float("nan")}, "start_s=nan"),
         ({"frame_rate_hz": 0.0}, "frame_rate_hz"),
         ({"frame_rate_hz": float("inf")}, "frame_rate_hz"),
-        ({"video": False, "audio": False}, "video or audio"),
     ],
 )
 def test_arguments_are_checked(tmp_path, arguments, message):

@@ -177,8 +177,8 @@ def test_folders_that_cannot_be_used(server, folder):
     folder.unlink()
     folder.mkdir()
     (folder / "weights.lock.json").write_text("{")
-    with pytest.raises(ConfigError, match="Delete it"):
-        fetch(["net"], folder)
+    with pytest.raises(ConfigError, match=r"Delete .*lock"):
+        fetch(["forest"], folder)
 
 
 class Call:

@@ -252,7 +252,7 @@ def test_numbers_that_are_not_finite_are_refused(value):
 
 def test_wrong_shapes_are_refused():
     clip = make_clip("a")
-    with pytest.raises(UnusableFeaturesError, match=r"boxes .*3.*received 2"):
+    with pytest.raises(UnusableFeaturesError, match="'boxes': 2"):
         dataclasses.replace(clip, boxes=clip.boxes[:2])
     flat = dataclasses.replace(clip, regions=clip.regions[:, :100])
     with pytest.raises(UnusableFeaturesError, match="regions of shape"):

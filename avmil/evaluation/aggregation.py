@@ -33,7 +33,7 @@ _mean = functools.partial(np.mean, axis=0)
 def _sample_std(values: np.ndarray) -> np.ndarray:
     """Over the seeds, the first axis; NaN of a single one."""
     if len(values) == 1:
-        return np.full_like(values[0], np.nan)
+        return values[0] * np.nan
     with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
         return values.std(axis=0, ddof=1)
 

@@ -166,11 +166,10 @@ def average_precision(table: TimeTable) -> np.ndarray:
 
     True bins without a score are never found.
     """
-    precisions = []
-    for labels, scores in zip(table.labels.T, table.scores.T, strict=True):
-        known = np.isfinite(scores)
-        found = labels[known], scores[known]
-        precisions.append(
-            metrics.average_precision(*found, labels.sum(), all_points=False)
-        )
-    return np.array(precisions)
+    return metrics.detection_precision(
+        table.labels,
+        table.scores,
+        np.isfinite(table.scores),
+        table.labels.sum(axis=0),
+        all_points=False,
+    )

@@ -194,27 +194,36 @@ def precision_recall_curve(
     return Curve(recall[kept], precision[kept])
 
 
-def average_precision(
-    hits: np.ndarray, scores: np.ndarray, num_true: int, all_points: bool
-) -> float:
+def detection_precision(
+    hits: np.ndarray,
+    scores: np.ndarray,
+    detected: np.ndarray,
+    num_true: np.ndarray,
+    all_points: bool,
+) -> np.ndarray:
     """Average precision of ranked detections, some of what is true missing.
 
     Args:
-        hits: Whether each detection is right, [D].
-        scores: [D], finite.
-        num_true: To find, detected or not; without any the result is NaN.
+        hits: Whether each of D detections is right, bool or {0, 1} of [D, C].
+        scores: [D, C], finite where detected.
+        detected: Which of them count, bool [D, C].
+        num_true: To find, detected or not, [C].
         all_points: Takes, as PASCAL VOC, the best precision at no lower recall
             instead of the precision itself.
+
+    Returns:
+        [C]; NaN of a class with nothing to find.
     """
-    if not num_true:
-        return float("nan")
-    if not hits.any():
-        return 0.0
-    precision, recall, _ = metrics.precision_recall_curve(hits, scores)
-    if all_points:  # Recall falls along the curve.
-        precision = np.maximum.accumulate(precision)
-    found = Curve(recall, precision).average_precision
-    return float(found * hits.sum() / num_true)
+    found = np.where(num_true > 0, 0.0, np.nan)
+    for index, counted in enumerate(detected.T):
+        right, ranked = hits[counted, index], scores[counted, index]
+        if num_true[index] and right.any():
+            precision, recall, _ = metrics.precision_recall_curve(right, ranked)
+            if all_points:  # Recall falls along the curve.
+                precision = np.maximum.accumulate(precision)
+            area = Curve(recall, precision).average_precision
+            found[index] = area * right.sum() / num_true[index]
+    return found
 
 
 def _defined_mean(by_class: np.ndarray) -> float:

@@ -108,18 +108,11 @@ def measure(
     clip_of = np.repeat(np.arange(len(clips)), [len(o.kept) for o in outcomes])
 
     def average_precision(pairs: np.ndarray) -> np.ndarray:
-        totals = (num_boxes * pairs).sum(axis=0)  # [C]
-        precisions = []
-        for column, ranked in enumerate((kept & pairs[clip_of]).T):
-            precisions.append(
-                metrics.average_precision(
-                    hits[ranked, column],
-                    scores[ranked, column],
-                    totals[column],
-                    all_points=True,
-                )
-            )
-        return np.array(precisions)
+        detected = kept & pairs[clip_of]
+        num_true = (num_boxes * pairs).sum(axis=0)
+        return metrics.detection_precision(
+            hits, scores, detected, num_true, all_points=True
+        )
 
     by_group, num_pairs, bounds = {}, {}, {}
     for name, pairs in groups.items():

@@ -47,14 +47,7 @@ _COLORS = (
     "#999933",
 )
 # Of another number than the colors: the pairs repeat after 42 rows only.
-_MARKERS = (
-    ("o", "\N{BLACK CIRCLE}"),
-    ("s", "\N{BLACK SQUARE}"),
-    ("D", "\N{BLACK DIAMOND}"),
-    ("^", "\N{BLACK UP-POINTING TRIANGLE}"),
-    ("v", "\N{BLACK DOWN-POINTING TRIANGLE}"),
-    ("X", "\N{HEAVY MULTIPLICATION X}"),
-)
+_MARKERS = tuple(zip("osD^vX", "●■◆▲▼✖", strict=True))
 _DASHES = ("-", (0, (4, 1)), (0, (1.5, 0.8)), (0, (6, 1, 1.5, 1)))
 
 

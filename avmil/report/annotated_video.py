@@ -44,9 +44,6 @@ class FramePainter:
         size_px: The same of the painted frames: picture, heat maps below it
             and black beside a narrow picture.
         strips: The heat maps.
-
-    Raises:
-        ValueError: for no class or too many of them.
     """
 
     def __init__(
@@ -54,10 +51,6 @@ class FramePainter:
         classes: Sequence[ClassLocalization],
         frame_size_px: tuple[int, int],  # Of the video's upright frames.
     ) -> None:
-        if not 1 <= len(classes) <= MAX_CLASSES:
-            raise ValueError(
-                f"Expected 1 to {MAX_CLASSES} classes, received {len(classes)}."
-            )
         clip = classes[0].clip
         scale = max(1.0, _LEAST_WIDTH_PX / frame_size_px[0])
         scale = min(scale, _MOST_SIDE_PX / max(frame_size_px))

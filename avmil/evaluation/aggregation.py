@@ -46,7 +46,7 @@ class _Runs(Generic[_AnyResult]):
 
     @property
     def system(self) -> str:
-        """The system's name."""
+        """As `RunIdentity` names it."""
         return self.results[0].identity.system
 
     @property
@@ -91,10 +91,8 @@ def _over_seeds(
 class Row(_Runs[Result]):
     """A row of Tables 1 and 2.
 
-    Attributes:
-        micro: Means over the seeds of the results' figures, here and below.
-        micro_std: Standard deviations of a sample of seeds, NaN of a single
-            one, here and below.
+    Its figures are means over the seeds, and standard deviations of a sample of
+    seeds, NaN of a single one.
     """
 
     micro: metrics.Scores = _over_seeds("micro", _mean)
@@ -227,8 +225,7 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
     """Each pair of rows with its comparison."""
-    found = itertools.combinations(rows, 2)
-    return [(first, second, compare(first, second)) for first, second in found]
+    return [(a, b, compare(a, b)) for a, b in itertools.combinations(rows, 2)]
 
 
 def in_paper_order(
@@ -250,8 +247,7 @@ def in_paper_order(
             for r in results
         )
         raise ValueError(
-            "Expected results on one test split with one truth, received "
-            f"{received}."
+            f"Expected one test split and one truth, received {received}."
         )
     return sorted(results, key=lambda r: paper.place(r.identity.system))
 
@@ -367,12 +363,7 @@ def training_notes(rows: _AnyRows) -> list[str]:
 def rows_by_value(
     values: Iterable[Iterable[_Value]], names: Sequence[str]
 ) -> dict[_Value, str]:
-    """Which rows have each value; "" if all that have any have the same.
-
-    Args:
-        values: Those of each row.
-        names: Names of the rows.
-    """
+    """Names of the rows with each value; "" if all that have any share it."""
     names_of: dict[_Value, list[str]] = {}
     for of_row, name in zip(values, names, strict=True):
         for value in dict.fromkeys(of_row):
@@ -394,5 +385,5 @@ def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     """Results of one system and settings, which differ in their seed."""
     groups = collections.defaultdict(list)
     for result in results:
-        groups[result.identity.system, result.identity.settings].append(result)
+        groups[_Runs((result,)).key].append(result)
     return list(map(tuple, groups.values()))

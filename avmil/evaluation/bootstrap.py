@@ -68,12 +68,8 @@ def resampled_scores(
     """
     predictions = np.asarray(predictions, bool)
     labels = np.broadcast_to(np.asarray(labels, bool), predictions.shape)
-    counts = np.stack(
-        [
-            pairs.sum(axis=-1, dtype=np.float32)
-            for pairs in (labels & predictions, predictions, labels)
-        ]
-    )  # [3, S, N]
+    pairs = np.stack([labels & predictions, predictions, labels])
+    counts = pairs.sum(axis=-1, dtype=np.float32)  # [3, S, N]
     if counts.shape[-1] == 1:  # SciPy takes no single clip; two are no other.
         counts = np.repeat(counts, 2, axis=-1)
     drawn = scipy.stats.bootstrap(

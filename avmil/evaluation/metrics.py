@@ -50,18 +50,6 @@ class Counts(NamedTuple):
     false_negatives: int
 
 
-class Curve(NamedTuple):
-    """A precision-recall curve, from the lowest threshold to none passing."""
-
-    recall: np.ndarray  # Descending, [K + 1]; the last is 0.
-    precision: np.ndarray  # [K + 1]; the last is 1, by convention.
-
-    @property
-    def average_precision(self) -> float:
-        """Area below the curve's steps."""
-        return float(-np.sum(np.diff(self.recall) * self.precision[:-1]))
-
-
 def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
     """F1, precision and recall of all decisions together, {0, 1} of [N, C].
 
@@ -173,13 +161,14 @@ def d_prime(auc: float) -> float:
 
 def precision_recall_curve(
     labels: np.ndarray, scores: np.ndarray
-) -> Curve | None:
-    """Precision and recall of one class at every threshold.
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Recall and precision of one class, [K + 1] each, at every threshold.
 
-    A clip without features is never retrieved: the curve of a class that one
-    of them holds ends short of full recall. The recall of a class that no clip
-    holds is undefined: None. Labels are {0, 1} of shape [N], scores [N], -inf
-    for clips without features.
+    They go from the lowest threshold to none passing, where recall is 0 and
+    precision 1 by convention. A clip without features is never retrieved: the
+    curve of a class that one of them holds ends short of full recall. The
+    recall of a class that no clip holds is undefined: None. Labels are {0, 1}
+    of shape [N], scores [N], -inf for clips without features.
     """
     if not labels.any():
         return None
@@ -191,7 +180,7 @@ def precision_recall_curve(
         labels, np.where(scored, scores, below_all)
     )
     kept = np.append(thresholds > below_all, True)
-    return Curve(recall[kept], precision[kept])
+    return recall[kept], precision[kept]
 
 
 def detection_precision(
@@ -221,7 +210,7 @@ def detection_precision(
             precision, recall, _ = metrics.precision_recall_curve(right, ranked)
             if all_points:  # Recall falls along the curve.
                 precision = np.maximum.accumulate(precision)
-            area = Curve(recall, precision).average_precision
+            area = -np.sum(np.diff(recall) * precision[:-1])
             found[index] = area * right.sum() / num_true[index]
     return found
 

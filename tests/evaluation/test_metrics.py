@@ -134,11 +134,7 @@ def test_curve_of_scored_clips_is_that_of_scikit_learn():
     precision, recall, _ = sklearn.metrics.precision_recall_curve(
         labels, scores
     )
-    np.testing.assert_array_equal(curve.precision, precision)
-    np.testing.assert_array_equal(curve.recall, recall)
-    assert curve.average_precision == pytest.approx(
-        sklearn.metrics.average_precision_score(labels, scores)
-    )
+    np.testing.assert_array_equal(curve, (recall, precision))
 
 
 def test_points_are_those_of_every_threshold_by_counting():
@@ -158,8 +154,7 @@ def test_points_are_those_of_every_threshold_by_counting():
 def test_curves_of_classes_without_hits():
     missing = np.full(2, -np.inf)
     curve = metrics.precision_recall_curve(np.array([1, 0]), missing)
-    assert (curve.recall.tolist(), curve.precision.tolist()) == ([0], [1])
-    assert curve.average_precision == 0
+    assert curve == ([0], [1])
     assert metrics.precision_recall_curve(np.zeros(2), missing) is None
 
 

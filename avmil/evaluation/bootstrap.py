@@ -57,14 +57,11 @@ class Comparison(NamedTuple):
 def resampled_scores(
     labels: npt.ArrayLike, predictions: npt.ArrayLike
 ) -> metrics.Scores:
-    """Micro F1, precision and recall in each resample of the clips.
+    """Micro F1, precision and recall in each resample of the clips, [S, R].
 
     The draws depend on the number of clips alone: systems that are measured
     on the same clips share them, which pairs the systems. Labels are {0, 1} of
     shape [N, C], predictions [S, N, C], of S seeds of one system.
-
-    Returns:
-        Arrays [S, R]; 0 where a denominator is 0.
     """
     predictions = np.asarray(predictions, bool)
     labels = np.broadcast_to(np.asarray(labels, bool), predictions.shape)

@@ -69,10 +69,10 @@ def styles(rows: Sequence[Row]) -> list[Style]:
     names = aggregation.row_names(rows)
     found = []
     for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        if published := paper.SYSTEMS.get(system):
-            label = published.letter
-        else:
+        if system in unpublished:
             label = unpublished.index(system) + 1
+        else:
+            label = paper.SYSTEMS[system].letter
         if systems.count(system) > 1:
             label = f"{label}.{systems[:index].count(system) + 1}"
         name = name.removeprefix(f"{paper.letter(system)} ")

@@ -70,9 +70,8 @@ def measure(
 ) -> Audio:
     """Tunes thresholds on validation and measures with them on test.
 
-    `groups` are pairs of N test clips and C classes, bool [N, C]. Truth and
-    detections of other pairs are left out: clips of a group are known to hold
-    the class.
+    `groups` are pairs of N test clips and C classes, bool [N, C]; truth and
+    detections of other pairs are left out.
 
     Raises:
         ValueError: if no validation clip is scored.

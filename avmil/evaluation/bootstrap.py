@@ -85,8 +85,7 @@ def resampled_scores(
 def over_drawn_seeds(scores: metrics.Scores, system: str) -> metrics.Scores:
     """Means over seeds that are drawn anew in each resample, [S, R] -> [R].
 
-    The draws depend on the text `system` alone: they are independent between
-    systems, in whatever order these come.
+    The draws depend on the text `system` alone, and not on other systems.
     """
     num_seeds, num_resamples = scores.f1.shape
     generator = np.random.default_rng(zlib.crc32(system.encode()))

@@ -66,14 +66,14 @@ class ClipLocalization:
     def frame_edges_s(self) -> np.ndarray:
         """Where the sampled frames take over from each other, [F + 1].
 
-        Frames are the middles of equal parts. What is left of the clip and too
-        short for another frame belongs to the last one; where frames were due
-        and the video has none, it ends with its part.
+        What is left of the clip and too short for another frame belongs to the
+        last one; where frames were due and the video has none, it ends with its
+        part.
         """
         times_s = np.asarray(self.frame_times_s, np.float64)
         if not len(times_s):
             return np.zeros(1)
-        half_s, last_s = times_s[0], times_s[-1]
+        half_s, last_s = times_s[0], times_s[-1]  # Middles of equal parts.
         is_complete = last_s + 2 * half_s >= self.duration_s
         end_s = self.duration_s if is_complete else last_s + half_s
         return _edges_s(times_s, end_s)

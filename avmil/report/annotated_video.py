@@ -41,8 +41,7 @@ class FramePainter:
 
     Attributes:
         picture_px: Width and height of the picture, both even.
-        size_px: The same of the painted frames: picture, heat maps below it
-            and black beside a narrow picture.
+        size_px: Those of the painted frames, with heat maps and black sides.
         strips: The heat maps.
     """
 
@@ -118,14 +117,9 @@ def place_labels(
 ) -> list[tuple[int, int] | None]:
     """Places labels above their boxes, none over another.
 
-    Args:
-        corners: Upper left corners (x, y) of the boxes.
-        sizes_px: Widths and heights of the labels.
-        picture_px: Width and height of the picture.
-
-    Returns:
-        Upper left corners (x, y) of the labels: above the box, or else as near
-        to that as there is room; None for a label without room.
+    Boxes and labels are given by their upper left corners (x, y), labels and
+    picture by width and height. A label is above its box, or else as near to
+    that as there is room; None for one without room.
     """
     places: list[tuple[int, int] | None] = []
     placed: list[tuple[int, int, int, int]] = []  # x1, y1, x2, y2

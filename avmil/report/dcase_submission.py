@@ -27,9 +27,8 @@ def tagging_submission(
     """Rows of subtask A: the clip's place in its video and a predicted class.
 
     A clip without a prediction gets a row of its file's name alone, as in the
-    task's own example `prediction_missing.csv`. The scorer takes its clips
-    from this file: it would forget the misses of a clip that has no row.
-    Predictions are {0, 1} of shape [N, C].
+    task's own example `prediction_missing.csv`: the scorer would forget the
+    misses of a clip that has no row. Predictions are {0, 1} of shape [N, C].
 
     Raises:
         ValueError: if a clip has another name.

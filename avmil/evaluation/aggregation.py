@@ -33,7 +33,7 @@ _mean = functools.partial(np.mean, axis=0)
 def _sample_std(values: np.ndarray) -> np.ndarray:
     """Over the seeds, the first axis; NaN of a single one."""
     if len(values) == 1:
-        return np.full_like(values[0], np.nan)
+        return values[0] * np.nan
     with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
         return values.std(axis=0, ddof=1)
 
@@ -46,7 +46,7 @@ class _Runs(Generic[_AnyResult]):
 
     @property
     def system(self) -> str:
-        """The system's name."""
+        """As `RunIdentity` names it."""
         return self.results[0].identity.system
 
     @property
@@ -91,10 +91,8 @@ def _over_seeds(
 class Row(_Runs[Result]):
     """A row of Tables 1 and 2.
 
-    Attributes:
-        micro: Means over the seeds of the results' figures, here and below.
-        micro_std: Standard deviations of a sample of seeds, NaN of a single
-            one, here and below.
+    Its figures are means over the seeds, and standard deviations of a sample of
+    seeds, NaN of a single one.
     """
 
     micro: metrics.Scores = _over_seeds("micro", _mean)
@@ -175,11 +173,9 @@ def rows(results: Sequence[Result]) -> list[Row]:
     """Groups runs into rows, in Table 1's order, systems that it lacks last.
 
     Raises:
-        ValueError: if there are none, if their test splits differ, or if two
-            runs differ in nothing, not even in their seed.
+        ValueError: if their test splits differ, or if two runs differ in
+            nothing, not even in their seed.
     """
-    if not results:
-        raise ValueError("Expected results on one test split, received none.")
     first = results[0]
     for other in results[1:]:
         if differing := first.test.difference(other.test):
@@ -229,8 +225,7 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
     """Each pair of rows with its comparison."""
-    found = itertools.combinations(rows, 2)
-    return [(first, second, compare(first, second)) for first, second in found]
+    return [(a, b, compare(a, b)) for a, b in itertools.combinations(rows, 2)]
 
 
 def in_paper_order(
@@ -239,21 +234,20 @@ def in_paper_order(
     """Sorts the runs of Table 3, as `rows` does those of Table 1.
 
     Raises:
-        ValueError: if there are none or their test splits differ.
+        ValueError: if their test splits differ.
     """
     splits = {
         (r.class_names, r.num_test_clips, tuple(r.num_pairs.items()))
         for r in results
     }
-    if len(splits) != 1:
+    if len(splits) > 1:
         received = "; ".join(
             f"{r.identity.run_name}: {len(r.class_names)} classes, "
             f"{r.num_test_clips} clips, {r.num_pairs[ALL]} pairs"
             for r in results
         )
         raise ValueError(
-            "Expected results on one test split with one truth, received "
-            f"{received or 'none'}."
+            f"Expected one test split and one truth, received {received}."
         )
     return sorted(results, key=lambda r: paper.place(r.identity.system))
 
@@ -369,12 +363,7 @@ def training_notes(rows: _AnyRows) -> list[str]:
 def rows_by_value(
     values: Iterable[Iterable[_Value]], names: Sequence[str]
 ) -> dict[_Value, str]:
-    """Which rows have each value; "" if all that have any have the same.
-
-    Args:
-        values: Those of each row.
-        names: Names of the rows.
-    """
+    """Names of the rows with each value; "" if all that have any share it."""
     names_of: dict[_Value, list[str]] = {}
     for of_row, name in zip(values, names, strict=True):
         for value in dict.fromkeys(of_row):
@@ -396,5 +385,5 @@ def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
     """Results of one system and settings, which differ in their seed."""
     groups = collections.defaultdict(list)
     for result in results:
-        groups[result.identity.system, result.identity.settings].append(result)
+        groups[_Runs((result,)).key].append(result)
     return list(map(tuple, groups.values()))

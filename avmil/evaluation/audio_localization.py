@@ -70,9 +70,8 @@ def measure(
 ) -> Audio:
     """Tunes thresholds on validation and measures with them on test.
 
-    `groups` are pairs of N test clips and C classes, bool [N, C]. Truth and
-    detections of other pairs are left out: clips of a group are known to hold
-    the class.
+    `groups` are pairs of N test clips and C classes, bool [N, C]; truth and
+    detections of other pairs are left out.
 
     Raises:
         ValueError: if no validation clip is scored.
@@ -166,11 +165,10 @@ def average_precision(table: TimeTable) -> np.ndarray:
 
     True bins without a score are never found.
     """
-    precisions = []
-    for labels, scores in zip(table.labels.T, table.scores.T, strict=True):
-        known = np.isfinite(scores)
-        found = labels[known], scores[known]
-        precisions.append(
-            metrics.average_precision(*found, labels.sum(), all_points=False)
-        )
-    return np.array(precisions)
+    return metrics.detection_precision(
+        table.labels,
+        table.scores,
+        np.isfinite(table.scores),
+        table.labels.sum(axis=0),
+        all_points=False,
+    )

@@ -57,23 +57,16 @@ class Comparison(NamedTuple):
 def resampled_scores(
     labels: npt.ArrayLike, predictions: npt.ArrayLike
 ) -> metrics.Scores:
-    """Micro F1, precision and recall in each resample of the clips.
+    """Micro F1, precision and recall in each resample of the clips, [S, R].
 
     The draws depend on the number of clips alone: systems that are measured
     on the same clips share them, which pairs the systems. Labels are {0, 1} of
     shape [N, C], predictions [S, N, C], of S seeds of one system.
-
-    Returns:
-        Arrays [S, R]; 0 where a denominator is 0.
     """
     predictions = np.asarray(predictions, bool)
     labels = np.broadcast_to(np.asarray(labels, bool), predictions.shape)
-    counts = np.stack(
-        [
-            pairs.sum(axis=-1, dtype=np.float32)
-            for pairs in (labels & predictions, predictions, labels)
-        ]
-    )  # [3, S, N]
+    pairs = np.stack([labels & predictions, predictions, labels])
+    counts = pairs.sum(axis=-1, dtype=np.float32)  # [3, S, N]
     if counts.shape[-1] == 1:  # SciPy takes no single clip; two are no other.
         counts = np.repeat(counts, 2, axis=-1)
     drawn = scipy.stats.bootstrap(
@@ -92,8 +85,7 @@ def resampled_scores(
 def over_drawn_seeds(scores: metrics.Scores, system: str) -> metrics.Scores:
     """Means over seeds that are drawn anew in each resample, [S, R] -> [R].
 
-    The draws depend on the text `system` alone: they are independent between
-    systems, in whatever order these come.
+    The draws depend on the text `system` alone, and not on other systems.
     """
     num_seeds, num_resamples = scores.f1.shape
     generator = np.random.default_rng(zlib.crc32(system.encode()))

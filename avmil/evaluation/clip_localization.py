@@ -66,14 +66,14 @@ class ClipLocalization:
     def frame_edges_s(self) -> np.ndarray:
         """Where the sampled frames take over from each other, [F + 1].
 
-        Frames are the middles of equal parts. What is left of the clip and too
-        short for another frame belongs to the last one; where frames were due
-        and the video has none, it ends with its part.
+        What is left of the clip and too short for another frame belongs to the
+        last one; where frames were due and the video has none, it ends with its
+        part.
         """
         times_s = np.asarray(self.frame_times_s, np.float64)
         if not len(times_s):
             return np.zeros(1)
-        half_s, last_s = times_s[0], times_s[-1]
+        half_s, last_s = times_s[0], times_s[-1]  # Middles of equal parts.
         is_complete = last_s + 2 * half_s >= self.duration_s
         end_s = self.duration_s if is_complete else last_s + half_s
         return _edges_s(times_s, end_s)
@@ -121,14 +121,12 @@ class ClassLocalization:
     @functools.cached_property
     def regions(self) -> np.ndarray:
         """Scores in [0, 1], [M]."""
-        scores = self.clip.region_scores[:, self._column]
-        return heat(scores, self.clip.heat_scale)
+        return self._heat(self.clip.region_scores)
 
     @functools.cached_property
     def segments(self) -> np.ndarray:
         """Scores in [0, 1], [T]."""
-        scores = self.clip.segment_scores[:, self._column]
-        return heat(scores, self.clip.heat_scale)
+        return self._heat(self.clip.segment_scores)
 
     @functools.cached_property
     def frames(self) -> np.ndarray:
@@ -211,15 +209,15 @@ class ClassLocalization:
         if not len(regions):
             return None
         best = int(regions[self.regions[regions].argmax()])
-        return (
-            best
-            if not self.is_predicted or best in self.found_regions
-            else None
-        )
+        is_shown = not self.is_predicted or best in self.found_regions
+        return best if is_shown else None
 
     @property
     def _column(self) -> int:
         return self.clip.class_names.index(self.class_name)
+
+    def _heat(self, scores: np.ndarray) -> np.ndarray:
+        return heat(scores[:, self._column], self.clip.heat_scale)
 
 
 def scaled(scores: npt.ArrayLike) -> np.ndarray:
@@ -246,13 +244,10 @@ def heat(scores: npt.ArrayLike, heat_scale: str) -> np.ndarray:
 def heat_limits(relative: np.ndarray, heat_scale: str) -> tuple[float, float]:
     """Which `scaled` scores [P] a heat map shows as 0 and as 1.
 
-    Args:
-        relative: What `scaled` returns.
-        heat_scale: `paper` for 0 and 1, in which one low outlier makes all
-            other proposals alike and bright. `robust` begins at the score
-            that one in ten proposals does not reach; where the others span
-            less than a quarter of all, they are nearly equal and shown so: a
-            quarter is 1 then.
+    `paper` takes 0 and 1, in which one low outlier makes all other proposals
+    alike and bright. `robust` begins at the score that one in ten proposals
+    does not reach; where the others span less than a quarter of all, they are
+    nearly equal and shown so: a quarter is 1 then.
     """
     if heat_scale == "paper" or not relative.any():
         return 0.0, 1.0

@@ -78,13 +78,12 @@ def evaluate(
         )
     tuned = thresholds.tune(val.labels, val.scores)
     held = (val.labels & np.isfinite(val.scores)).any(axis=0)  # [C]
+    untuned = np.array(val.class_names)[~held].tolist()
     predictions = thresholds.apply(test.scores, tuned, fallback_argmax)
     return Result(
         identity=identity,
         thresholds=tuned,
-        untuned_class_names=tuple(
-            val.class_names[index] for index in np.flatnonzero(~held)
-        ),
+        untuned_class_names=tuple(untuned),
         fallback_argmax=fallback_argmax,
         micro=metrics.micro_scores(test.labels, predictions),
         by_class=metrics.class_scores(test.labels, predictions),

@@ -9,7 +9,6 @@ classification, ICASSP 2017).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -49,18 +48,6 @@ class Counts(NamedTuple):
     true_positives: int
     false_positives: int
     false_negatives: int
-
-
-class Curve(NamedTuple):
-    """A precision-recall curve, from the lowest threshold to none passing."""
-
-    recall: np.ndarray  # Descending, [K + 1]; the last is 0.
-    precision: np.ndarray  # [K + 1]; the last is 1, by convention.
-
-    @property
-    def average_precision(self) -> float:
-        """Area below the curve's steps."""
-        return float(-np.sum(np.diff(self.recall) * self.precision[:-1]))
 
 
 def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
@@ -114,96 +101,74 @@ def ratio(
     )
 
 
-def ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
-    """All ranking metrics; arguments as `class_average_precision`."""
-    auc = roc_auc(labels, scores)
-    return Ranking(mean_average_precision(labels, scores), auc, d_prime(auc))
-
-
 def class_ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ClassRanking:
-    """As `ranking`, of each class."""
-    return ClassRanking(
-        class_average_precision(labels, scores), class_roc_auc(labels, scores)
-    )
+    """Average precision and area below the ROC curve of each class.
 
-
-def mean_average_precision(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> float:
-    """Mean of `class_average_precision` (mAP), in [0, 1].
-
-    Over the classes that some clip holds; NaN without any.
-    """
-    return _defined_mean(class_average_precision(labels, scores))
-
-
-def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Mean of `class_roc_auc`, in [0, 1].
-
-    Over the classes that some clips hold and others do not; NaN without any.
-    """
-    return _defined_mean(class_roc_auc(labels, scores))
-
-
-def d_prime(auc: float) -> float:
-    """The distance of two unit Gaussians whose ROC AUC this is.
-
-    0 at chance, infinite where no pair is in the wrong order. AudioSet's
-    publications take it of the mean AUC.
-    """
-    return float(np.sqrt(2) * scipy.stats.norm.ppf(auc))
-
-
-def class_average_precision(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> np.ndarray:
-    """Average precision of each class, the area below its curve's steps.
-
-    Clips without features, whose scores are -inf, are ranked last, equal to
-    each other; so are all clips where a class's scores are constant, which
-    makes its average precision the share of the clips that hold it.
+    Average precision is the area below the steps of the precision-recall curve,
+    ROC AUC the share of pairs, of a clip with the class and one without, that
+    are in the right order; equal scores count half. Clips without features,
+    whose scores are -inf, are ranked last, equal to each other.
 
     Args:
         labels: {0, 1} of shape [N, C].
         scores: [N, C], finite or -inf.
 
     Returns:
-        [C], in [0, 1]; NaN of a class that no clip holds.
+        In [0, 1]; NaN of a class that no clip holds, and ROC AUC also of one
+        that every clip holds.
 
     Raises:
         ValueError: if the input is malformed.
     """
-    return _of_ranks(
-        metrics.average_precision_score,
-        labels,
-        scores,
-        lambda column: column.any(),
-    )
+    labels = checks.indicator_matrix(labels, "labels")
+    scores = checks.score_matrix(scores, labels.shape)
+    # Scikit-learn takes finite scores only, which ranks are.
+    ranks = scipy.stats.rankdata(scores, "dense", axis=0)
+    precisions, areas = np.full((2, labels.shape[1]), np.nan)
+    for index, (held, ranked) in enumerate(zip(labels.T, ranks.T, strict=True)):
+        if held.any():
+            precisions[index] = metrics.average_precision_score(held, ranked)
+            if not held.all():
+                areas[index] = metrics.roc_auc_score(held, ranked)
+    return ClassRanking(precisions, areas)
 
 
-def class_roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> np.ndarray:
-    """Area below the ROC curve of each class: pairs in the right order.
+def ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
+    """Means of `class_ranking` over the classes that have it; NaN without any.
 
-    A pair is a clip with the class and one without; equal scores count half.
-    As `class_average_precision`, NaN also of a class that every clip holds.
+    The publications take d-prime of the mean ROC AUC.
     """
-    return _of_ranks(
-        metrics.roc_auc_score,
-        labels,
-        scores,
-        lambda column: column.any() and not column.all(),
-    )
+    by_class = class_ranking(labels, scores)
+    auc = _defined_mean(by_class.roc_auc)
+    precision = _defined_mean(by_class.average_precision)
+    return Ranking(precision, auc, d_prime(auc))
+
+
+def mean_average_precision(
+    labels: npt.ArrayLike, scores: npt.ArrayLike
+) -> float:
+    """That of `ranking` (mAP), in [0, 1]."""
+    return ranking(labels, scores).mean_average_precision
+
+
+def d_prime(auc: float) -> float:
+    """The distance of two unit Gaussians whose ROC AUC this is.
+
+    0 at chance, infinite where no pair is in the wrong order.
+    """
+    return float(np.sqrt(2) * scipy.stats.norm.ppf(auc))
 
 
 def precision_recall_curve(
     labels: np.ndarray, scores: np.ndarray
-) -> Curve | None:
-    """Precision and recall of one class at every threshold.
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Recall and precision of one class, [K + 1] each, at every threshold.
 
-    A clip without features is never retrieved: the curve of a class that one
-    of them holds ends short of full recall. The recall of a class that no clip
-    holds is undefined: None. Labels are {0, 1} of shape [N], scores [N], -inf
-    for clips without features.
+    They go from the lowest threshold to none passing, where recall is 0 and
+    precision 1 by convention. A clip without features is never retrieved: the
+    curve of a class that one of them holds ends short of full recall. The
+    recall of a class that no clip holds is undefined: None. Labels are {0, 1}
+    of shape [N], scores [N], -inf for clips without features.
     """
     if not labels.any():
         return None
@@ -215,49 +180,39 @@ def precision_recall_curve(
         labels, np.where(scored, scores, below_all)
     )
     kept = np.append(thresholds > below_all, True)
-    return Curve(recall[kept], precision[kept])
+    return recall[kept], precision[kept]
 
 
-def average_precision(
-    hits: np.ndarray, scores: np.ndarray, num_true: int, all_points: bool
-) -> float:
+def detection_precision(
+    hits: np.ndarray,
+    scores: np.ndarray,
+    detected: np.ndarray,
+    num_true: np.ndarray,
+    all_points: bool,
+) -> np.ndarray:
     """Average precision of ranked detections, some of what is true missing.
 
     Args:
-        hits: Whether each detection is right, [D].
-        scores: [D], finite.
-        num_true: To find, detected or not; without any the result is NaN.
+        hits: Whether each of D detections is right, bool or {0, 1} of [D, C].
+        scores: [D, C], finite where detected.
+        detected: Which of them count, bool [D, C].
+        num_true: To find, detected or not, [C].
         all_points: Takes, as PASCAL VOC, the best precision at no lower recall
             instead of the precision itself.
+
+    Returns:
+        [C]; NaN of a class with nothing to find.
     """
-    if not num_true:
-        return float("nan")
-    if not hits.any():
-        return 0.0
-    precision, recall, _ = metrics.precision_recall_curve(hits, scores)
-    if all_points:  # Recall falls along the curve.
-        precision = np.maximum.accumulate(precision)
-    found = Curve(recall, precision).average_precision
-    return float(found * hits.sum() / num_true)
-
-
-def _of_ranks(
-    metric: Callable[[np.ndarray, np.ndarray], float],
-    labels: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    is_defined: Callable[[np.ndarray], bool],
-) -> np.ndarray:
-    """A metric of each class's labels and ranks, [C]; NaN if undefined."""
-    labels = checks.indicator_matrix(labels, "labels")
-    scores = checks.score_matrix(scores, labels.shape)
-    # Scikit-learn takes finite scores only, which ranks are.
-    ranks = scipy.stats.rankdata(scores, "dense", axis=0)
-    return np.array(
-        [
-            metric(held, ranked) if is_defined(held) else np.nan
-            for held, ranked in zip(labels.T, ranks.T, strict=True)
-        ]
-    )
+    found = np.where(num_true > 0, 0.0, np.nan)
+    for index, counted in enumerate(detected.T):
+        right, ranked = hits[counted, index], scores[counted, index]
+        if num_true[index] and right.any():
+            precision, recall, _ = metrics.precision_recall_curve(right, ranked)
+            if all_points:  # Recall falls along the curve.
+                precision = np.maximum.accumulate(precision)
+            area = -np.sum(np.diff(recall) * precision[:-1])
+            found[index] = area * right.sum() / num_true[index]
+    return found
 
 
 def _defined_mean(by_class: np.ndarray) -> float:

@@ -29,21 +29,16 @@ class PublishedSystem:
 def _published(
     letter: str,
     name: str,
-    scores: tuple[float, float, float],
+    percents: tuple[float, float, float],
     short_name: str | None = None,
-    class_f1: tuple[float, ...] = (),
+    class_percents: tuple[float, ...] = (),
 ) -> PublishedSystem:
     """Builds a row from percentages in the order of the paper's columns."""
-    micro, by_class = (
-        [round(percent / 100, 3) for percent in percents]
-        for percents in (scores, class_f1)
-    )
+    micro = [round(percent / 100, 3) for percent in percents]
+    f1 = [round(percent / 100, 3) for percent in class_percents]
+    by_class = dict(zip(CLASS_NAMES, f1, strict=False))
     return PublishedSystem(
-        letter,
-        name,
-        metrics.Scores(*micro),
-        short_name or name,
-        dict(zip(CLASS_NAMES, by_class, strict=True)) if by_class else {},
+        letter, name, metrics.Scores(*micro), short_name or name, by_class
     )
 
 

@@ -84,9 +84,7 @@ class ScoreSet:
         self, clip_ids: Sequence[str], labels: npt.ArrayLike
     ) -> ScoreSet:
         """Adds K clips with labels, {0, 1} of shape [K, C], and no features."""
-        if not len(clip_ids):
-            return self
-        labels = np.asarray(labels)
+        labels = np.reshape(labels, (-1, len(self.class_names)))
         scores = np.full(labels.shape, -np.inf)
         return ScoreSet(
             (*self.clip_ids, *clip_ids),
@@ -100,12 +98,12 @@ class ScoreSet:
 
         The same clips in another order differ.
         """
-        if self.class_names != other.class_names:
-            mine, others = len(self.class_names), len(other.class_names)
-            return f"other classes, {mine} and {others}"
-        if self.clip_ids != other.clip_ids:
-            mine, others = len(self.clip_ids), len(other.clip_ids)
-            return f"other clips or another order, {mine} and {others}"
+        for what, mine, others in (
+            ("other classes", self.class_names, other.class_names),
+            ("other clips or another order", self.clip_ids, other.clip_ids),
+        ):
+            if mine != others:
+                return f"{what}, {len(mine)} and {len(others)}"
         if not np.array_equal(self.labels, other.labels):
             return "other labels of the same clips"
         return ""
@@ -181,12 +179,8 @@ def fuse(members: Mapping[str, ScoreSet]) -> ScoreSet:
                 f"{other_name}."
             )
     scores = np.stack([member.scores for member in members.values()])
-    scores = scores.astype(np.float64)  # [S, N, C]
-    known = np.isfinite(scores)
-    total = np.where(known, scores, 0).sum(axis=0)
-    mean = np.where(
-        known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), -np.inf
-    )
+    known = np.ma.masked_invalid(scores.astype(np.float64))  # [S, N, C]
+    mean = known.mean(axis=0).filled(-np.inf)
     return ScoreSet(first.clip_ids, first.class_names, first.labels, mean)
 
 

@@ -89,14 +89,11 @@ def exceed_absence(
     lacking = checks.indicator_matrix(labels, "labels") == 0  # [N, C]
     lacking = np.repeat(lacking, list(map(len, scores)), axis=0)
     pooled = np.concatenate(scores).astype(np.float64)  # [all P, C]
-    return np.array(
-        [
-            np.quantile(column[out], 1 - _FALSE_ALARMS)
-            if out.any()
-            else column.min()
-            for column, out in zip(pooled.T, lacking.T, strict=True)
-        ]
-    )
+    found = pooled.min(axis=0)
+    for index in np.flatnonzero(lacking.any(axis=0)):
+        absent = pooled[lacking[:, index], index]
+        found[index] = np.quantile(absent, 1 - _FALSE_ALARMS)
+    return found
 
 
 def apply(

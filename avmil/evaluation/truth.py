@@ -98,8 +98,7 @@ def parse(
 
 def _from_json(text: str, wanted: set[str]) -> Truth:
     content = json.loads(text)
-    is_object = isinstance(content, dict)
-    _expect(is_object, "an object of clips and their events", content)
+    _expect(isinstance(content, dict), "an object of clips", content)
     events = {}
     for clip_id, entries in content.items():
         if clip_id not in wanted:
@@ -139,8 +138,7 @@ def _sight(entry: Any) -> Sight:
         for box in boxes:
             numbers = _numbers(box, 5, "a box t, x1, y1, x2, y2")
             time_s, x1, y1, x2, y2 = numbers
-            fits = x1 < x2 and y1 < y2
-            _expect(fits, "a box with x1 < x2 and y1 < y2", box)
+            _expect(x1 < x2 and y1 < y2, "a box with x1 < x2, y1 < y2", box)
             # An instant that several lists name counts once.
             positions[time_s] = numbers
     ordered = [positions[time_s] for time_s in sorted(positions)]

@@ -93,13 +93,12 @@ def measure(
     the clips' sightings, `groups` pairs of clip and class, bool [N, C];
     detections and true boxes of other pairs are left out.
     """
-    num_boxes, num_reached = np.zeros(
-        (2, len(clips), len(clips[0].class_names)), int
-    )
+    size = 2, len(clips), len(clips[0].class_names)
+    num_boxes, num_reached = counts = np.zeros(size, int)
     for row, of_clip in enumerate(found):
         for sighting in of_clip:
-            num_boxes[row, sighting.class_index] = sighting.num_boxes
-            num_reached[row, sighting.class_index] = sighting.num_reached
+            reached = sighting.num_boxes, sighting.num_reached
+            counts[:, row, sighting.class_index] = reached
     outcomes = list(map(outcome, clips, found))
     best = np.array([o.best for o in outcomes])  # [N, C, 3]
     scores = np.concatenate([clip.region_scores for clip in clips])  # [D, C]
@@ -108,18 +107,11 @@ def measure(
     clip_of = np.repeat(np.arange(len(clips)), [len(o.kept) for o in outcomes])
 
     def average_precision(pairs: np.ndarray) -> np.ndarray:
-        totals = (num_boxes * pairs).sum(axis=0)  # [C]
-        precisions = []
-        for column, ranked in enumerate((kept & pairs[clip_of]).T):
-            precisions.append(
-                metrics.average_precision(
-                    hits[ranked, column],
-                    scores[ranked, column],
-                    totals[column],
-                    all_points=True,
-                )
-            )
-        return np.array(precisions)
+        detected = kept & pairs[clip_of]
+        num_true = (num_boxes * pairs).sum(axis=0)
+        return metrics.detection_precision(
+            hits, scores, detected, num_true, all_points=True
+        )
 
     by_group, num_pairs, bounds = {}, {}, {}
     for name, pairs in groups.items():
@@ -131,9 +123,7 @@ def measure(
             *best[shown].mean(axis=0).tolist(),
             float(np.nanmean(average_precision(pairs))),
         )
-        boxes, reached = (
-            (counts * pairs).sum(axis=0) for counts in (num_boxes, num_reached)
-        )  # [C]
+        boxes, reached = (counts * pairs).sum(axis=1)  # [C]
         bounds[name] = Bounds(
             float((num_reached[shown] > 0).mean()),
             float(np.mean(reached[boxes > 0] / boxes[boxes > 0])),

@@ -41,12 +41,8 @@ class FramePainter:
 
     Attributes:
         picture_px: Width and height of the picture, both even.
-        size_px: The same of the painted frames: picture, heat maps below it
-            and black beside a narrow picture.
+        size_px: Those of the painted frames, with heat maps and black sides.
         strips: The heat maps.
-
-    Raises:
-        ValueError: for no class or too many of them.
     """
 
     def __init__(
@@ -54,10 +50,6 @@ class FramePainter:
         classes: Sequence[ClassLocalization],
         frame_size_px: tuple[int, int],  # Of the video's upright frames.
     ) -> None:
-        if not 1 <= len(classes) <= MAX_CLASSES:
-            raise ValueError(
-                f"Expected 1 to {MAX_CLASSES} classes, received {len(classes)}."
-            )
         clip = classes[0].clip
         scale = max(1.0, _LEAST_WIDTH_PX / frame_size_px[0])
         scale = min(scale, _MOST_SIDE_PX / max(frame_size_px))
@@ -125,14 +117,9 @@ def place_labels(
 ) -> list[tuple[int, int] | None]:
     """Places labels above their boxes, none over another.
 
-    Args:
-        corners: Upper left corners (x, y) of the boxes.
-        sizes_px: Widths and heights of the labels.
-        picture_px: Width and height of the picture.
-
-    Returns:
-        Upper left corners (x, y) of the labels: above the box, or else as near
-        to that as there is room; None for a label without room.
+    Boxes and labels are given by their upper left corners (x, y), labels and
+    picture by width and height. A label is above its box, or else as near to
+    that as there is room; None for one without room.
     """
     places: list[tuple[int, int] | None] = []
     placed: list[tuple[int, int, int, int]] = []  # x1, y1, x2, y2
@@ -188,11 +175,8 @@ class Strips:
 
 def draw_strips(classes: Sequence[ClassLocalization], width_px: int) -> Strips:
     """Draws the heat maps of a clip's classes, of the video's width."""
-    draws = []
-    if len(classes[0].regions):
-        draws.append(heat_maps.draw_frames)
-    if len(classes[0].segments):
-        draws.append(heat_maps.draw_segments)
+    draws = [heat_maps.draw_frames] * bool(len(classes[0].regions))
+    draws += [heat_maps.draw_segments] * bool(len(classes[0].segments))
     canvas = empty_canvas(width_px, len(classes), len(draws))
     figure, dpi = canvas.figure, canvas.figure.dpi
     width, height = figure.get_size_inches()

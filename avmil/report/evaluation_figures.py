@@ -47,14 +47,7 @@ _COLORS = (
     "#999933",
 )
 # Of another number than the colors: the pairs repeat after 42 rows only.
-_MARKERS = (
-    ("o", "\N{BLACK CIRCLE}"),
-    ("s", "\N{BLACK SQUARE}"),
-    ("D", "\N{BLACK DIAMOND}"),
-    ("^", "\N{BLACK UP-POINTING TRIANGLE}"),
-    ("v", "\N{BLACK DOWN-POINTING TRIANGLE}"),
-    ("X", "\N{HEAVY MULTIPLICATION X}"),
-)
+_MARKERS = tuple(zip("osD^vX", "●■◆▲▼✖", strict=True))
 _DASHES = ("-", (0, (4, 1)), (0, (1.5, 0.8)), (0, (6, 1, 1.5, 1)))
 
 
@@ -76,10 +69,10 @@ def styles(rows: Sequence[Row]) -> list[Style]:
     names = aggregation.row_names(rows)
     found = []
     for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        if published := paper.SYSTEMS.get(system):
-            label = published.letter
-        else:
+        if system in unpublished:
             label = unpublished.index(system) + 1
+        else:
+            label = paper.SYSTEMS[system].letter
         if systems.count(system) > 1:
             label = f"{label}.{systems[:index].count(system) + 1}"
         name = name.removeprefix(f"{paper.letter(system)} ")

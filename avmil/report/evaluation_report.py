@@ -50,7 +50,7 @@ class EvaluationReport:
             ValueError: if localized runs differ in their test split.
         """
         self._rows = rows
-        self._localized = in_paper_order(localized) if localized else []
+        self._localized = in_paper_order(localized)
         self._at_chance = {row.key for row in rows if row.is_at_chance}
         self.tables = [tables.table_1(rows), tables.table_2(rows)]
         if localized:

@@ -15,11 +15,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
-from avmil.evaluation.clip_localization import (
-    ClassLocalization,
-    ClipLocalization,
-    part_at,
-)
+from avmil.evaluation.clip_localization import ClassLocalization, part_at
 from avmil.report import heat_maps as maps
 from avmil.report.images import INK
 
@@ -52,22 +48,12 @@ def figure_3(
 
     Frames are uint8 [H, W, 3], one for each of the F sampled frames, or none.
     Up to `max_frames` of them are shown, in temporal order.
-
-    Raises:
-        ValueError: if the number of frames is not F.
     """
     clip = scores.clip
-    shown = _best_frames(
-        scores, min(max_frames, _most_frames(frames_rgb, clip))
-    )
-    draws = []
-    if len(scores.regions):
-        draws.append(maps.draw_regions)
-    if len(scores.segments):
-        draws.append(maps.draw_segments)
-    figure, pictures, heat = _lay_out(
-        scores, [frames_rgb[index] for index in shown], draws
-    )
+    shown = _best_frames(scores, min(max_frames, _most_frames(frames_rgb)))
+    draws = [maps.draw_regions] * bool(len(scores.regions))
+    draws += [maps.draw_segments] * bool(len(scores.segments))
+    figure, pictures, heat = _lay_out(scores, frames_rgb, shown, draws)
     for axes, index in zip(pictures, shown, strict=True):
         caption = f"{clip.frame_times_s[index]:g} s"
         if (region := scores.shown_region(index)) is not None:
@@ -89,19 +75,14 @@ def figure_4(
     Each part of the clip shows its best frame, with its best box, as opaque as
     its scaled score is high; a line leads from a frame to its instant. A system
     without segments shows the best region of each frame instead of them.
-    Arguments and errors are those of `figure_3`.
+    Arguments are those of `figure_3`.
     """
     clip = scores.clip
-    most = min(_MOST_FRAMES, _most_frames(frames_rgb, clip))
+    most = min(_MOST_FRAMES, _most_frames(frames_rgb))
     shown = _frames_over_time(scores, most)
-    draws = []
-    if len(scores.segments):
-        draws.append(maps.draw_segments)
-    elif len(scores.regions):
-        draws.append(maps.draw_frames)
-    figure, pictures, heat = _lay_out(
-        scores, [frames_rgb[index] for index in shown], draws
-    )
+    draws = [maps.draw_segments] * bool(len(scores.segments))
+    draws = draws or [maps.draw_frames] * bool(len(scores.regions))
+    figure, pictures, heat = _lay_out(scores, frames_rgb, shown, draws)
     for axes, index in zip(pictures, shown, strict=True):
         if (region := scores.shown_region(index)) is not None:
             opacity = scores.regions[region]
@@ -116,16 +97,8 @@ def figure_4(
     return figure
 
 
-def _most_frames(
-    frames_rgb: Sequence[np.ndarray], clip: ClipLocalization
-) -> int:
+def _most_frames(frames_rgb: Sequence[np.ndarray]) -> int:
     """How many of the frames fit beside each other."""
-    expected = len(clip.frame_times_s)
-    if len(frames_rgb) not in (0, expected):
-        raise ValueError(
-            f"Clip {clip.clip_id}: Expected all {expected} sampled "
-            f"frames or none, received {len(frames_rgb)}."
-        )
     if not len(frames_rgb):
         return 0
     height_px, width_px = frames_rgb[0].shape[:2]
@@ -170,19 +143,19 @@ def _frames_over_time(scores: ClassLocalization, limit: int) -> list[int]:
 def _lay_out(
     scores: ClassLocalization,
     frames_rgb: Sequence[np.ndarray],
+    shown: Sequence[int],
     draws: Sequence[Callable[[Axes, ClassLocalization], QuadMesh]],
 ) -> tuple[Figure, list[Axes], list[Axes]]:
-    """Draws title, frames and heat maps; gives axes of frames and of maps."""
+    """Draws title, some frames and heat maps; gives the axes of both."""
     clip = scores.clip
-    slot = _ROW / max(len(frames_rgb), 1)
+    slot = _ROW / max(len(shown), 1)
     row_height = 0.0
-    if frames_rgb:
+    if shown:
         height_px, width_px = frames_rgb[0].shape[:2]
         aspect = width_px / height_px
         frame_height = min(_HIGHEST_FRAME, (slot - _FRAME_GAP) / aspect)
         row_height = frame_height + _BELOW_FRAMES
     lines = textwrap.wrap(scores.class_name, _LETTERS_A_LINE)
-    lines = lines or [scores.class_name]
     maps_height = len(draws) * (_MAP + _BELOW_MAP)
     below_title = maps_height + row_height
     title_height = len(lines) * _TITLE_LINE
@@ -204,7 +177,7 @@ def _lay_out(
     figure.text(left, top / height, title, size=13, weight="bold", **style)
     figure.text(left, (top - title_height) / height, detail, size=10, **style)
     pictures, heat = [], []
-    for number, frame_rgb in enumerate(frames_rgb):
+    for number, index in enumerate(shown):
         width = frame_height * aspect
         left = _LEFT + (number + 0.5) * slot - width / 2
         axes = add_axes(left, below_title, width, frame_height)
@@ -213,9 +186,9 @@ def _lay_out(
         # number is not known where only sound was extracted.
         width_px, height_px = clip.frame_size_px
         if not width_px:
-            height_px, width_px = frame_rgb.shape[:2]
+            height_px, width_px = frames_rgb[index].shape[:2]
         extent = (-0.5, width_px - 0.5, height_px - 0.5, -0.5)
-        axes.imshow(frame_rgb, extent=extent, aspect="auto")
+        axes.imshow(frames_rgb[index], extent=extent, aspect="auto")
         pictures.append(axes)
     for number, draw in enumerate(draws):
         top = maps_height - number * (_MAP + _BELOW_MAP)

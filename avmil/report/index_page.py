@@ -15,10 +15,7 @@ def render(
 ) -> str:
     """Renders the list as HTML, thumbnails inside and failures last.
 
-    Args:
-        run: The run, in words.
-        class_names: All classes that it knows.
-        results: The videos.
+    `run` names the run in words, `class_names` are all that it knows.
     """
     videos = [result for result in results if result.status != "failed"]
     labels = (item.label for result in videos for item in result.found)

@@ -7,7 +7,7 @@ are made of the frames. Rows are those of `aggregation.rows`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from avmil.evaluation.evaluation import Result
 from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
 
 _SCORES = metrics.Scores._fields
-_RANKING = metrics.Ranking._fields
 
 
 def percent(fraction: float) -> str:
@@ -39,6 +38,7 @@ def plain(value: float) -> str:
 
 def table_1(rows: Sequence[Row]) -> pd.DataFrame:
     """Table 1, with chance below; NaN where there is no figure."""
+    paper_names = [f"paper_dcase2017_{name}" for name in _SCORES]
     entries: list[dict[str, Any]] = []
     for row in rows:
         published = paper.SYSTEMS.get(row.system)
@@ -51,24 +51,20 @@ def table_1(rows: Sequence[Row]) -> pd.DataFrame:
             "num_test_missing": row.results[0].test.num_missing,
             **row.micro._asdict(),
             **row.ranking._asdict(),
-            **_named("paper_dcase2017_{}", scores),
+            **dict(zip(paper_names, scores, strict=True)),
             "num_runs": len(row.results),
-            **_named("{}_std", map(float, row.micro_std)),
-            **_named("{}_std", map(float, row.ranking_std), _RANKING),
+            **_stds(row.micro_std, row.ranking_std),
         }
         for name, interval in zip(_SCORES, row.intervals, strict=True):
             entry[f"{name}_low"], entry[f"{name}_high"] = interval
         entry["resampled"] = resampled(row)
         entries.append(entry)
     for chance in aggregation.chances(rows):
-        for name, figures in (
-            ("chance_random_scores", chance.random_mean._asdict()),
-            (
-                "chance_every_class",
-                chance.every_class._asdict() | chance.ranking._asdict(),
-            ),
-        ):
-            entries.append({"system": name, "run_name": ""} | figures)
+        random = {"system": "chance_random_scores", "run_name": ""}
+        every = {"system": "chance_every_class", "run_name": ""}
+        entries.append(random | chance.random_mean._asdict())
+        every |= chance.every_class._asdict()
+        entries.append(every | chance.ranking._asdict())
     return pd.DataFrame(entries, dtype=object)
 
 
@@ -95,7 +91,7 @@ def table_2(rows: Sequence[Row]) -> pd.DataFrame:
                         published.get(name, np.nan) for name in row.class_names
                     ],
                     "num_runs": len(row.results),
-                    **_class_stds(row),
+                    **_stds(row.by_class_std, row.class_ranking_std),
                 }
             )
         )
@@ -167,25 +163,12 @@ def to_csv(numbers: pd.DataFrame) -> str:
 
 def run_dict(result: Result) -> dict[str, Any]:
     """All of a result and the paper's figures for its system."""
-    row = Row((result,))
     return {
-        "system": result.identity.system,
         "run_name": result.identity.run_name,
         "seed": result.identity.seed,
         "flags": result.identity.flags,
-        "training": result.identity.training,
-        "micro": result.micro,
-        "ranking": result.ranking,
-        "micro_intervals": row.intervals,
-        "resampled": resampled(row),
-        "is_at_chance": row.is_at_chance,
+        **_row_dict(Row((result,)), threshold=result.thresholds),
         "counts": result.counts,
-        "classes": _records(
-            name=result.class_names,
-            **result.by_class._asdict(),
-            **result.class_ranking._asdict(),
-            threshold=result.thresholds,
-        ),
         "untuned_class_names": result.untuned_class_names,
         "fallback_argmax": result.fallback_argmax,
         "num_val_clips": result.val.num_clips,
@@ -193,7 +176,6 @@ def run_dict(result: Result) -> dict[str, Any]:
         "num_test_clips": result.test.num_clips,
         "num_test_missing": result.test.num_missing,
         "chance": result.chance,
-        "paper": _published(result.identity.system),
     }
 
 
@@ -207,24 +189,13 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
         },
         "rows": [
             {
-                "system": row.system,
                 "run_names": row.run_names,
                 "seeds": [result.identity.seed for result in row.results],
-                "training": row.training,
-                "micro": row.micro,
-                "micro_std": row.micro_std,
-                "ranking": row.ranking,
-                "ranking_std": row.ranking_std,
-                "micro_intervals": row.intervals,
-                "resampled": resampled(row),
-                "is_at_chance": row.is_at_chance,
-                "classes": _records(
-                    name=row.class_names,
-                    **row.by_class._asdict(),
-                    **row.class_ranking._asdict(),
-                    **_class_stds(row),
+                **_row_dict(
+                    row, **_stds(row.by_class_std, row.class_ranking_std)
                 ),
-                "paper": _published(row.system),
+                "micro_std": row.micro_std,
+                "ranking_std": row.ranking_std,
             }
             for row in rows
         ],
@@ -289,28 +260,41 @@ def jsonable(value: Any) -> Any:
     return None if is_float and not math.isfinite(value) else value
 
 
-def _named(
-    template: str, values: Iterable[Any], names: Iterable[str] = _SCORES
-) -> dict[str, Any]:
-    """F1, precision and recall, or others, by their names in a template."""
-    return dict(zip(map(template.format, names), values, strict=True))
-
-
-def _class_stds(row: Row) -> dict[str, np.ndarray]:
-    stds = row.by_class_std._asdict() | row.class_ranking_std._asdict()
-    return {f"{name}_std": values for name, values in stds.items()}
-
-
-def _records(**columns: Any) -> list[dict[str, Any]]:
-    return pd.DataFrame(columns).to_dict("records")
-
-
-def _published(system: str) -> dict[str, Any] | None:
-    if published := paper.SYSTEMS.get(system):
-        return {
+def _row_dict(row: Row, **of_classes: np.ndarray) -> dict[str, Any]:
+    """What is told of a run and of a row of several, more of each class."""
+    published = paper.SYSTEMS.get(row.system)
+    return {
+        "system": row.system,
+        "training": row.training,
+        "micro": row.micro,
+        "ranking": row.ranking,
+        "micro_intervals": row.intervals,
+        "resampled": resampled(row),
+        "is_at_chance": row.is_at_chance,
+        "classes": _records(
+            name=row.class_names,
+            **row.by_class._asdict(),
+            **row.class_ranking._asdict(),
+            **of_classes,
+        ),
+        "paper": published
+        and {
             "dataset": paper.DATASET,
             "name": published.name,
             "micro": published.scores,
             "class_f1": published.class_f1,
-        }
-    return None
+        },
+    }
+
+
+def _stds(*deviations: tuple) -> dict[str, Any]:
+    """The fields of named tuples of standard deviations, called so."""
+    return {
+        f"{name}_std": value
+        for named in deviations
+        for name, value in named._asdict().items()
+    }
+
+
+def _records(**columns: Any) -> list[dict[str, Any]]:
+    return pd.DataFrame(columns).to_dict("records")

@@ -31,8 +31,8 @@ ENVIRONMENT.filters["data_uri"] = data_uri
 def render(name: str, media_source: str = "'none'", **values: object) -> str:
     """Renders a template with its style sheet and its script.
 
-    They are `<name>.html.j2` and, if there are, `<name>.css`, below the style
-    of all pages, and `<name>.js`. Text in the template's `values` is escaped.
+    They are `<name>.html.j2`, `<name>.css`, below the style of all pages, and
+    `<name>.js`. Text in the template's `values` is escaped.
     The page's Content-Security-Policy runs that style sheet and that script
     only, and forbids every request but that of media from the given source.
     """
@@ -50,13 +50,10 @@ def render(name: str, media_source: str = "'none'", **values: object) -> str:
 
 def _source(file_name: str) -> markupsafe.Markup:
     """Reads a file that is part of the page's source, hence not escaped."""
-    path = _TEMPLATES / file_name
-    return markupsafe.Markup(path.read_text("utf-8") if path.exists() else "")
+    return markupsafe.Markup((_TEMPLATES / file_name).read_text("utf-8"))
 
 
 def _permit(code: str) -> str:
     """The policy's name of an inline style sheet or script."""
-    if not code:
-        return "'none'"
     digest = hashlib.sha256(code.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

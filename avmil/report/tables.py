@@ -164,16 +164,14 @@ def leads(rows: Sequence[Row]) -> Table:
     for row, name in zip(rows, names, strict=True):
         if row is not best:
             compared = aggregation.compare(best, row)
-            p_value = (
-                f"{compared.p_value:.3f}" if compared.resamples_seeds else "-"
-            )
+            p = f"{compared.p_value:.3f}" if compared.resamples_seeds else "-"
             cells.append(
                 (
                     name,
                     percent(compared.difference),
                     percent_interval(*compared.interval),
                     numbers.resampled(compared),
-                    p_value,
+                    p,
                     verdicts[compared.is_more_than_chance],
                 )
             )
@@ -294,26 +292,24 @@ def _undefined_notes(row: Row) -> list[str]:
     """Which classes the means over classes lack, the same in all rows."""
     held = row.results[0].test.labels.any(axis=0)
     undefined = np.isnan(row.class_ranking.roc_auc)
-    notes = []
-    for places, text in (
-        (~held, "Held by no test clip and left out of mAP, ROC AUC and d'"),
-        (held & undefined, "Held by all test clips, out of ROC AUC and d'"),
-    ):
-        if places.any():
-            names = "; ".join(np.array(row.class_names)[places])
-            notes.append(f"{text}: {names}.")
-    return notes
+    names = np.array(row.class_names)
+    texts = {
+        "Held by no test clip and left out of mAP, ROC AUC and d'": ~held,
+        "Held by all test clips, out of ROC AUC and d'": held & undefined,
+    }
+    return [
+        f"{text}: {'; '.join(names[places])}."
+        for text, places in texts.items()
+        if places.any()
+    ]
 
 
 def _resampled(rows: Sequence[Row]) -> str:
     """What the rows' intervals resample."""
-    names = list(map(numbers.resampled, rows))
-    if len(set(names)) == 1:
-        return f"the test {names[0]}"
-    return (
-        "the test clips, in rows of "
-        f"{bootstrap.MIN_SEEDS} seeds or more of the seeds too"
-    )
+    if len(set(map(numbers.resampled, rows))) == 1:
+        return f"the test {numbers.resampled(rows[0])}"
+    few = bootstrap.MIN_SEEDS
+    return f"the test clips, in rows of {few} seeds or more of the seeds too"
 
 
 def _run_notes(result: Result) -> tuple[str, str, str]:

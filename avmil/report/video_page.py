@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
-    ClipLocalization,
     heat_limits,
     scaled,
 )
@@ -32,8 +31,7 @@ def render(
     """Renders the page, one HTML file that works without a network.
 
     It plays the video with the best region over it and shows heat maps over
-    time below it, for one class at a time. It opens at the best moment of the
-    first class.
+    time below it, for one class at a time, first the best moment of the first.
 
     Args:
         classes: All of a clip, predicted ones first; finite scores.
@@ -56,14 +54,13 @@ def render(
         run_text=run_text,
         is_foreign=is_foreign,
         classes=classes,
-        data=_data(classes[0].clip, classes),
+        data=_data(classes),
     )
 
 
-def _data(
-    clip: ClipLocalization, classes: Sequence[ClassLocalization]
-) -> dict[str, object]:
+def _data(classes: Sequence[ClassLocalization]) -> dict[str, object]:
     """What the script reads; arrays over classes are in the page's order."""
+    clip = classes[0].clip
     order = [clip.class_names.index(scores.class_name) for scores in classes]
     onsets_s = np.asarray(clip.segment_times_s, np.float64)[:, 0]
     hop_s = onsets_s[1] - onsets_s[0] if len(onsets_s) > 1 else _DEFAULT_HOP_S
@@ -88,13 +85,13 @@ def _data(
             "boxes": _rounded(clip.boxes, 1),
             "frames": clip.region_frames.tolist(),
             "found": [sorted(scores.found_regions) for scores in classes],
-            "spans_s": [_spans_s(scores.sights_s) for scores in classes],
+            "spans_s": [_spans_s(c.sights_s) for c in classes],
             **_steps(clip.region_scores[:, order], clip.heat_scale),
         },
         "segments": {
             "times_s": _rounded(clip.segment_times_s, 3),
             "edges_s": _rounded(clip.segment_edges_s, 3),
-            "spans_s": [_spans_s(scores.events) for scores in classes],
+            "spans_s": [_spans_s(c.events) for c in classes],
             **_steps(clip.segment_scores[:, order], clip.heat_scale),
         },
     }
@@ -117,7 +114,7 @@ def _steps(scores: np.ndarray, heat_scale: str) -> dict[str, list]:
 
 
 def _spans_s(spans_s: Sequence[tuple[float, ...]]) -> list[list[float]]:
-    """Starts and ends."""
+    """Starts and ends, without scores."""
     return [_rounded(span_s[:2], 3) for span_s in spans_s]
 
 

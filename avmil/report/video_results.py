@@ -13,54 +13,35 @@ HEADER = (
 
 @dataclasses.dataclass(frozen=True)
 class FoundClass:
-    """A predicted class of a video.
-
-    Attributes:
-        label: The class.
-        score: Its score.
-        threshold: The threshold that the score exceeds.
-        confidence: How many of how many validation clips with such a score
-            hold it; None if that is not known.
-        events: Onset, offset and score of each.
-        boxes: Instant, x1, y1, x2, y2 and score of each.
-    """
+    """A predicted class of a video."""
 
     label: str
     score: float
-    threshold: float
+    threshold: float  # The score exceeds it.
+    # How many of how many validation clips with such a score hold the class.
     confidence: Sequence[int] | None
-    events: Sequence[Sequence[float]]
-    boxes: Sequence[Sequence[float]]
+    events: Sequence[Sequence[float]]  # Onset, offset and score of each.
+    boxes: Sequence[Sequence[float]]  # Instant, x1, y1, x2, y2 and score.
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoResult:
     """What was found in a video, or why it failed.
 
-    Attributes:
-        clip_id: Name of its folder.
-        video: Its path, as it was given.
-        status: `found`, `none` (no class passes its threshold), `foreign`
-            (unlike all that validation showed) or `failed`.
-        duration_s: Length of the section.
-        page: File to look at first, relative, with `/`; may be empty.
-        found: The predicted classes, the best one first.
-        note: What limits the result.
-        stage: In which stage it failed.
-        reason: Why.
-        picture_jpeg: Its best frame, base64; may be empty.
+    The status is `found`, `none` (no class passes its threshold), `foreign`
+    (unlike all that validation showed) or `failed`.
     """
 
-    clip_id: str
-    video: str
+    clip_id: str  # Name of its folder.
+    video: str  # Its path, as it was given.
     status: str
-    duration_s: float = 0.0
-    page: str = ""
-    found: Sequence[FoundClass] = ()
-    note: str = ""
-    stage: str = ""
-    reason: str = ""
-    picture_jpeg: str = ""
+    duration_s: float = 0.0  # Of the section.
+    page: str = ""  # File to look at first, relative, with `/`.
+    found: Sequence[FoundClass] = ()  # The best one first.
+    note: str = ""  # What limits the result.
+    stage: str = ""  # In which it failed,
+    reason: str = ""  # and why.
+    picture_jpeg: str = ""  # Its best frame, base64.
 
 
 def to_table(results: Iterable[VideoResult]) -> Iterator[tuple]:

@@ -19,23 +19,15 @@ _GAP = "   "  # Between groups of columns.
 _LATEX_WIDTH = 120
 # A bracket or star at the start of a row would be an argument of \\.
 _LATEX_SPECIAL = str.maketrans(
-    {
+    {character: f"\\{character}" for character in "{}$&#%_"}
+    | {character: f"{{{character}}}" for character in "[]*"}
+    | {
         "\\": r"\textbackslash{}",
-        "{": r"\{",
-        "}": r"\}",
-        "$": r"\$",
-        "&": r"\&",
-        "#": r"\#",
-        "%": r"\%",
-        "_": r"\_",
         "^": r"\textasciicircum{}",
         "~": r"\textasciitilde{}",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        "[": "{[}",
-        "]": "{]}",
-        "*": "{*}",
         "±": r"$\pm$",
     }
 )

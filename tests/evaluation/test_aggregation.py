@@ -217,8 +217,3 @@ def test_results_of_different_test_splits_are_refused(changes, message):
         aggregation.rows([first, other])
     assert message in str(caught.value)
     assert "run_of_mine" in str(caught.value)
-
-
-def test_no_results_are_refused():
-    with pytest.raises(ValueError, match="received none"):
-        aggregation.rows([])

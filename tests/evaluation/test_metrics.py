@@ -134,11 +134,7 @@ def test_curve_of_scored_clips_is_that_of_scikit_learn():
     precision, recall, _ = sklearn.metrics.precision_recall_curve(
         labels, scores
     )
-    np.testing.assert_array_equal(curve.precision, precision)
-    np.testing.assert_array_equal(curve.recall, recall)
-    assert curve.average_precision == pytest.approx(
-        sklearn.metrics.average_precision_score(labels, scores)
-    )
+    np.testing.assert_array_equal(curve, (recall, precision))
 
 
 def test_points_are_those_of_every_threshold_by_counting():
@@ -158,8 +154,7 @@ def test_points_are_those_of_every_threshold_by_counting():
 def test_curves_of_classes_without_hits():
     missing = np.full(2, -np.inf)
     curve = metrics.precision_recall_curve(np.array([1, 0]), missing)
-    assert (curve.recall.tolist(), curve.precision.tolist()) == ([0], [1])
-    assert curve.average_precision == 0
+    assert curve == ([0], [1])
     assert metrics.precision_recall_curve(np.zeros(2), missing) is None
 
 
@@ -170,35 +165,37 @@ RANKED_SCORES = [[4, 7, 1, 4], [3, 7, 2, 3], [2, 7, 3, 2], [1, 7, 4, 1]]
 
 
 def test_ranking_metrics_by_hand():
-    found = metrics.class_average_precision(RANKED_LABELS, RANKED_SCORES)
-    np.testing.assert_allclose(found, [(1 + 2 / 3) / 2, 1 / 4, np.nan, 1])
-    found = metrics.class_roc_auc(RANKED_LABELS, RANKED_SCORES)
-    np.testing.assert_allclose(found, [3 / 4, 1 / 2, np.nan, np.nan])
+    precisions, areas = metrics.class_ranking(RANKED_LABELS, RANKED_SCORES)
+    np.testing.assert_allclose(precisions, [5 / 6, 1 / 4, np.nan, 1])
+    np.testing.assert_allclose(areas, [3 / 4, 1 / 2, np.nan, np.nan])
+    found = metrics.ranking(RANKED_LABELS, RANKED_SCORES)
     mean = metrics.mean_average_precision(RANKED_LABELS, RANKED_SCORES)
     assert mean == pytest.approx((5 / 6 + 1 / 4 + 1) / 3)
+    assert found.mean_average_precision == mean
     assert isinstance(mean, float)
-    auc = metrics.roc_auc(RANKED_LABELS, RANKED_SCORES)
-    assert auc == pytest.approx(5 / 8)
+    assert found.roc_auc == pytest.approx(5 / 8)
+    assert found.d_prime == metrics.d_prime(found.roc_auc)
     assert np.isnan(metrics.mean_average_precision([[0], [0]], [[1], [2]]))
-    assert np.isnan(metrics.roc_auc([[1], [1]], [[1], [2]]))
+    assert np.isnan(metrics.ranking([[1], [1]], [[1], [2]]).roc_auc)
 
 
 def test_clips_without_features_are_ranked_last_and_equal():
     labels = np.array([[1], [0], [1], [0]])
     scores = [[0.5], [-1e30], [-np.inf], [-np.inf]]
+    precision, auc, _ = metrics.ranking(labels, scores)
     # Of four pairs two are in order and one is equal.
-    assert metrics.roc_auc(labels, scores) == pytest.approx(2.5 / 4)
+    assert auc == pytest.approx(2.5 / 4)
     # The second label is found among all four clips.
-    found = metrics.mean_average_precision(labels, scores)
-    assert found == pytest.approx((1 + 2 / 4) / 2)
+    assert precision == pytest.approx((1 + 2 / 4) / 2)
 
 
 def test_d_prime_is_the_distance_of_two_gaussians():
     generator = np.random.default_rng(0)
     labels = np.arange(20_000)[:, np.newaxis] % 2
     scores = generator.normal(size=labels.shape) + 1.5 * labels
-    auc = metrics.roc_auc(labels, scores)
-    assert metrics.d_prime(auc) == pytest.approx(1.5, abs=0.05)
+    assert metrics.ranking(labels, scores).d_prime == pytest.approx(
+        1.5, abs=0.05
+    )
     # The baseline of AudioSet's paper, whose d-prime is 2.452.
     assert metrics.d_prime(0.959) == pytest.approx(2.46, abs=0.01)
     assert metrics.d_prime(0.5) == 0
@@ -210,15 +207,15 @@ def test_ranking_metrics_are_scikit_learn_s_and_know_no_order():
     labels = generator.random((60, 5)) < 0.3
     scores = generator.normal(size=labels.shape).round(1)
     order = generator.permutation(60)
-    for mine, other in (
-        (
-            metrics.mean_average_precision,
+    expected = [
+        metric(labels, scores, average="macro")
+        for metric in (
             sklearn.metrics.average_precision_score,
-        ),
-        (metrics.roc_auc, sklearn.metrics.roc_auc_score),
-    ):
-        expected = pytest.approx(other(labels, scores, average="macro"))
-        assert mine(labels, scores) == expected
-        assert mine(labels[order], np.exp(scores[order])) == expected
-        with pytest.raises(ValueError, match=r"NaN or \+inf in 1 clip"):
-            mine([[1], [0]], [[np.nan], [0]])
+            sklearn.metrics.roc_auc_score,
+        )
+    ]
+    found = metrics.ranking(labels, scores)
+    assert found[:2] == pytest.approx(expected)
+    assert metrics.ranking(labels[order], np.exp(scores[order])) == found
+    with pytest.raises(ValueError, match=r"NaN or \+inf in 1 clip"):
+        metrics.ranking([[1], [0]], [[np.nan], [0]])

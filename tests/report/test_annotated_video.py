@@ -217,12 +217,6 @@ def test_without_regions_or_segments_frames_are_painted():
     assert not painted[:320].any()
 
 
-@pytest.mark.parametrize("shown", [(), ("bus",) * 4])
-def test_one_to_three_classes(shown):
-    with pytest.raises(ValueError, match="1 to 3 classes"):
-        FramePainter([found(localized(), name) for name in shown], SIZE_PX)
-
-
 @pytest.mark.parametrize("num_maps", [0, 1, 2])
 @pytest.mark.parametrize("num_classes", [1, 2, 3])
 def test_canvas_has_the_videos_width_and_an_even_height(num_classes, num_maps):

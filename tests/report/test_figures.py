@@ -294,11 +294,3 @@ def test_frames_lie_inside_beside_each_other_and_above_the_maps(
         aspect = bounds[0].width * width_in / (bounds[0].height * height_in)
         assert aspect == pytest.approx(size_px[0] / size_px[1], rel=1e-6)
         assert height_in < 6
-
-
-def test_too_few_frames_are_refused():
-    clip = localized()
-    with pytest.raises(ValueError, match="all 3 sampled frames or none"):
-        figures.figure_3(found(clip), frames(clip)[:2])
-    with pytest.raises(ValueError, match="all 3 sampled frames or none"):
-        figures.figure_4(found(clip), frames(clip)[:1])

@@ -146,7 +146,5 @@ def test_notes_count_the_clips_that_each_row_lacks():
 
 def test_results_of_other_splits_are_refused():
     other = localized(run_name="b", num_test_clips=8)
-    with pytest.raises(ValueError, match="one test split with one truth"):
+    with pytest.raises(ValueError, match="one test split and one truth"):
         table_3([localized(), other])
-    with pytest.raises(ValueError, match="received none"):
-        table_3([])

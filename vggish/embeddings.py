@@ -45,7 +45,8 @@ class SegmentEmbeddings:
     ) -> None:
         if network == "vggish":
             self.log_offset = 0.01
-            model = build_vggish(embedding_activation, seed)
+            drawn = seed if weights is None else None
+            model = build_vggish(embedding_activation, drawn)
         elif network == "yamnet":
             self.log_offset = 0.001
             model = build_yamnet(seed)

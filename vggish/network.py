@@ -25,7 +25,7 @@ _LAYERS = (
 
 
 def build_vggish(
-    embedding_activation: str | None = "relu", seed: int = 0
+    embedding_activation: str | None = "relu", seed: int | None = 0
 ) -> keras.Model:
     """VGGish with random weights; `checkpoint.load` reads the published ones.
 
@@ -35,7 +35,8 @@ def build_vggish(
     Args:
         embedding_activation: "relu" as in the code of 2017 to 2020, hence of
             the paper, or None for the pre-activation published since then.
-        seed: Seed of the random weights.
+        seed: Seed of the random weights; None for zeros, where weights are
+            read anyway, since drawing them takes up to 0.5 GB.
 
     Returns:
         A model from log-mel patches [T, 96, 64] to embeddings [T, 128].
@@ -50,7 +51,10 @@ def build_vggish(
         )
     inputs = keras.Input((96, 64), name="log_mel_patches")
     outputs = keras.layers.Reshape((96, 64, 1))(inputs)
-    initializer = keras.initializers.HeNormal(keras.random.SeedGenerator(seed))
+    initializer = "zeros"
+    if seed is not None:
+        seeds = keras.random.SeedGenerator(seed)
+        initializer = keras.initializers.HeNormal(seeds)
     for name, width in _LAYERS:
         options = {
             "activation": embedding_activation if name == "fc2" else "relu",

@@ -39,14 +39,6 @@ from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
 from model import systems
 
-# Attribute of a run -> field of its `event_thresholds.json`.
-_FIELDS_WITHIN = {
-    "event_thresholds": "thresholds",
-    "box_thresholds": "box_thresholds",
-    "num_segments": "num_segments",
-    "num_regions": "num_regions",
-    "thresholds_from": "from",
-}
 # Validation clips that a confidence counts.
 _NUM_CLOSEST = 10
 # Share of the validation clips with a right prediction below which videos are
@@ -341,22 +333,22 @@ def _thresholds_within(run: Run) -> dict[str, Any]:
     """Those of `event_thresholds.json`, unless it is older or of others."""
     path = run.file(EVENT_THRESHOLDS_FILE)
     content = files.read_json(path) if files.exists(path) else {}
-    try:
-        is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
-        if not (is_of_run and "from" in content):
-            content = dict.fromkeys(_FIELDS_WITHIN.values()) | {"from": ""}
-        found = {a: content[field] for a, field in _FIELDS_WITHIN.items()}
-        for attribute, value in found.items():
-            if value is not None and attribute.endswith("_thresholds"):
-                found[attribute] = _by_class(path, value, run.class_names)
-            elif value is not None and attribute.startswith("num_"):
-                found[attribute] = float(value)
-        return found
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"Expected thresholds of events and boxes in {path}, received a "
-            f"file without: {error}. evaluate.py writes it."
-        ) from error
+    is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
+    if not (is_of_run and "from" in content):
+        content = {}
+    tuned = {}
+    for attribute, field in (
+        ("event_thresholds", "thresholds"),
+        ("box_thresholds", "box_thresholds"),
+    ):
+        value = content.get(field)
+        tuned[attribute] = value and _by_class(path, value, run.class_names)
+    return {
+        **tuned,
+        "num_segments": content.get("num_segments"),
+        "num_regions": content.get("num_regions"),
+        "thresholds_from": content.get("from", ""),
+    }
 
 
 def _test_f1(run: Run) -> float | None:

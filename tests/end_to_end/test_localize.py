@@ -340,7 +340,6 @@ def test_thresholds_within_videos_are_of_these_weights(tmp_path, capfd, videos):
     for changes in (
         {"box_thresholds": {"bus": 1.0}},
         {"thresholds": 3},
-        {"num_regions": "many"},
     ):
         with pytest.raises(ConfigError, match=r"event_thresholds\.json.*evalu"):
             load(**changes)

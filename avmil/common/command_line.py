@@ -136,20 +136,13 @@ def _run_main(
         print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
         return _INTERRUPTED_STATUS
     except Exception as error:
-        if not _is_users(error):
+        if not (
+            isinstance(error, (AvmilError, OSError))
+            or type(error).__name__ in _TENSORFLOW_ERRORS
+        ):
             raise
         print(f"error: {error}", file=sys.stderr)
         return _USAGE_STATUS
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether the user can mend it: one message then, without a traceback."""
-    if isinstance(error, (AvmilError, OSError)):
-        return True
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(
-        error, tuple(getattr(tensorflow.errors, n) for n in _TENSORFLOW_ERRORS)
-    )
 
 
 def _end(status: int) -> None:

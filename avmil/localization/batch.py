@@ -89,10 +89,10 @@ class _Localizer:
         self.run = load_run(
             config.run_dir,
             config.checkpoint,
-            config.weights_dir,
-            config.edge_forest,
-            config.region_weights,
-            config.audio_weights,
+            weights_dir=config.weights_dir,
+            edge_forest=config.edge_forest,
+            region_weights=config.region_weights,
+            audio_weights=config.audio_weights,
         )
         shown = _classes_shown(config.classes_shown, self.run.class_names)
         self._classes_shown = shown

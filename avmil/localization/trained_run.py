@@ -267,21 +267,15 @@ class TrainedRun:
 def load_run(
     run_dir: str | os.PathLike[str],
     checkpoint: str = "last",
-    weights_dir: str = "weights",
-    edge_forest: str = "",
-    region_weights: str = "",
-    audio_weights: str = "",
+    **weights_files: str,
 ) -> TrainedRun:
     """Loads a run, ready to localize in videos.
 
     Args:
         run_dir: Directory that train.py wrote, local or remote.
         checkpoint: `last` or `best`.
-        weights_dir: Local folder in which the weights of the run's base
-            networks are looked for, by their SHA-256, unless they are named.
-        edge_forest: The structured edge forest of the run.
-        region_weights: Weights of its base visual network.
-        audio_weights: Weights of its base audio network.
+        **weights_files: Where the weights of the run's base networks are, as
+            for `WeightsFiles`: `weights_dir="weights"`, ...
 
     Raises:
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
@@ -296,6 +290,9 @@ def load_run(
     kind, step = dataclasses.astuple(run.weights)
     system = run.config.system
     model, _ = run.checkpoints.load(kind, system, step, optimizer=False)
+    test_f1, metrics_path = None, run.file("metrics.json")
+    if files.exists(metrics_path):
+        test_f1 = files.read_json(metrics_path)["micro"]["f1"]
     return TrainedRun(
         name=run.name,
         system=system,
@@ -303,13 +300,11 @@ def load_run(
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         validation=_validation(run),
-        test_f1=_test_f1(run),
+        test_f1=test_f1,
         **_thresholds_within(run),
         weights=run.weights,
         model=model,
-        weights_files=WeightsFiles(
-            weights_dir, edge_forest, region_weights, audio_weights
-        ),
+        weights_files=WeightsFiles(**weights_files),
     )
 
 
@@ -349,13 +344,6 @@ def _thresholds_within(run: Run) -> dict[str, Any]:
         "num_regions": content.get("num_regions"),
         "thresholds_from": content.get("from", ""),
     }
-
-
-def _test_f1(run: Run) -> float | None:
-    path = run.file("metrics.json")
-    if not files.exists(path):
-        return None
-    return files.read_json(path).get("micro", {}).get("f1")
 
 
 def _validation(run: Run) -> ScoreSet | None:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 from avmil.common import files
-from avmil.common.errors import ConfigError, FeaturesError
+from avmil.common.errors import ConfigError, FeaturesError, config_errors
 from avmil.common.progress import Progress
 from avmil.evaluation.identity import RunIdentity, Training, WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
@@ -78,25 +78,18 @@ def read_scores(
         where they are not known, or where there are several.
 
     Raises:
-        ConfigError: if a file is damaged.
-        FileNotFoundError: if there are no scores.
+        ConfigError: if scores are damaged.
+        FileNotFoundError: if there are none.
     """
-    weights_path = files.join(directory, SCORES_FILE)
-    try:
-        scores = {}
-        for split in SPLITS:
-            path = _scores_path(directory, split)
+    scores = {}
+    for split in SPLITS:
+        path = _scores_path(directory, split)
+        with config_errors(directory):
             scores[split] = ScoreSet.from_bytes(files.read_bytes(path), path)
-        if not files.exists(weights_path):
-            return scores, None
-        return scores, WeightsIdentity(**files.read_json(weights_path))
-    except TypeError as error:
-        raise ConfigError(
-            f"Expected checkpoint and step in {weights_path}, received "
-            "something else. Evaluate without --use_saved_scores."
-        ) from error
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    weights_path = files.join(directory, SCORES_FILE)
+    if not files.exists(weights_path):
+        return scores, None
+    return scores, WeightsIdentity(**files.read_json(weights_path))
 
 
 def _scores_path(directory: str, split: str) -> str:

@@ -107,10 +107,7 @@ class Scorer:
 
 
 def localize(
-    model: keras.Model,
-    clip: ClipFeatures,
-    class_names: tuple[str, ...],
-    duration_s: float | None = None,
+    model: keras.Model, clip: ClipFeatures, class_names: tuple[str, ...]
 ) -> ClipLocalization:
     """Scores one clip with all its regions and segments.
 
@@ -119,11 +116,10 @@ def localize(
             stand for segments.
         clip: The clip's features.
         class_names: The classes the system was trained on, in order.
-        duration_s: Length of the clip; by default the one that is stored.
     """
     if streams := region_streams(model):
         clip = dataclasses.replace(clip, regions=streams(clip.regions))
-    return localize_streams(model, clip, class_names, duration_s)
+    return localize_streams(model, clip, class_names)
 
 
 def region_streams(
@@ -155,14 +151,9 @@ def region_streams(
 
 
 def localize_streams(
-    model: keras.Model,
-    clip: ClipFeatures,
-    class_names: tuple[str, ...],
-    duration_s: float | None = None,
+    model: keras.Model, clip: ClipFeatures, class_names: tuple[str, ...]
 ) -> ClipLocalization:
     """Scores one clip, as `localize`, whose `regions` are their streams."""
-    if duration_s is None:
-        duration_s = clip.duration_s
     shape = BatchShape(1, 1, max(1, len(clip.segments)))
     batch = pad([clip], shape, model.input.keys() - {"regions", "region_mask"})
     visual = "regions" in model.input
@@ -185,12 +176,14 @@ def localize_streams(
     segments = outputs.get("segment_scores", no_scores)[: len(clip.segments)]
     segment_times_s = clip.segment_times_s[: len(segments)]
     if "step_scores" in outputs:
-        segments, segment_times_s = _steps(outputs["step_scores"], duration_s)
+        segments, segment_times_s = _steps(
+            outputs["step_scores"], clip.duration_s
+        )
     return ClipLocalization(
         clip_id=clip.clip_id,
         class_names=class_names,
         scores=outputs["scores"],
-        duration_s=duration_s,
+        duration_s=clip.duration_s,
         frame_size_px=tuple(clip.frame_size_px.tolist()),
         frame_times_s=clip.frame_times_s,
         boxes=clip.boxes[: len(regions)],

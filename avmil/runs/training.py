@@ -71,7 +71,7 @@ class _Trainer:
         )
         self._store = scoring.open_split(config.features_dir, "train")
         self._validation = scoring.open_split(config.features_dir, "val")
-        _check_splits(self._store, self._validation)
+        _check_labels(self._store, self._validation)
         self._run = Run.start(config, TrainedOn.of(self._store))
         self._sampler = BalancedSampler(
             self._store.labels, config.batch_size, config.seed
@@ -99,7 +99,11 @@ class _Trainer:
         self._log.config(self._state.step, self._config)
         try:
             if not self._is_done():
-                data = self._load()
+                size, cache = self._config.batch_size, self._config.cache
+                data = SplitData(self._store, size, self._model.input, cache)
+                self._scorer = scoring.Scorer(
+                    self._model, self._validation, size, cache
+                )
                 with command_line.postponed_interrupt() as interrupted:
                     self._train(data, interrupted)
         finally:
@@ -178,15 +182,6 @@ class _Trainer:
         stopped = 0 < config.early_stopping <= state.num_worse
         return stopped or state.step == config.steps
 
-    def _load(self) -> SplitData:
-        """Brings both splits to where --cache wants them."""
-        size, cache = self._config.batch_size, self._config.cache
-        data = SplitData(self._store, size, self._model.input, cache)
-        self._scorer = scoring.Scorer(
-            self._model, self._validation, size, cache
-        )
-        return data
-
     def _train(self, data: SplitData, interrupted: Callable[[], bool]) -> None:
         """Trains in calls of several steps, which end where a pause is due."""
         config, state = self._config, self._state
@@ -215,8 +210,6 @@ class _Trainer:
                     raise KeyboardInterrupt
                 if self._is_done():
                     break
-        if step_s := losses.median_step_s():
-            print(f"A step took {1000 * step_s:.3g} ms (median).")
 
     def _chunks(self, max_steps: int) -> Iterator[np.ndarray]:
         """Yields the clips [K, B] of K steps at a time up to each pause."""
@@ -340,7 +333,6 @@ class _Losses:
             self._constants["loss_of_no_class"] = no_class_loss
         self._since_point: list[tuple[float, float]] = []
         self._since_validation: list[float] = []
-        self._times_s: list[float] = []
         self._start_s = time.monotonic()
 
     def start_clock(self) -> None:
@@ -354,7 +346,6 @@ class _Losses:
             ConfigError: for one that is not finite.
         """
         step_s = (time.monotonic() - self._start_s) / len(losses)
-        self._times_s += [step_s] * len(losses)
         self.start_clock()
         for loss in losses.tolist():
             self._step += 1
@@ -379,12 +370,6 @@ class _Losses:
         self._since_validation.clear()
         return mean
 
-    def median_step_s(self) -> float | None:
-        """Median time of a step; None before the second call is done."""
-        first = self._times_s.count(self._times_s[0])  # It compiled.
-        times_s = self._times_s[first:]
-        return float(np.median(times_s)) if times_s else None
-
 
 def _next_commands(config: TrainConfig) -> str:
     """What to do with a finished run."""
@@ -400,7 +385,7 @@ def _next_commands(config: TrainConfig) -> str:
     )
 
 
-def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
+def _check_labels(train: FeatureStore, validation: FeatureStore) -> None:
     for split, store in (("train", train), ("val", validation)):
         if not store.labels.any():
             raise FeaturesError(

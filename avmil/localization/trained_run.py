@@ -56,16 +56,15 @@ class TrainedRun:
         class_names: C classes.
         recipe: Recipe of the features that it was trained on.
         thresholds: Of each class; None where evaluate.py did not run.
-        event_thresholds: Of each class, for segments; None where they were
-            not tuned for these weights, and of a system without audio.
-        box_thresholds: Of each class, for regions.
-        num_segments: For this number of segments in a clip the thresholds of
-            events hold; they fall as it grows. None: for any number.
-        num_regions: The same of the thresholds of boxes.
+        event_thresholds, box_thresholds: Of each class, for segments and for
+            regions; None where they were not tuned for these weights, and of
+            a modality that the system lacks.
+        num_segments, num_regions: Proposals of a clip for which these
+            thresholds hold; they fall as it grows. None: for any number.
         thresholds_from: What those of events were tuned on, `labels` or
             `truth`; empty where they were not.
         validation: Scores of the validation clips; None without evaluate.py.
-        weights: Its weights.
+        weights: Which of its weights were loaded.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
         test_f1: Micro-averaged; None without evaluate.py.

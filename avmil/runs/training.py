@@ -86,9 +86,6 @@ class _Trainer:
             self._model = self._build()
             self._state = TrainState(backend=config.backend)
         _check_inputs(self._model, self._store)
-        self._no_class_loss = no_class_loss(
-            self._model, label_frequencies(self._store.labels)
-        )
         # The best network since the last checkpoint, and its state.
         self._best: tuple[list[np.ndarray], TrainState] | None = None
         self._saved_s = time.monotonic()
@@ -108,12 +105,7 @@ class _Trainer:
                     self._train(data, interrupted)
         finally:
             self._log.close()
-        state, criterion = self._state, _CRITERIA[self._config.best_by]
-        print(
-            f"{self._config.run_dir} is finished: trained {state.step} steps.\n"
-            f"Best on validation: {criterion} {state.best:.3f} at step "
-            f"{state.best_step}.\n{_next_commands(self._config)}"
-        )
+        print(_summary(self._config, self._state))
 
     def _build(self) -> keras.Model:
         config = self._config
@@ -158,11 +150,9 @@ class _Trainer:
     def _restore(self) -> None:
         config, state = self._config, self._state
         self._sampler.restore(state.sampler)
-        seeds = zip(
-            _dropout_seeds(self._model), state.dropout_seeds, strict=True
-        )
-        for variable, value in seeds:
-            variable.assign(value)
+        seeds = _dropout_seeds(self._model)
+        for seed, value in zip(seeds, state.dropout_seeds, strict=True):
+            seed.assign(value)
         if state.step > config.steps:
             raise ConfigError(
                 f"--steps: Expected at least the {state.step} steps that "
@@ -186,12 +176,9 @@ class _Trainer:
         """Trains in calls of several steps, which end where a pause is due."""
         config, state = self._config, self._state
         train = train_function(self._model)
-        losses = _Losses(config, state.step, self._log, self._no_class_loss)
-        if self._no_class_loss is not None:
-            print(
-                f"Scores that find no class have a loss of "
-                f"{self._no_class_loss:.4f}; learning shows below it."
-            )
+        frequencies = label_frequencies(self._store.labels)
+        loss = no_class_loss(self._model, frequencies)
+        losses = _Losses(config, state.step, self._log, loss)
         under_way: collections.deque = collections.deque()
         with Progress(config.steps, "step", state.step) as progress:
             calls = data.calls(self._chunks(data.steps_per_call))
@@ -213,15 +200,12 @@ class _Trainer:
 
     def _chunks(self, max_steps: int) -> Iterator[np.ndarray]:
         """Yields the clips [K, B] of K steps at a time up to each pause."""
-        step = self._state.step
-        while step < self._config.steps:
-            chunk = [next(self._sampler)]
-            while len(chunk) < max_steps and not self._is_pause(
-                step + len(chunk)
-            ):
-                chunk.append(next(self._sampler))
-            step += len(chunk)
-            yield np.stack(chunk)
+        chunk = []
+        for step in range(self._state.step + 1, self._config.steps + 1):
+            chunk.append(next(self._sampler))
+            if len(chunk) == max_steps or self._is_pause(step):
+                yield np.stack(chunk)
+                chunk.clear()
 
     def _is_pause(self, step: int) -> bool:
         config = self._config
@@ -331,6 +315,10 @@ class _Losses:
         self._constants = {"learning_rate": config.learning_rate}
         if no_class_loss is not None:
             self._constants["loss_of_no_class"] = no_class_loss
+            print(
+                f"Scores that find no class have a loss of "
+                f"{no_class_loss:.4f}; learning shows below it."
+            )
         self._since_point: list[tuple[float, float]] = []
         self._since_validation: list[float] = []
         self._start_s = time.monotonic()
@@ -371,13 +359,16 @@ class _Losses:
         return mean
 
 
-def _next_commands(config: TrainConfig) -> str:
-    """What to do with a finished run."""
+def _summary(config: TrainConfig, state: TrainState) -> str:
+    """How a finished run went, and what to do with it."""
     run_dir = shlex.quote(f"--run_dir={config.run_dir}")
     if config.backend != TrainConfig.backend:
         run_dir += f" --backend={config.backend}"
     logdir = shlex.quote(f"--logdir={config.run_dir}")
     return (
+        f"{config.run_dir} is finished: trained {state.step} steps.\n"
+        f"Best on validation: {_CRITERIA[config.best_by]} {state.best:.3f} at "
+        f"step {state.best_step}.\n"
         "Next, its scores on the test split, then any video, and its curves:\n"
         f"  python evaluate.py {run_dir}\n"
         f"  python localize.py {run_dir} --output_dir=found VIDEO\n"

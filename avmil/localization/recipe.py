@@ -43,8 +43,8 @@ def with_weights(
 ) -> RecipeConfig:
     """Puts paths in the place of the SHA-256 of a run's weights.
 
-    What the run's system takes in, by the names of its inputs, is left of the
-    recipe: one of audio alone needs no network for pictures, nor its weights.
+    What the inputs of its system need is left of the recipe: one of audio
+    alone needs no network for pictures, nor its weights.
 
     Raises:
         ConfigError: if a file is missing, or not the one that the run was

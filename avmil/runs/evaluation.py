@@ -24,9 +24,6 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     Every run directory gets its files as soon as the run is evaluated; what
     several runs have in common goes to `output_dir`.
 
-    Args:
-        config: Which runs, or what to fuse into one, and how.
-
     Returns:
         A result of each run, in the order of the flag.
 

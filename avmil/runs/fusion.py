@@ -36,11 +36,7 @@ SYSTEM = "cvssp_fusion"
 
 
 class Fusion(ScoredRun):
-    """The mean of several runs: scores without a network.
-
-    Args:
-        path: The directory that `fuse` wrote.
-    """
+    """The mean of several runs, which `fuse` wrote: no network."""
 
     localizes = False
     weights = None  # There are several.

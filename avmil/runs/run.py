@@ -36,17 +36,11 @@ _PACKAGES = ("avmil", "tensorflow", "jax", "keras", "numpy", "scikit-learn")
 
 @dataclasses.dataclass(frozen=True)
 class TrainedOn:
-    """The features that a run is trained on.
+    """The features that a run is trained on."""
 
-    Attributes:
-        recipe: Every parameter of their extraction.
-        class_names: C names, in the order of the scores.
-        clips_sha256: Digest of the clips and their labels.
-    """
-
-    recipe: dict[str, Any]
-    class_names: list[str]
-    clips_sha256: str = ""
+    recipe: dict[str, Any]  # Every parameter of their extraction.
+    class_names: list[str]  # In the order of the scores.
+    clips_sha256: str = ""  # Of the clips and their labels.
 
     @classmethod
     def of(cls, store: FeatureStore) -> TrainedOn:
@@ -74,8 +68,7 @@ def read_scores(
     """Reads what `write_scores` wrote.
 
     Returns:
-        The scores of each split and the weights that they come from; None
-        where they are not known, or where there are several.
+        The scores of each split; the weights that they come from, or None.
 
     Raises:
         ConfigError: if scores are damaged.
@@ -128,7 +121,7 @@ class Run(ScoredRun):
 
     Args:
         path: Its directory.
-        checkpoint: Kind of the checkpoint: `last`, `best` or `kept`.
+        checkpoint: `last`, `best` or `kept`.
         features_dir: Features to score; by default those of the training.
         use_saved_scores: Whether to take the scores that lie in the directory,
             with the checkpoint that they come from.

@@ -45,11 +45,8 @@ def open_split(features_dir: str, split: str) -> FeatureStore:
 class Scorer:
     """Scores the clips of a split, as often as wanted.
 
-    Args:
-        model: A system of `model.systems`.
-        store: The split's features.
-        batch_size: Clips at a time.
-        cache: Where the clips are held, as in `steps.SplitData`.
+    Arguments behind the model, a system of `model.systems`, are those of
+    `steps.SplitData`.
     """
 
     def __init__(
@@ -75,15 +72,10 @@ class Scorer:
     ) -> tuple[ScoreSet, dict[str, np.ndarray]]:
         """Scores all clips.
 
-        Clips without features are part of the result and count as missed.
-
-        Args:
-            on_clips: Called with the number of clips that were scored.
-
         Returns:
-            The scores and, for each modality whose scores are normalized,
-            `visual` or `audio`, these scores of the clips that have features,
-            float32 [N, C].
+            The scores, clips without features being missed; and, for each
+            modality whose scores are normalized, `visual` or `audio`, these
+            scores of the clips that have features, float32 [N, C].
         """
         store, size = self._store, self._batch_size
         # The clips that fill up the last batch are left out again.
@@ -111,11 +103,7 @@ def localize(
 ) -> ClipLocalization:
     """Scores one clip with all its regions and segments.
 
-    Args:
-        model: A system of `model.systems`; of a CVSSP system the time steps
-            stand for segments.
-        clip: The clip's features.
-        class_names: The classes the system was trained on, in order.
+    Of a CVSSP system the time steps stand for segments.
     """
     if streams := region_streams(model):
         clip = dataclasses.replace(clip, regions=streams(clip.regions))

@@ -37,7 +37,7 @@ class SplitData:
 
     Args:
         store: The split's features.
-        batch_size: Clips of a batch.
+        batch_size: Clips at a time.
         inputs: Inputs of the system.
         cache: `device`, `host`, `none`, or `auto` for the first of them for
             which there is an accelerator and memory.

@@ -39,9 +39,6 @@ _CRITERIA = {"map": "mAP", "f1": "micro F1"}
 def train(config: TrainConfig) -> None:
     """Trains a run to its last step, from its last checkpoint if it has one.
 
-    Args:
-        config: The run's configuration.
-
     Raises:
         ConfigError: for flags that contradict each other or the run.
         FeaturesError: for features that cannot be trained on.
@@ -252,11 +249,7 @@ class _Trainer:
         self._saved_s = time.monotonic()
 
     def _validate(self, with_pictures: bool) -> str:
-        """Scores validation with thresholds tuned on it, hence a bit high.
-
-        Returns:
-            The result as text.
-        """
+        """Tells the scores, with thresholds tuned on them, hence a bit high."""
         state = self._state
         scores, by_modality = self._scorer.score()
         predictions = thresholds.apply(
@@ -328,11 +321,7 @@ class _Losses:
         self._start_s = time.monotonic()
 
     def add(self, losses: np.ndarray, progress: Progress) -> None:
-        """Takes the losses [K] of the next steps.
-
-        Raises:
-            ConfigError: for one that is not finite.
-        """
+        """Takes the losses [K] of the next steps; they must be finite."""
         step_s = (time.monotonic() - self._start_s) / len(losses)
         self.start_clock()
         for loss in losses.tolist():
@@ -413,15 +402,11 @@ def no_class_loss(
 
     A constant vector of negative scores in each modality, divided by its
     norm, gets this loss: a system that does not get below it tells no clip
-    from another.
+    from another. None for a system whose scores are not normalized.
 
     Args:
         network: A system.
-        label_frequencies: Share of the training examples that have each of
-            the C classes, [C].
-
-    Returns:
-        The loss; None for a system whose scores are not normalized.
+        label_frequencies: Share of the examples that have each class, [C].
     """
     num_modalities = sum(
         isinstance(layer, ScoreNormalization) for layer in network.layers

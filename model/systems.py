@@ -37,22 +37,13 @@ class SystemConfig:
 
 @dataclasses.dataclass(frozen=True)
 class _Composition:
-    """What tells one system from the others.
+    """What tells one system from the others."""
 
-    Attributes:
-        visual: Scoring of the bag of regions; None for audio alone.
-        audio: Scoring of the bag of segments; None for images alone.
-        normalized: Whether each modality's scores are l2-normalized.
-        loss: Loss over the scores of a clip.
-        crnn_attention: Of a gated CRNN, which has none of these parts:
-            whether it has attention.
-    """
-
-    visual: type[keras.layers.Layer] | None = None
-    audio: type[keras.layers.Layer] | None = None
-    normalized: bool = True
+    visual: type[keras.layers.Layer] | None = None  # Scoring of the regions.
+    audio: type[keras.layers.Layer] | None = None  # Scoring of the segments.
+    normalized: bool = True  # Each modality's scores, by their l2 norm.
     loss: type[keras.losses.Loss] = keras.losses.Hinge  # Eq. 2
-    crnn_attention: bool | None = None
+    crnn_attention: bool | None = None  # Of a gated CRNN, instead of bags.
 
 
 _SYSTEMS = {

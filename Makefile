@@ -1,22 +1,13 @@
 # Two commands do all the set-up: `make demo` and `make test`.
-# They make .venv; an active environment in which avmil is installed is used
-# as it is. Another interpreter: `make PYTHON=python3.12 demo`.
+# They make .venv, with another interpreter by `make PYTHON=python3.12 demo`; an
+# active environment in which avmil is installed is used as it is.
 PYTHON ?= python3
-has_avmil = $(shell $(1) -I -c 'from importlib.metadata import distribution; \
-    distribution("avmil"); print("yes")' 2> /dev/null)
 VENV := .venv
-ifeq ($(origin PYTHON) $(call has_avmil,$(VIRTUAL_ENV)/bin/python),file yes)
+ifneq ($(and $(filter file,$(origin PYTHON)),$(VIRTUAL_ENV),$(wildcard $(VIRTUAL_ENV)/bin/avmil-train)),)
 BIN := $(VIRTUAL_ENV)/bin
 else
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-version = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")')
-is_installed := $(wildcard $(INSTALLED))
-other_python = $(filter-out $(call version,$(BIN)/python),$(call version,$(PYTHON)))
-ifneq ($(and $(filter-out file,$(origin PYTHON)),$(is_installed),$(other_python)),)
-$(error Expected Python $(call version,$(BIN)/python), which $(VENV) has, \
-    received PYTHON=$(PYTHON): leave it out, or remove $(VENV) to install anew)
-endif
 endif
 # All processor cores; a file's tests share their fixtures.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from avmil.clips.drawn_clips import ClipPlan, DrawnClipsConfig
 
 _ROOT = pathlib.Path(__file__).resolve().parent
-# Flagfiles of an installed avmil, or of a checkout.
-_CONFIGS = (_ROOT / "avmil" / "configs", _ROOT / "configs")
 _NO_FLAGS: Mapping[str, Sequence[str]] = {}
 # Without a network pip should give up soon; the user's own settings stay.
 _PIP_SETTINGS = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15"}
@@ -57,8 +55,7 @@ def demonstrate(
         manifest = write_drawn_clips(directory / "clips", clips, progress)
     features = f"--features_dir={directory / 'features'}"
     weights = f"--region_weights={_region_weights(directory)}"
-    configs = os.path.relpath(next(filter(pathlib.Path.is_dir, _CONFIGS)))
-    extraction = f"--flagfile={configs}/demo_extract.flags"
+    configs = os.path.relpath(flags.configs_dir())
     run = f"--run_dir={directory / 'runs' / 'a'}"
     truth = f"--truth={manifest.parent / 'truth.json'}"
     pages = directory / "pages"
@@ -67,7 +64,7 @@ def demonstrate(
     for command in (
         [
             "extract_features.py",
-            extraction,
+            f"--flagfile={configs}/demo_extract.flags",
             weights,
             f"--manifest={manifest}",
             features,

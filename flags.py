@@ -498,19 +498,21 @@ def define(*configs: type) -> None:
         )
 
 
+def configs_dir() -> pathlib.Path:
+    """Folder of the flagfiles, of an installed avmil or of a checkout."""
+    root = pathlib.Path(__file__).resolve().parent
+    installed = root / "avmil" / "configs"
+    return installed if installed.is_dir() else root / "configs"
+
+
 class _RowFlag(flags.Flag):
     """Sets what the flagfile of a row of Table 1 lists, where it stands."""
 
     def parse(self, argument: str) -> None:
         """Takes the row's flags; those that come later override them."""
         super().parse(argument)
-        root = pathlib.Path(__file__).resolve().parent
-        installed, checkout = root / "avmil" / "configs", root / "configs"
-        directory = installed if installed.is_dir() else checkout
-        (flagfile,) = directory.glob(f"{self.value}_*.flags")
-        for given in flags.FLAGS.read_flags_from_files(
-            [f"--flagfile={flagfile}"]
-        ):
+        (path,) = configs_dir().glob(f"{self.value}_*.flags")
+        for given in flags.FLAGS.read_flags_from_files([f"--flagfile={path}"]):
             name, _, value = given.removeprefix("--").partition("=")
             flags.FLAGS[name].parse(value)
             flags.FLAGS[name].using_default_value = False

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib.metadata
 import multiprocessing
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -88,10 +90,10 @@ def _machine() -> str:
     memory_gib = psutil.virtual_memory().total / 2**30
     cpuinfo = pathlib.Path("/proc/cpuinfo")  # Linux alone has it.
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
-    _, _, model = text.partition("model name")
-    processor = model.split("\n")[0].strip("\t :") or platform.processor()
+    model = re.search(r"model name\s*: (.*)", text)
     lines = [
-        f"Processor: {processor}, {cores} cores",
+        f"Processor: {model[1] if model else platform.processor()}, "
+        f"{cores} cores",
         f"Memory: {memory_gib:.0f} GiB",
         f"System: {platform.system()} {platform.machine()}, Python "
         f"{platform.python_version()}",
@@ -100,11 +102,10 @@ def _machine() -> str:
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         gpus = subprocess.run(query, capture_output=True, text=True, check=True)
         lines.append(f"GPU: {', '.join(gpus.stdout.splitlines())}")
-    versions = {
-        distribution.metadata["Name"]: distribution.version
-        for distribution in importlib.metadata.distributions()
-    }
-    named = (f"{p} {versions[p]}" for p in _PACKAGES if p in versions)
+    named = []
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            named.append(f"{package} {importlib.metadata.version(package)}")
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     lines.append(f"Versions: {', '.join(named)}; Keras on {backend}")
     if load > 0.2 * cores:

@@ -49,11 +49,8 @@ def _mel_matrix() -> np.ndarray:
     low, high = 1127 * np.log(1 + np.array([125.0, 7500.0]) / 700)
     edges = np.linspace(low, high, 66)
     bins = 1127 * np.log(1 + np.linspace(0, _RATE_HZ / 2, 257) / 700)
-    matrix = np.empty((257, 64))
-    for band in range(64):
-        left, center, right = edges[band : band + 3]
-        rising = (bins - left) / (center - left)
-        falling = (right - bins) / (right - center)
-        matrix[:, band] = np.maximum(0, np.minimum(rising, falling))
+    rising = (bins[:, None] - edges[:-2]) / np.diff(edges[:-1])
+    falling = (edges[2:] - bins[:, None]) / np.diff(edges[1:])
+    matrix = np.maximum(0, np.minimum(rising, falling))
     matrix[0] = 0
     return matrix

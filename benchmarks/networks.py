@@ -7,7 +7,7 @@ arrays of NumPy. Three turns.
 
 from __future__ import annotations
 
-import contextlib
+import importlib.util
 from collections.abc import Callable, Iterator
 
 import keras
@@ -22,45 +22,37 @@ _FRAMES, _PATCHES = (10, 563, 1000, 3), (20, 96, 64)
 
 def run() -> Iterator[str]:
     """Compares each network."""
-    torch_models = None
-    try:
-        from benchmarks import torch_models
-    except ImportError as error:
-        yield f"Not compared with PyTorch: {error}."
+    has_torch = importlib.util.find_spec("torch")
+    if not has_torch:
+        yield "Not compared with PyTorch, which is not installed."
+    is_jax = keras.backend.backend() == "jax"
+    if is_jax:
+        import jax
+
+        # No TF32, as in extraction.
+        jax.config.update("jax_default_matmul_precision", "float32")
     generator = np.random.default_rng(0)
-    with _float32_products():
-        for model, shape in (
-            (build_vggish(), _PATCHES),
-            *((networks.build(name), _FRAMES) for name in networks.NAMES),
-        ):
-            inputs = generator.standard_normal(shape, np.float32)
-            model.jit_compile = keras.backend.backend() == "jax"
-            functions = {
-                timing.OURS: lambda m=model, x=inputs: m.predict_on_batch(x)
-            }
-            if torch_models:
-                functions["PyTorch"] = _torch(torch_models, model, inputs)
-                ours, other = (function() for function in functions.values())
-                error = np.abs(ours - other).max() / np.abs(ours).max()
-                assert error < 1e-3, f"{model.name} differs by {error}"
-            yield from timing.compare(model.name, functions, turns=3)
+    for model, shape in (
+        (build_vggish(), _PATCHES),
+        *((networks.build(name), _FRAMES) for name in networks.NAMES),
+    ):
+        inputs = generator.standard_normal(shape, np.float32)
+        model.jit_compile = is_jax
+        functions = {
+            timing.OURS: lambda m=model, x=inputs: m.predict_on_batch(x)
+        }
+        if has_torch:
+            functions["PyTorch"] = _torch(model, inputs)
+            ours, other = (function() for function in functions.values())
+            error = np.abs(ours - other).max() / np.abs(ours).max()
+            assert error < 1e-3, f"{model.name} differs by {error}"
+        yield from timing.compare(model.name, functions, turns=3)
 
 
-@contextlib.contextmanager
-def _float32_products() -> Iterator[None]:
-    """No TF32, as in extraction."""
-    with contextlib.ExitStack() as stack:
-        if keras.backend.backend() == "jax":
-            import jax
-
-            stack.enter_context(jax.default_matmul_precision("float32"))
-        yield
-
-
-def _torch(
-    torch_models: object, model: keras.Model, inputs: np.ndarray
-) -> Callable[[], np.ndarray]:
+def _torch(model: keras.Model, inputs: np.ndarray) -> Callable[[], np.ndarray]:
     import torch
+
+    from benchmarks import torch_models
 
     torch.backends.cudnn.allow_tf32 = False
     network = torch_models.convolution_network(model)

@@ -79,12 +79,10 @@ def run() -> Iterator[str]:
 
 def _c_loop(compiler: str) -> Callable[..., np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
-        source = os.path.join(folder, "pool.c")
-        with open(source, "w") as file:
-            file.write(_C_SOURCE)
         library = os.path.join(folder, "pool.so")
-        options = ["-O3", "-shared", "-fPIC", "-o", library, source, "-lm"]
-        subprocess.run([compiler, *options], check=True)
+        options = ["-O3", "-shared", "-fPIC", "-xc", "-", "-o", library, "-lm"]
+        command = [compiler, *options]
+        subprocess.run(command, input=_C_SOURCE, text=True, check=True)
         loop = ctypes.CDLL(library).pool
 
     def pool(feature_map: np.ndarray, boxes: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How long each command takes to say how it is used.
 
 A bare interpreter is the floor. Under 1 s is wanted, hence no TensorFlow; a
-command that imports it is named, with the module that does.
+command that imports it is named.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def run() -> Iterator[str]:
             },
         )
         imports = _start("-X", "importtime", *command).stderr
-        if importer := _importer(imports):
-            yield f"`{' '.join(command)}` imports TensorFlow, by {importer}."
+        if re.search(r"\| +tensorflow$", imports, re.M):
+            yield f"`{' '.join(command)}` imports TensorFlow."
 
 
 def _start(*arguments: str) -> subprocess.CompletedProcess:
@@ -44,14 +44,3 @@ def _start(*arguments: str) -> subprocess.CompletedProcess:
         text=True,
         check=False,  # absl's --help has status 1.
     )
-
-
-def _importer(imports: str) -> str | None:
-    """The module that imports TensorFlow; a module follows what it imports."""
-    depth = None
-    for indent, name in re.findall(r"\| +\d+ \|( +)(\S+)$", imports, re.M):
-        if depth is None and name == "tensorflow":
-            depth = len(indent)
-        elif depth is not None and len(indent) < depth:
-            return name
-    return "the script itself" if depth is not None else None

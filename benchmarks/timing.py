@@ -15,21 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 OURS = "avmil"
 # Short work is repeated for at least this long in each turn.
 _TURN_S = 0.1
-Functions = dict[str, Callable[[], object]]
 
 
 def alternate(
-    functions: Mapping[str, Callable[[], object]],
-    turns: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
+    functions: Mapping[str, Callable[[], object]], turns: int = 5
 ) -> dict[str, list[float]]:
     """Seconds a call in each turn, after a first call that may compile."""
 
     def call_s(function: Callable[[], object], repeats: int = 1) -> float:
-        start_s = clock()
+        start_s = time.perf_counter()
         for _ in range(repeats):
             function()
-        return (clock() - start_s) / repeats
+        return (time.perf_counter() - start_s) / repeats
 
     repeats = {}
     for name, function in functions.items():

@@ -11,6 +11,7 @@ turns: a step takes seconds on a CPU.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import pathlib
 import re
@@ -31,11 +32,8 @@ _TURNS = 2
 
 def run() -> Iterator[str]:
     """Compares all rows that are trained, with bfloat16 too on a GPU."""
-    torch_models = None
-    try:
-        from benchmarks import torch_models
-    except ImportError as error:
-        yield f"Not compared with PyTorch: {error}."
+    if not importlib.util.find_spec("torch"):
+        yield "Not compared with PyTorch, which is not installed."
     precisions = ["float32"]
     if steps.has_accelerator():
         precisions.append("mixed_bfloat16")
@@ -45,9 +43,7 @@ def run() -> Iterator[str]:
     ):
         values = dict(re.findall(r"^--(\w+)=(\S+)$", path.read_text(), re.M))
         if "system" in values:  # Row (f) is not trained.
-            yield from _row(
-                path.name[0], values, precision, clips, torch_models
-            )
+            yield from _row(path.name[0], values, precision, clips)
 
 
 def _row(
@@ -55,7 +51,6 @@ def _row(
     values: dict[str, str],
     precision: str,
     clips: dict[str, np.ndarray],
-    torch_models: object,
 ) -> Iterator[str]:
     keras.mixed_precision.set_dtype_policy(precision)
     batch_size = int(values["batch_size"])
@@ -67,11 +62,9 @@ def _row(
     functions = {timing.OURS: _ours(model, values, clips, rows)}
     if name == "a":
         functions["products"] = _products(batch_size, precision, num_steps)
-    if torch_models and name != "g":
+    if importlib.util.find_spec("torch") and name != "g":
         for kind, compiled in (("eager", False), ("compiled", True)):
-            train = _torch(
-                torch_models, model, values, clips, precision, compiled
-            )
+            train = _torch(model, values, clips, precision, compiled)
             try:
                 if compiled:
                     train(rows)
@@ -146,7 +139,6 @@ def _products(
 
 
 def _torch(
-    torch_models: object,
     model: keras.Model,
     values: dict[str, str],
     clips: dict[str, np.ndarray],
@@ -154,6 +146,8 @@ def _torch(
     compiled: bool,
 ) -> Callable[[np.ndarray], None]:
     import torch
+
+    from benchmarks import torch_models
 
     torch.backends.cuda.matmul.allow_tf32 = True
     tensors = {

@@ -37,19 +37,13 @@ class SystemConfig:
 
 @dataclasses.dataclass(frozen=True)
 class _Composition:
-    """What tells one system from the others.
+    """What tells one system from the others."""
 
-    Attributes:
-        visual: Scoring of the bag of regions; None for audio alone.
-        audio: Scoring of the bag of segments; None for images alone.
-        normalized: Whether each modality's scores are l2-normalized.
-        loss: Loss over the scores of a clip.
-    """
-
-    visual: type[keras.layers.Layer] | None = None
-    audio: type[keras.layers.Layer] | None = None
-    normalized: bool = True
+    visual: type[keras.layers.Layer] | None = None  # Scoring of the regions.
+    audio: type[keras.layers.Layer] | None = None  # Scoring of the segments.
+    normalized: bool = True  # Each modality's scores, by their l2 norm.
     loss: type[keras.losses.Loss] = keras.losses.Hinge  # Eq. 2
+    crnn_attention: bool | None = None  # Of a gated CRNN, instead of bags.
 
 
 _SYSTEMS = {
@@ -66,45 +60,43 @@ _SYSTEMS = {
     "av_one_stream": _Composition(  # (e): log-sum-exp, no localization.
         visual=layers.OneStreamScoring, audio=layers.OneStreamScoring
     ),
-}
-
-# (g), and the same network with attention: name -> whether it has attention.
-_GATED_CRNNS = {
-    "cvssp_gated_crnn": False,
-    "cvssp_gated_crnn_attention": True,
+    "cvssp_gated_crnn": _Composition(  # (g)
+        loss=keras.losses.BinaryCrossentropy, crnn_attention=False
+    ),
+    "cvssp_gated_crnn_attention": _Composition(
+        loss=keras.losses.BinaryCrossentropy, crnn_attention=True
+    ),
 }
 
 
 def names() -> tuple[str, ...]:
     """The systems that `build` knows, in the paper's order."""
-    return (*_SYSTEMS, *_GATED_CRNNS)
+    return tuple(_SYSTEMS)
 
 
 def loss(name: str) -> keras.losses.Loss:
     """The loss that a system is trained with; labels are 0 and 1."""
-    if name in _GATED_CRNNS:
-        return keras.losses.BinaryCrossentropy()
     return _SYSTEMS[name].loss()
 
 
 def gives_probabilities(name: str) -> bool:
     """Whether a system's scores are probabilities, which can be averaged."""
-    return isinstance(loss(name), keras.losses.BinaryCrossentropy)
+    return _SYSTEMS[name].loss is keras.losses.BinaryCrossentropy
 
 
 def has_audio(name: str) -> bool:
     """Whether a system has an audio module."""
-    return name in _GATED_CRNNS or _SYSTEMS[name].audio is not None
+    return not has_visual(name) or _SYSTEMS[name].audio is not None
 
 
 def has_visual(name: str) -> bool:
     """Whether a system has a visual module, and with it fc6 and fc7."""
-    return name not in _GATED_CRNNS and _SYSTEMS[name].visual is not None
+    return _SYSTEMS[name].visual is not None
 
 
 def needs_standardization(name: str) -> bool:
     """Whether `build` needs the training split's `bin_means`, `bin_stds`."""
-    return name in _GATED_CRNNS
+    return _SYSTEMS[name].crnn_attention is not None
 
 
 def build(
@@ -138,11 +130,11 @@ def build(
             f"its norm is 1 or -1, received {num_classes}."
         )
     config = config or SystemConfig()
-    if name in _GATED_CRNNS:
+    if needs_standardization(name):
         return gated_crnn.build(
             name,
             num_classes,
-            _GATED_CRNNS[name],
+            _SYSTEMS[name].crnn_attention,
             config.bin_means,
             config.bin_stds,
             config.seed,

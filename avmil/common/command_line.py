@@ -46,8 +46,7 @@ def run(
         main: The script's work; returns an exit status or None. It imports
             what takes long, so that --help is quick.
         *configs: Configurations of `flags` whose flags the script takes.
-        positional: Whether the script takes arguments that are not flags;
-            `main` is called with them.
+        positional: Whether `main` takes arguments that are not flags.
         resumes: Whether the script goes on where it was interrupted.
     """
     # Before they are imported: most of their notes are not for users.
@@ -92,11 +91,7 @@ def use_backend(backend: str) -> None:
 
 @contextlib.contextmanager
 def postponed_interrupt() -> Iterator[Callable[[], bool]]:
-    """Lets work reach a point at which it can be interrupted.
-
-    Yields:
-        A function that says whether an interrupt is waiting.
-    """
+    """Yields a function that says whether an interrupt is waiting."""
     waiting: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     previous = [
@@ -136,20 +131,13 @@ def _run_main(
         print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
         return _INTERRUPTED_STATUS
     except Exception as error:
-        if not _is_users(error):
+        if not (
+            isinstance(error, (AvmilError, OSError))
+            or type(error).__name__ in _TENSORFLOW_ERRORS
+        ):
             raise
         print(f"error: {error}", file=sys.stderr)
         return _USAGE_STATUS
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether the user can mend it: one message then, without a traceback."""
-    if isinstance(error, (AvmilError, OSError)):
-        return True
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(
-        error, tuple(getattr(tensorflow.errors, n) for n in _TENSORFLOW_ERRORS)
-    )
 
 
 def _end(status: int) -> None:

@@ -128,11 +128,7 @@ def replacing(name: str | os.PathLike) -> Iterator[str]:
 
 
 def write_bytes(name: str | os.PathLike, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it.
-
-    Raises:
-        OSError: if it cannot be written; nothing is left behind.
-    """
+    """Writes a file by `replacing`."""
     with replacing(name) as temporary:
         path(temporary).write_bytes(content)
 

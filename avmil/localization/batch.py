@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import os
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -90,10 +89,10 @@ class _Localizer:
         self.run = load_run(
             config.run_dir,
             config.checkpoint,
-            config.weights_dir,
-            config.edge_forest,
-            config.region_weights,
-            config.audio_weights,
+            weights_dir=config.weights_dir,
+            edge_forest=config.edge_forest,
+            region_weights=config.region_weights,
+            audio_weights=config.audio_weights,
         )
         shown = _classes_shown(config.classes_shown, self.run.class_names)
         self._classes_shown = shown
@@ -106,23 +105,21 @@ class _Localizer:
 
     def __call__(self, entry: ManifestEntry) -> tuple[VideoResult, str]:
         """Localizes in a video; also gives what to print of it."""
-        directory = files.join(self._config.output_dir, entry.clip_id)
-        path = files.join(directory, _RESULT_FILE)
+        path = self._result_path(entry)
         try:
             with videos.local_entry(entry) as local:
                 found = self.run.localize(
                     local, heat_scale=self._config.heat_scale
                 )
                 with stage("draw"):
+                    directory = os.path.dirname(path)
                     files.make_directory(directory)
                     # Of an earlier start, whose files are replaced now.
                     files.path(path).unlink(missing_ok=True)
                     page = found.save(
                         directory, self._classes_shown, self._outputs
                     )
-                    shown = found.shown(self._classes_shown)
-                    note = _note(found)
-                    result = _result(found, entry.path, page, note)
+                    result = _result(found, entry.path, page)
                     content = {
                         "made_for": self._made_for(entry),
                         "result": dataclasses.asdict(result),
@@ -130,49 +127,51 @@ class _Localizer:
                     files.write_json(path, content)
         except ClipError as error:
             return _failed(entry, error)
-        return result, _labels_text(entry, found, shown, note)
+        shown = found.shown(self._classes_shown)
+        return result, _labels_text(entry, found, shown, result.note)
 
     def result_of(self, entry: ManifestEntry) -> VideoResult | None:
         """What an earlier start found; None unless it wrote all asked for."""
-        directory = files.join(self._config.output_dir, entry.clip_id)
-        path = files.join(directory, _RESULT_FILE)
         try:
-            content = files.read_json(path)
+            content = files.read_json(self._result_path(entry))
             there, wanted = content["made_for"], self._made_for(entry)
-            if not {*wanted["outputs"]} <= {*there["outputs"]}:
+            has_outputs = {*there.pop("outputs")} >= {*wanted.pop("outputs")}
+            if not has_outputs or there != wanted:
                 return None
-            if there | {"outputs": wanted["outputs"]} == wanted:
-                result = content["result"]
-                found = [FoundClass(**item) for item in result["found"]]
-                return VideoResult(**result | {"found": found})
+            result = content["result"]
+            found = [FoundClass(**item) for item in result["found"]]
+            return VideoResult(**result | {"found": found})
         except (OSError, ConfigError, LookupError, TypeError):
-            return None
-        return None
+            return None  # There is no result, or a damaged one, or no video.
+
+    def _result_path(self, entry: ManifestEntry) -> str:
+        return files.join(self._config.output_dir, entry.clip_id, _RESULT_FILE)
 
     def _made_for(self, entry: ManifestEntry) -> dict[str, Any]:
         """All that decides what is written about a video."""
-        run, config, video = self.run, self._config, files.path(entry.path)
-        stat = video.stat()
-        thresholds = [
-            *(run.thresholds, run.event_thresholds, run.box_thresholds)
-        ]
+        run, stat = self.run, files.path(entry.path).stat()
         return {
             "schema_version": writers.SCHEMA_VERSION,
-            "run": os.path.abspath(config.run_dir),
+            "run": os.path.abspath(self._config.run_dir),
             **dataclasses.asdict(run.weights),
-            "thresholds": zlib.crc32(repr(thresholds).encode()),
+            "thresholds": run.thresholds,
+            "event_thresholds": run.event_thresholds,
+            "box_thresholds": run.box_thresholds,
             "video": [entry.path, stat.length, stat.mtime],
             "section": [entry.start_s, entry.end_s],
             "outputs": self._outputs,
             "classes_shown": [*self._classes_shown],
-            "heat_scale": config.heat_scale,
+            "heat_scale": self._config.heat_scale,
         }
 
 
 def _failed(entry: ManifestEntry, error: ClipError) -> tuple[VideoResult, str]:
-    reason = error.stage, error.reason
     result = VideoResult(
-        entry.clip_id, entry.path, "failed", stage=reason[0], reason=reason[1]
+        entry.clip_id,
+        entry.path,
+        "failed",
+        stage=error.stage,
+        reason=error.reason,
     )
     return result, f"{entry.path}: {error}"
 
@@ -211,9 +210,7 @@ def _write_results(
         files.write_text(files.join(directory, "index.html"), page)
 
 
-def _result(
-    found: VideoLocalization, path: str, page: str, note: str
-) -> VideoResult:
+def _result(found: VideoLocalization, path: str, page: str) -> VideoResult:
     """Sums up a video; its path on this machine may be another."""
     clip, thresholds = found.clip, found.run.thresholds or {}
     classes = [
@@ -228,8 +225,7 @@ def _result(
         for name in found.predicted
     ]
     status = "found" if classes else "none"
-    best = found.shown()[0]
-    picture = found.picture_jpeg(best, _THUMBNAIL_PX) or b""
+    picture = found.picture_jpeg(found.shown()[0], _THUMBNAIL_PX) or b""
     return VideoResult(
         clip.clip_id,
         path,
@@ -237,7 +233,7 @@ def _result(
         float(clip.duration_s),
         page and f"{clip.clip_id}/{page}",
         classes,
-        note,
+        _note(found),
         picture_jpeg=base64.b64encode(picture).decode(),
     )
 

@@ -22,7 +22,15 @@ _INDEX = ".index"  # A V2 checkpoint is named by its prefix.
 
 @dataclasses.dataclass(frozen=True)
 class WeightsFiles:
-    """Where the files of a run's base networks are, as for `load_run`."""
+    """Where the files of a run's base networks are.
+
+    Attributes:
+        weights_dir: Local folder in which they are looked for, by their
+            SHA-256, unless they are named.
+        edge_forest: The structured edge forest of the run.
+        region_weights: Weights of its base visual network.
+        audio_weights: Weights of its base audio network.
+    """
 
     weights_dir: str = "weights"
     edge_forest: str = ""
@@ -35,8 +43,8 @@ def with_weights(
 ) -> RecipeConfig:
     """Puts paths in the place of the SHA-256 of a run's weights.
 
-    What the run's system takes in, by the names of its inputs, is left of the
-    recipe: one of audio alone needs no network for pictures, nor its weights.
+    What the inputs of its system need is left of the recipe: one of audio
+    alone needs no network for pictures, nor its weights.
 
     Raises:
         ConfigError: if a file is missing, or not the one that the run was

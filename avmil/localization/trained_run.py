@@ -14,7 +14,7 @@ import numpy as np
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ClipError, ConfigError
+from avmil.common.errors import ClipError, ConfigError, config_errors
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
     ClipLocalization,
@@ -39,14 +39,6 @@ from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
 from model import systems
 
-# Attribute of a run -> field of its `event_thresholds.json`.
-_FIELDS_WITHIN = {
-    "event_thresholds": "thresholds",
-    "box_thresholds": "box_thresholds",
-    "num_segments": "num_segments",
-    "num_regions": "num_regions",
-    "thresholds_from": "from",
-}
 # Validation clips that a confidence counts.
 _NUM_CLOSEST = 10
 # Share of the validation clips with a right prediction below which videos are
@@ -64,16 +56,15 @@ class TrainedRun:
         class_names: C classes.
         recipe: Recipe of the features that it was trained on.
         thresholds: Of each class; None where evaluate.py did not run.
-        event_thresholds: Of each class, for segments; None where they were
-            not tuned for these weights, and of a system without audio.
-        box_thresholds: Of each class, for regions.
-        num_segments: For this number of segments in a clip the thresholds of
-            events hold; they fall as it grows. None: for any number.
-        num_regions: The same of the thresholds of boxes.
+        event_thresholds, box_thresholds: Of each class, for segments and for
+            regions; None where they were not tuned for these weights, and of
+            a modality that the system lacks.
+        num_segments, num_regions: Proposals of a clip for which these
+            thresholds hold; they fall as it grows. None: for any number.
         thresholds_from: What those of events were tuned on, `labels` or
             `truth`; empty where they were not.
         validation: Scores of the validation clips; None without evaluate.py.
-        weights: Its weights.
+        weights: Which of its weights were loaded.
         model: The trained system.
         weights_files: Where the weights of the base networks are.
         test_f1: Micro-averaged; None without evaluate.py.
@@ -285,8 +276,8 @@ def load_run(
     Args:
         run_dir: Directory that train.py wrote, local or remote.
         checkpoint: `last` or `best`.
-        weights_dir: Local folder in which the weights of the run's base
-            networks are looked for, by their SHA-256, unless they are named.
+        weights_dir: Where the weights of the run's base networks are looked
+            for, as in `WeightsFiles`, unless the following name them.
         edge_forest: The structured edge forest of the run.
         region_weights: Weights of its base visual network.
         audio_weights: Weights of its base audio network.
@@ -304,6 +295,9 @@ def load_run(
     kind, step = dataclasses.astuple(run.weights)
     system = run.config.system
     model, _ = run.checkpoints.load(kind, system, step, optimizer=False)
+    test_f1, metrics_path = None, run.file("metrics.json")
+    if files.exists(metrics_path):
+        test_f1 = files.read_json(metrics_path).get("micro", {}).get("f1")
     return TrainedRun(
         name=run.name,
         system=system,
@@ -311,7 +305,7 @@ def load_run(
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         validation=_validation(run),
-        test_f1=_test_f1(run),
+        test_f1=test_f1,
         **_thresholds_within(run),
         weights=run.weights,
         model=model,
@@ -341,29 +335,27 @@ def _thresholds_within(run: Run) -> dict[str, Any]:
     """Those of `event_thresholds.json`, unless it is older or of others."""
     path = run.file(EVENT_THRESHOLDS_FILE)
     content = files.read_json(path) if files.exists(path) else {}
-    try:
+    tuned: dict[str, Any] = {}
+    with config_errors(f"{path}, which evaluate.py writes", AttributeError):
         is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
         if not (is_of_run and "from" in content):
-            content = dict.fromkeys(_FIELDS_WITHIN.values()) | {"from": ""}
-        found = {a: content[field] for a, field in _FIELDS_WITHIN.items()}
-        for attribute, value in found.items():
-            if value is not None and attribute.endswith("_thresholds"):
-                found[attribute] = _by_class(path, value, run.class_names)
-            elif value is not None and attribute.startswith("num_"):
-                found[attribute] = float(value)
-        return found
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"Expected thresholds of events and boxes in {path}, received a "
-            f"file without: {error}. evaluate.py writes it."
-        ) from error
-
-
-def _test_f1(run: Run) -> float | None:
-    path = run.file("metrics.json")
-    if not files.exists(path):
-        return None
-    return files.read_json(path).get("micro", {}).get("f1")
+            content = {}
+        for attribute, field in (
+            ("event_thresholds", "thresholds"),
+            ("box_thresholds", "box_thresholds"),
+        ):
+            value = content.get(field)
+            tuned[attribute] = value and _by_class(path, value, run.class_names)
+    for field in ("num_segments", "num_regions"):
+        if not isinstance(
+            value := content.get(field), (int, float, type(None))
+        ):
+            raise ConfigError(
+                f"Expected {field} of a usual clip in {path}, received "
+                f"{value!r}. evaluate.py writes it."
+            )
+        tuned[field] = value
+    return {**tuned, "thresholds_from": content.get("from", "")}
 
 
 def _validation(run: Run) -> ScoreSet | None:

@@ -33,51 +33,32 @@ _IN_MEMORY_BYTES = 2**26
 
 
 class Event(NamedTuple):
-    """A detected event of a class.
-
-    Attributes:
-        onset_s: When it begins, from the start of the section.
-        offset_s: When it ends.
-        score: The highest score in it: what a segment adds to the score of
-            its modality.
-    """
+    """A detected event of a class, in seconds from the section's start."""
 
     onset_s: float
     offset_s: float
-    score: float
+    score: float  # The highest of a segment: its share of its modality's.
 
 
 class Box(NamedTuple):
     """A region of a sampled frame, for a class.
 
-    Attributes:
-        time_s: The frame's instant, from the start of the section.
-        x1_px: Left, in pixels of the decoded frame, 0-based and inclusive.
-        y1_px: Top.
-        x2_px: Right.
-        y2_px: Bottom.
-        score: The region's score, scaled over the video as in heat maps: 1 is
-            the highest.
+    Corners are pixels of the decoded frame, 0-based and inclusive.
     """
 
-    time_s: float
+    time_s: float  # The frame's instant, from the start of the section.
     x1_px: float
     y1_px: float
     x2_px: float
     y2_px: float
-    score: float
+    score: float  # Scaled over the video as in heat maps: 1 is the highest.
 
 
 class Confidence(NamedTuple):
-    """How often a class is right in the validation clips of closest score.
-
-    Attributes:
-        right: Those that hold the class.
-        of: Ten, or all of fewer.
-    """
+    """How many of the validation clips of closest score hold a class."""
 
     right: int
-    of: int
+    of: int  # Ten, or all of fewer.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,8 +168,7 @@ class VideoLocalization:
             outputs: What to write, of `writers.OUTPUTS`.
 
         Returns:
-            The file to look at first, its name in the folder; empty if there
-            is none.
+            Name of the file to look at first; may be empty.
 
         Raises:
             ClipError: if the video cannot be encoded.

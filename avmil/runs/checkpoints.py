@@ -62,7 +62,7 @@ class Checkpoints:
         )
 
     def find(self, kind: str, step: int | None = None) -> int:
-        """The step of the newest checkpoint of a kind, or of the given step.
+        """The step of the newest checkpoint, unless one is given.
 
         Raises:
             ConfigError: if there is none.
@@ -83,14 +83,7 @@ class Checkpoints:
         state: TrainState,
         num_kept: int = 1,
     ) -> None:
-        """Saves a checkpoint and removes the older ones of its kind.
-
-        Args:
-            kind: `last`, `best` or `kept`.
-            network: The compiled network.
-            state: The state at the same step.
-            num_kept: How many checkpoints of the kind stay.
-        """
+        """Saves a compiled network; `num_kept` checkpoints of its kind stay."""
         final = self._of(kind, state.step)
         partial = f"{final}.partial"
         files.make_directory(partial)
@@ -124,12 +117,12 @@ class Checkpoints:
         step: int | None = None,
         optimizer: bool = True,
     ) -> tuple[keras.Model, TrainState]:
-        """Loads a checkpoint.
+        """Loads the newest checkpoint of a kind, or the one of a step.
 
         Args:
             kind: `last`, `best` or `kept`.
             system: Name of the system that the checkpoint must be of.
-            step: Its step; by default the newest.
+            step: Its step.
             optimizer: Whether to load the optimizer's variables, which are
                 twice as many as the network's.
 

@@ -24,9 +24,6 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     Every run directory gets its files as soon as the run is evaluated; what
     several runs have in common goes to `output_dir`.
 
-    Args:
-        config: Which runs, or what to fuse into one, and how.
-
     Returns:
         A result of each run, in the order of the flag.
 
@@ -99,12 +96,11 @@ def _check(config: EvaluationConfig) -> list[str]:
         raise ConfigError(
             "Expected --output_dir, where the fusion goes, received none."
         )
-    for name in ("dcase_output", "dcase_events_output"):
-        if config.runs and getattr(config, name):
-            raise ConfigError(
-                f"Expected --{name} with a single run, received --runs: the "
-                "file holds what one run predicts."
-            )
+    if config.runs and config.dcase_output:
+        raise ConfigError(
+            "Expected --dcase_output with a single run, received --runs: the "
+            "file holds what one run predicts."
+        )
     truth_paths = [path for path in config.truth.split(",") if path]
     for path in truth_paths:
         if not files.exists(path):

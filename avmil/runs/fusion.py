@@ -36,14 +36,7 @@ SYSTEM = "cvssp_fusion"
 
 
 class Fusion(ScoredRun):
-    """The mean of several runs: scores without a network.
-
-    Args:
-        path: The directory that `fuse` wrote.
-
-    Raises:
-        ConfigError: if its list of members is damaged.
-    """
+    """The mean of several runs, which `fuse` wrote: no network."""
 
     localizes = False
     weights = None  # There are several.
@@ -51,26 +44,19 @@ class Fusion(ScoredRun):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         name = self.file(FUSION_FILE)
-        try:
-            content = files.read_json(name)
-            seeds = sorted({member["seed"] for member in content["members"]})
-            settings = sorted(m["settings"] for m in content["members"])
+        content = files.read_json(name)
+        with config_errors(name, AttributeError, LookupError, TypeError):
+            members = content["members"]
+            seeds = sorted({member["seed"] for member in members})
             # Fusions with the same settings differ in their members' seeds.
             self.identity = RunIdentity(
                 content["system"],
                 self.name,
                 seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
-                json.dumps(settings),
-                Training.joined(map(_training, content["members"])),
-                {"members": str(len(content["members"]))},
+                json.dumps(sorted(member["settings"] for member in members)),
+                Training.joined(map(_training, members)),
+                {"members": str(len(members))},
             )
-        except ConfigError:  # It is no JSON.
-            raise
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"Expected a fusion that evaluate.py wrote, received {name}: "
-                f"{error!r}."
-            ) from error
 
     @functools.cached_property
     def scored(self) -> dict[str, ScoreSet]:
@@ -88,20 +74,15 @@ def _training(member: Mapping[str, Any]) -> Training:
     return training_of(choices, weights)
 
 
-def open_run(
-    path: str,
-    checkpoint: str = "last",
-    features_dir: str = "",
-    use_saved_scores: bool = False,
-) -> Run | Fusion:
-    """Opens a run or a fusion, arguments as of `Run`.
+def open_run(path: str, *options: Any, **named: Any) -> Run | Fusion:
+    """Opens a run, with the arguments of `Run`, or a fusion.
 
     Raises:
-        ConfigError: if the directory is neither or is damaged.
+        ConfigError: if the directory is neither.
     """
     if files.exists(files.join(path, FUSION_FILE)):
         return Fusion(path)
-    return Run(path, checkpoint, features_dir, use_saved_scores)
+    return Run(path, *options, **named)
 
 
 def open_members(

@@ -30,10 +30,6 @@ def evaluate_run(
     Thresholds of events and of boxes are tuned on the labels of validation,
     those of events on the truth where there is one, and written into the run.
 
-    Args:
-        run: The run, with its network and features.
-        truth_paths: As for `read_truth`.
-
     Returns:
         How well it localizes the clips of the truth; None without a truth.
 
@@ -170,11 +166,7 @@ def _parse(
 def read_truth(
     paths: Sequence[str], stores: Sequence[FeatureStore]
 ) -> truth.Truth:
-    """Reads the events of the clips of some splits.
-
-    Args:
-        paths: Truth files, as `evaluation.truth` reads them; each clip in one.
-        stores: The features of the splits; they share their classes.
+    """Reads the events of the clips of splits, which share their classes.
 
     Raises:
         ConfigError: if a file cannot be used, two of them name the same clip,

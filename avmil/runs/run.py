@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 from avmil.common import files
-from avmil.common.errors import ConfigError, FeaturesError
+from avmil.common.errors import ConfigError, FeaturesError, config_errors
 from avmil.common.progress import Progress
 from avmil.evaluation.identity import RunIdentity, Training, WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
@@ -36,17 +36,11 @@ _PACKAGES = ("avmil", "tensorflow", "jax", "keras", "numpy", "scikit-learn")
 
 @dataclasses.dataclass(frozen=True)
 class TrainedOn:
-    """The features that a run is trained on.
+    """The features that a run is trained on."""
 
-    Attributes:
-        recipe: Every parameter of their extraction.
-        class_names: C names, in the order of the scores.
-        clips_sha256: Digest of the clips and their labels.
-    """
-
-    recipe: dict[str, Any]
-    class_names: list[str]
-    clips_sha256: str = ""
+    recipe: dict[str, Any]  # Every parameter of their extraction.
+    class_names: list[str]  # In the order of the scores.
+    clips_sha256: str = ""  # Of the clips and their labels.
 
     @classmethod
     def of(cls, store: FeatureStore) -> TrainedOn:
@@ -74,29 +68,22 @@ def read_scores(
     """Reads what `write_scores` wrote.
 
     Returns:
-        The scores of each split and the weights that they come from; None
-        where they are not known, or where there are several.
+        The scores of each split; the weights that they come from, or None.
 
     Raises:
-        ConfigError: if a file is damaged.
-        FileNotFoundError: if there are no scores.
+        ConfigError: if scores are damaged.
+        FileNotFoundError: if there are none.
     """
-    weights_path = files.join(directory, SCORES_FILE)
-    try:
-        scores = {}
-        for split in SPLITS:
-            path = _scores_path(directory, split)
+    scores = {}
+    for split in SPLITS:
+        path = _scores_path(directory, split)
+        with config_errors(directory):
             scores[split] = ScoreSet.from_bytes(files.read_bytes(path), path)
-        if not files.exists(weights_path):
-            return scores, None
+    weights_path = files.join(directory, SCORES_FILE)
+    if not files.exists(weights_path):
+        return scores, None
+    with config_errors(weights_path, TypeError):
         return scores, WeightsIdentity(**files.read_json(weights_path))
-    except TypeError as error:
-        raise ConfigError(
-            f"Expected checkpoint and step in {weights_path}, received "
-            "something else. Evaluate without --use_saved_scores."
-        ) from error
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def _scores_path(directory: str, split: str) -> str:
@@ -135,7 +122,7 @@ class Run(ScoredRun):
 
     Args:
         path: Its directory.
-        checkpoint: Kind of the checkpoint: `last`, `best` or `kept`.
+        checkpoint: `last`, `best` or `kept`.
         features_dir: Features to score; by default those of the training.
         use_saved_scores: Whether to take the scores that lie in the directory,
             with the checkpoint that they come from.

@@ -45,11 +45,8 @@ def open_split(features_dir: str, split: str) -> FeatureStore:
 class Scorer:
     """Scores the clips of a split, as often as wanted.
 
-    Args:
-        model: A system of `model.systems`.
-        store: The split's features.
-        batch_size: Clips at a time.
-        cache: Where the clips are held, as in `steps.SplitData`.
+    Arguments behind the model, a system of `model.systems`, are those of
+    `steps.SplitData`.
     """
 
     def __init__(
@@ -75,15 +72,10 @@ class Scorer:
     ) -> tuple[ScoreSet, dict[str, np.ndarray]]:
         """Scores all clips.
 
-        Clips without features are part of the result and count as missed.
-
-        Args:
-            on_clips: Called with the number of clips that were scored.
-
         Returns:
-            The scores and, for each modality whose scores are normalized,
-            `visual` or `audio`, these scores of the clips that have features,
-            float32 [N, C].
+            The scores, clips without features being missed; and, for each
+            modality whose scores are normalized, `visual` or `audio`, these
+            scores of the clips that have features, float32 [N, C].
         """
         store, size = self._store, self._batch_size
         # The clips that fill up the last batch are left out again.
@@ -107,23 +99,15 @@ class Scorer:
 
 
 def localize(
-    model: keras.Model,
-    clip: ClipFeatures,
-    class_names: tuple[str, ...],
-    duration_s: float | None = None,
+    model: keras.Model, clip: ClipFeatures, class_names: tuple[str, ...]
 ) -> ClipLocalization:
     """Scores one clip with all its regions and segments.
 
-    Args:
-        model: A system of `model.systems`; of a CVSSP system the time steps
-            stand for segments.
-        clip: The clip's features.
-        class_names: The classes the system was trained on, in order.
-        duration_s: Length of the clip; by default the one that is stored.
+    Of a CVSSP system the time steps stand for segments.
     """
     if streams := region_streams(model):
         clip = dataclasses.replace(clip, regions=streams(clip.regions))
-    return localize_streams(model, clip, class_names, duration_s)
+    return localize_streams(model, clip, class_names)
 
 
 def region_streams(
@@ -155,14 +139,9 @@ def region_streams(
 
 
 def localize_streams(
-    model: keras.Model,
-    clip: ClipFeatures,
-    class_names: tuple[str, ...],
-    duration_s: float | None = None,
+    model: keras.Model, clip: ClipFeatures, class_names: tuple[str, ...]
 ) -> ClipLocalization:
     """Scores one clip, as `localize`, whose `regions` are their streams."""
-    if duration_s is None:
-        duration_s = clip.duration_s
     shape = BatchShape(1, 1, max(1, len(clip.segments)))
     batch = pad([clip], shape, model.input.keys() - {"regions", "region_mask"})
     visual = "regions" in model.input
@@ -185,12 +164,14 @@ def localize_streams(
     segments = outputs.get("segment_scores", no_scores)[: len(clip.segments)]
     segment_times_s = clip.segment_times_s[: len(segments)]
     if "step_scores" in outputs:
-        segments, segment_times_s = _steps(outputs["step_scores"], duration_s)
+        segments, segment_times_s = _steps(
+            outputs["step_scores"], clip.duration_s
+        )
     return ClipLocalization(
         clip_id=clip.clip_id,
         class_names=class_names,
         scores=outputs["scores"],
-        duration_s=duration_s,
+        duration_s=clip.duration_s,
         frame_size_px=tuple(clip.frame_size_px.tolist()),
         frame_times_s=clip.frame_times_s,
         boxes=clip.boxes[: len(regions)],

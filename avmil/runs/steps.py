@@ -37,7 +37,7 @@ class SplitData:
 
     Args:
         store: The split's features.
-        batch_size: Clips of a batch.
+        batch_size: Clips at a time.
         inputs: Inputs of the system.
         cache: `device`, `host`, `none`, or `auto` for the first of them for
             which there is an accelerator and memory.
@@ -190,36 +190,32 @@ def _to_device(
     size = min(_CLIPS_PER_TRANSFER, len(store))
     starts = range(0, len(store), size)
     parts = BatchLoader(store, size, inputs).ahead(in_order(len(store), size))
-    is_jax = keras.backend.backend() == "jax"
+    update = None
+    if keras.backend.backend() == "jax":
+        update = _jax_update_function()
     sent: dict[str, Any] = {}
     for start, part in zip(starts, parts, strict=True):
         count = min(size, len(store) - start)
         for name, array in part.items():
-            if is_jax:
-                whole = sent.get(name)
-                sent[name] = _jax_put(whole, array[:count], start, len(store))
+            if update:
+                if name not in sent:
+                    shape = len(store), *array.shape[1:]
+                    sent[name] = ops.zeros(shape, array.dtype)
+                sent[name] = update(sent[name], array[:count], start)
             else:
                 sent.setdefault(name, []).append(ops.array(array[:count]))
         on_clips(count)
-    if is_jax:
+    if update:
         return sent
     return {name: ops.concatenate(arrays) for name, arrays in sent.items()}
 
 
-def _jax_put(whole: Any, part: np.ndarray, start: int, num_clips: int) -> Any:
+def _jax_update_function() -> Callable[[Any, np.ndarray, int], Any]:
     """Writes in place: a split may take most of the accelerator's memory."""
     import jax
 
-    if whole is None:
-        whole = jax.numpy.zeros((num_clips, *part.shape[1:]), part.dtype)
-    return jax.block_until_ready(_jax_update()(whole, part, start))
-
-
-@functools.cache
-def _jax_update() -> Callable[..., Any]:
-    import jax
-
+    @functools.partial(jax.jit, donate_argnums=0)
     def update(whole: Any, part: Any, start: Any) -> Any:
         return jax.lax.dynamic_update_slice_in_dim(whole, part, start, axis=0)
 
-    return jax.jit(update, donate_argnums=0)
+    return lambda *arguments: jax.block_until_ready(update(*arguments))

@@ -39,9 +39,6 @@ _CRITERIA = {"map": "mAP", "f1": "micro F1"}
 def train(config: TrainConfig) -> None:
     """Trains a run to its last step, from its last checkpoint if it has one.
 
-    Args:
-        config: The run's configuration.
-
     Raises:
         ConfigError: for flags that contradict each other or the run.
         FeaturesError: for features that cannot be trained on.
@@ -71,7 +68,7 @@ class _Trainer:
         )
         self._store = scoring.open_split(config.features_dir, "train")
         self._validation = scoring.open_split(config.features_dir, "val")
-        _check_splits(self._store, self._validation)
+        _check_labels(self._store, self._validation)
         self._run = Run.start(config, TrainedOn.of(self._store))
         self._sampler = BalancedSampler(
             self._store.labels, config.batch_size, config.seed
@@ -86,9 +83,6 @@ class _Trainer:
             self._model = self._build()
             self._state = TrainState(backend=config.backend)
         _check_inputs(self._model, self._store)
-        self._no_class_loss = no_class_loss(
-            self._model, label_frequencies(self._store.labels)
-        )
         # The best network since the last checkpoint, and its state.
         self._best: tuple[list[np.ndarray], TrainState] | None = None
         self._saved_s = time.monotonic()
@@ -99,17 +93,16 @@ class _Trainer:
         self._log.config(self._state.step, self._config)
         try:
             if not self._is_done():
-                data = self._load()
+                size, cache = self._config.batch_size, self._config.cache
+                data = SplitData(self._store, size, self._model.input, cache)
+                self._scorer = scoring.Scorer(
+                    self._model, self._validation, size, cache
+                )
                 with command_line.postponed_interrupt() as interrupted:
                     self._train(data, interrupted)
         finally:
             self._log.close()
-        state, criterion = self._state, _CRITERIA[self._config.best_by]
-        print(
-            f"{self._config.run_dir} is finished: trained {state.step} steps.\n"
-            f"Best on validation: {criterion} {state.best:.3f} at step "
-            f"{state.best_step}.\n{_next_commands(self._config)}"
-        )
+        print(_summary(self._config, self._state))
 
     def _build(self) -> keras.Model:
         config = self._config
@@ -154,11 +147,9 @@ class _Trainer:
     def _restore(self) -> None:
         config, state = self._config, self._state
         self._sampler.restore(state.sampler)
-        seeds = zip(
-            _dropout_seeds(self._model), state.dropout_seeds, strict=True
-        )
-        for variable, value in seeds:
-            variable.assign(value)
+        seeds = _dropout_seeds(self._model)
+        for seed, value in zip(seeds, state.dropout_seeds, strict=True):
+            seed.assign(value)
         if state.step > config.steps:
             raise ConfigError(
                 f"--steps: Expected at least the {state.step} steps that "
@@ -178,25 +169,13 @@ class _Trainer:
         stopped = 0 < config.early_stopping <= state.num_worse
         return stopped or state.step == config.steps
 
-    def _load(self) -> SplitData:
-        """Brings both splits to where --cache wants them."""
-        size, cache = self._config.batch_size, self._config.cache
-        data = SplitData(self._store, size, self._model.input, cache)
-        self._scorer = scoring.Scorer(
-            self._model, self._validation, size, cache
-        )
-        return data
-
     def _train(self, data: SplitData, interrupted: Callable[[], bool]) -> None:
         """Trains in calls of several steps, which end where a pause is due."""
         config, state = self._config, self._state
         train = train_function(self._model)
-        losses = _Losses(config, state.step, self._log, self._no_class_loss)
-        if self._no_class_loss is not None:
-            print(
-                f"Scores that find no class have a loss of "
-                f"{self._no_class_loss:.4f}; learning shows below it."
-            )
+        frequencies = label_frequencies(self._store.labels)
+        loss = no_class_loss(self._model, frequencies)
+        losses = _Losses(config, state.step, self._log, loss)
         under_way: collections.deque = collections.deque()
         with Progress(config.steps, "step", state.step) as progress:
             calls = data.calls(self._chunks(data.steps_per_call))
@@ -215,20 +194,15 @@ class _Trainer:
                     raise KeyboardInterrupt
                 if self._is_done():
                     break
-        if step_s := losses.median_step_s():
-            print(f"A step took {1000 * step_s:.3g} ms (median).")
 
     def _chunks(self, max_steps: int) -> Iterator[np.ndarray]:
         """Yields the clips [K, B] of K steps at a time up to each pause."""
-        step = self._state.step
-        while step < self._config.steps:
-            chunk = [next(self._sampler)]
-            while len(chunk) < max_steps and not self._is_pause(
-                step + len(chunk)
-            ):
-                chunk.append(next(self._sampler))
-            step += len(chunk)
-            yield np.stack(chunk)
+        chunk = []
+        for step in range(self._state.step + 1, self._config.steps + 1):
+            chunk.append(next(self._sampler))
+            if len(chunk) == max_steps or self._is_pause(step):
+                yield np.stack(chunk)
+                chunk.clear()
 
     def _is_pause(self, step: int) -> bool:
         config = self._config
@@ -275,11 +249,7 @@ class _Trainer:
         self._saved_s = time.monotonic()
 
     def _validate(self, with_pictures: bool) -> str:
-        """Scores validation with thresholds tuned on it, hence a bit high.
-
-        Returns:
-            The result as text.
-        """
+        """Tells the scores, with thresholds tuned on them, hence a bit high."""
         state = self._state
         scores, by_modality = self._scorer.score()
         predictions = thresholds.apply(
@@ -338,9 +308,12 @@ class _Losses:
         self._constants = {"learning_rate": config.learning_rate}
         if no_class_loss is not None:
             self._constants["loss_of_no_class"] = no_class_loss
+            print(
+                f"Scores that find no class have a loss of "
+                f"{no_class_loss:.4f}; learning shows below it."
+            )
         self._since_point: list[tuple[float, float]] = []
         self._since_validation: list[float] = []
-        self._times_s: list[float] = []
         self._start_s = time.monotonic()
 
     def start_clock(self) -> None:
@@ -348,13 +321,8 @@ class _Losses:
         self._start_s = time.monotonic()
 
     def add(self, losses: np.ndarray, progress: Progress) -> None:
-        """Takes the losses [K] of the next steps.
-
-        Raises:
-            ConfigError: for one that is not finite.
-        """
+        """Takes the losses [K] of the next steps; they must be finite."""
         step_s = (time.monotonic() - self._start_s) / len(losses)
-        self._times_s += [step_s] * len(losses)
         self.start_clock()
         for loss in losses.tolist():
             self._step += 1
@@ -379,20 +347,17 @@ class _Losses:
         self._since_validation.clear()
         return mean
 
-    def median_step_s(self) -> float | None:
-        """Median time of a step; None before the second call is done."""
-        first = self._times_s.count(self._times_s[0])  # It compiled.
-        times_s = self._times_s[first:]
-        return float(np.median(times_s)) if times_s else None
 
-
-def _next_commands(config: TrainConfig) -> str:
-    """What to do with a finished run."""
+def _summary(config: TrainConfig, state: TrainState) -> str:
+    """How a finished run went, and what to do with it."""
     run_dir = shlex.quote(f"--run_dir={config.run_dir}")
     if config.backend != TrainConfig.backend:
         run_dir += f" --backend={config.backend}"
     logdir = shlex.quote(f"--logdir={config.run_dir}")
     return (
+        f"{config.run_dir} is finished: trained {state.step} steps.\n"
+        f"Best on validation: {_CRITERIA[config.best_by]} {state.best:.3f} at "
+        f"step {state.best_step}.\n"
         "Next, its scores on the test split, then any video, and its curves:\n"
         f"  python evaluate.py {run_dir}\n"
         f"  python localize.py {run_dir} --output_dir=found VIDEO\n"
@@ -400,7 +365,7 @@ def _next_commands(config: TrainConfig) -> str:
     )
 
 
-def _check_splits(train: FeatureStore, validation: FeatureStore) -> None:
+def _check_labels(train: FeatureStore, validation: FeatureStore) -> None:
     for split, store in (("train", train), ("val", validation)):
         if not store.labels.any():
             raise FeaturesError(
@@ -437,15 +402,11 @@ def no_class_loss(
 
     A constant vector of negative scores in each modality, divided by its
     norm, gets this loss: a system that does not get below it tells no clip
-    from another.
+    from another. None for a system whose scores are not normalized.
 
     Args:
         network: A system.
-        label_frequencies: Share of the training examples that have each of
-            the C classes, [C].
-
-    Returns:
-        The loss; None for a system whose scores are not normalized.
+        label_frequencies: Share of the examples that have each class, [C].
     """
     num_modalities = sum(
         isinstance(layer, ScoreNormalization) for layer in network.layers

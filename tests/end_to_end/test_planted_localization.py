@@ -66,7 +66,7 @@ def localized(system):
         segment_times_s=np.stack([onsets_s, onsets_s + 0.96], axis=1),
         cvssp_log_mel=np.zeros((240, 64), np.float32),
     )
-    return scoring.localize(system, clip, CLASS_NAMES, 10.0)
+    return scoring.localize(system, clip, CLASS_NAMES)
 
 
 def test_planted_proposals_have_the_scores_of_equation_1(localized):

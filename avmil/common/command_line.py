@@ -75,6 +75,7 @@ def use_backend(backend: str) -> None:
         warnings.filterwarnings("ignore", text)
     for_workers = ",".join(f"ignore:{text}" for text in ignored)
     os.environ.setdefault("PYTHONWARNINGS", for_workers)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if not (grep := shutil.which("grep")):
         return
     stderr = os.dup(2)

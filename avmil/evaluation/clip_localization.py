@@ -100,8 +100,8 @@ class ClassLocalization:
     class_name: str
     is_predicted: bool = False
     threshold: float | None = None  # Of the clip's score.
-    # Of the validation clips with the closest scores: those that hold the
-    # class, and all.
+    # Of the validation clips with such a score: those that hold the class, and
+    # all.
     confidence: tuple[int, int] | None = None
     found_regions: Set[int] = frozenset()  # Of those that show the class.
     events: Sequence[tuple[float, ...]] = ()

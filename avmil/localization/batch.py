@@ -54,6 +54,11 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
     _warn_of_thresholds(config.run_dir, run)
     done = {e.clip_id: r for e in entries if (r := localizer.result_of(e))}
     left = [entry for entry in entries if entry.clip_id not in done]
+    if num_again := sum(map(localizer.has_result, left)):
+        print(
+            f"{num_again} videos are done again: their files are of another "
+            "run, other thresholds, flags or outputs."
+        )
     if left:  # What is wrong with the weights is said before a video.
         _ = run.extraction if config.workers > 1 else run.extractor
     files.make_directory(config.output_dir)
@@ -74,9 +79,10 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
             progress.update(failed=num_failed)
     _write_results(config, run, [done[entry.clip_id] for entry in entries])
     before = f", {num_before} of them before" if num_before else ""
+    page = "index.html" if len(entries) > 1 else done[entries[0].clip_id].page
     print(
         f"Finished: {len(entries) - num_failed} of {len(entries)} videos "
-        f"localized{before}, see {config.output_dir}"
+        f"localized{before}. Open {files.join(config.output_dir, page)}"
     )
     return int(bool(num_failed))
 
@@ -144,6 +150,10 @@ class _Localizer:
         except (OSError, ConfigError, LookupError, TypeError):
             return None  # There is no result, or a damaged one, or no video.
 
+    def has_result(self, entry: ManifestEntry) -> bool:
+        """Whether an earlier start completed the video's folder."""
+        return files.exists(self._result_path(entry))
+
     def _result_path(self, entry: ManifestEntry) -> str:
         return files.join(self._config.output_dir, entry.clip_id, _RESULT_FILE)
 
@@ -203,7 +213,8 @@ def _write_results(
     files.write_json(files.join(directory, "results.json"), content)
     if len(listed) > 1:
         page = index_page.render(
-            f"{run.name} ({run.system}), {run.weights}",
+            f"{run.name} ({run.system}), {run.weights}"
+            + ", at chance on its test split" * run.is_at_chance,
             run.class_names,
             listed,
         )
@@ -265,6 +276,12 @@ def _warn_of_thresholds(run_dir: str, run: TrainedRun) -> None:
             "predicted classes are listed.",
             file=sys.stderr,
         )
+    if run.is_at_chance:
+        print(
+            f"note: {run_dir} is at chance on its test split: its labels say "
+            "little.",
+            file=sys.stderr,
+        )
 
 
 def _labels_text(
@@ -281,12 +298,15 @@ def _labels_text(
     lines = [f"{entry.path} ({clip.duration_s:.1f} s) -> {entry.clip_id}"]
     for name in [*predicted, *others][:num_listed]:
         score = clip.scores[clip.class_names.index(name)]
-        mark = "*" if name in predicted else " "
+        is_found = result.events[name] or result.boxes[name]
+        mark = "*" if is_found else "?" if name in predicted else " "
         line = f"  {mark} {name:24}{score:8.3f}"
         if thresholds is not None:
             line += f"   threshold {thresholds[name]:.3f}"
+        if name in predicted:
+            line += f"   {result.of_class(name).presence}"
         if name in predicted and name in result.confidences:
-            line += "   {} of {} such were right".format(
+            line += ", {} of {} such were right".format(
                 *result.confidences[name]
             )
         lines.append(line)

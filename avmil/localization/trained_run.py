@@ -68,6 +68,7 @@ class TrainedRun:
         model: The trained system.
         weights_files: Where the weights of the base networks are.
         test_f1: Micro-averaged; None without evaluate.py.
+        is_at_chance: Whether evaluate.py found it no better than chance.
     """
 
     name: str
@@ -85,6 +86,7 @@ class TrainedRun:
     model: keras.Model
     weights_files: WeightsFiles
     test_f1: float | None = None
+    is_at_chance: bool = False
 
     def localize(
         self,
@@ -128,6 +130,8 @@ class TrainedRun:
             )
             if not np.isfinite(clip.scores).all():
                 raise ClipError("localize", "scores are not finite")
+            if self.lacks_modality(clip):  # The other one is taken to agree.
+                clip = dataclasses.replace(clip, scores=2 * clip.scores)
         return VideoLocalization(
             video=video,
             run=self,
@@ -159,7 +163,7 @@ class TrainedRun:
 
         That is, if their largest margin over the thresholds is one that 95 in
         100 validation clips with a right prediction exceed. Never of a clip
-        that lacks a modality, whose scores are half of those.
+        that lacks a modality.
         """
         if self.lacks_modality(clip):
             return False
@@ -186,22 +190,29 @@ class TrainedRun:
         return tuple(name for name in clip.ranked_classes if by_name[name])
 
     def confidences(self, clip: ClipLocalization) -> dict[str, Confidence]:
-        """How many of the validation clips with the closest scores are right.
+        """How often such scores of a class were right on validation.
 
-        Empty where evaluate.py did not run, and of a clip that lacks a
-        modality.
+        Counts the clips whose score lies on the same side of the threshold,
+        the closest ones. Empty where evaluate.py did not run, and of a clip
+        that lacks a modality.
         """
-        if self.validation is None or self.lacks_modality(clip):
+        known = self.thresholds is not None and self.validation is not None
+        if not known or self.lacks_modality(clip):
             return {}
-        scores, labels = self.validation.scores, self.validation.labels
-        known = np.isfinite(scores).all(axis=1)
-        distances = np.abs(scores[known] - clip.scores)
-        closest = np.argsort(distances, axis=0, kind="stable")[:_NUM_CLOSEST]
-        right = np.take_along_axis(labels[known], closest, axis=0).sum(axis=0)
-        return {
-            name: Confidence(int(count), len(closest))
-            for name, count in zip(self.class_names, right, strict=True)
-        }
+        margins = self._margins(self.validation.scores)  # [N, C]
+        passes = self._margins(clip.scores) > 0  # [C]
+        found: dict[str, Confidence] = {}
+        for column, name in enumerate(self.class_names):
+            scores = self.validation.scores[:, column]
+            such = np.isfinite(scores) & (
+                (margins[:, column] > 0) == passes[column]
+            )
+            distances = np.abs(scores[such] - clip.scores[column])
+            closest = np.argsort(distances, kind="stable")[:_NUM_CLOSEST]
+            right = self.validation.labels[such, column][closest]
+            if len(right):
+                found[name] = Confidence(int(right.sum()), len(right))
+        return found
 
     def events(self, clip: ClipLocalization) -> dict[str, list[Event]]:
         """When each predicted class is heard; the lists of others are empty.
@@ -295,9 +306,9 @@ def load_run(
     kind, step = dataclasses.astuple(run.weights)
     system = run.config.system
     model, _ = run.checkpoints.load(kind, system, step, optimizer=False)
-    test_f1, metrics_path = None, run.file("metrics.json")
-    if files.exists(metrics_path):
-        test_f1 = files.read_json(metrics_path).get("micro", {}).get("f1")
+    metrics_path = run.file("metrics.json")
+    has_metrics = files.exists(metrics_path)
+    measured = files.read_json(metrics_path) if has_metrics else {}
     return TrainedRun(
         name=run.name,
         system=system,
@@ -305,7 +316,8 @@ def load_run(
         recipe=run.trained_on.recipe,
         thresholds=_thresholds(run),
         validation=_validation(run),
-        test_f1=test_f1,
+        test_f1=measured.get("micro", {}).get("f1"),
+        is_at_chance=measured.get("is_at_chance", False),
         **_thresholds_within(run),
         weights=run.weights,
         model=model,

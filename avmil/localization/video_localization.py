@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _LONG_SIDE_PX = 640
 _KEPT_QUALITY = 95
 _JPEG_QUALITY = 85
-# Short videos, of which there may be many at a time, need no file.
-_IN_MEMORY_BYTES = 2**26
 
 
 class Event(NamedTuple):
@@ -55,7 +53,7 @@ class Box(NamedTuple):
 
 
 class Confidence(NamedTuple):
-    """How many of the validation clips of closest score hold a class."""
+    """How many of the validation clips with such a score hold a class."""
 
     right: int
     of: int  # Ten, or all of fewer.
@@ -179,15 +177,13 @@ class VideoLocalization:
 
 
 class Pictures(Sequence):
-    """Frames of a video, scaled down; a long one's lie in a temporary file.
+    """Frames of a video, scaled down, in a temporary file.
 
     As JPEGs, of which an hour has about 0.3 GB. Items are uint8 [H, W, 3].
     """
 
     def __init__(self) -> None:
-        self._jpegs = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-            _IN_MEMORY_BYTES
-        )
+        self._jpegs = tempfile.TemporaryFile()  # noqa: SIM115
         self._starts = [0]
 
     def add(self, frame_rgb: np.ndarray) -> None:

@@ -209,6 +209,7 @@ def write_page(
     run_text = f"Run {run.name}, step {run.weights.step}"
     if run.test_f1 is not None:
         run_text += f", test F1 {100 * run.test_f1:.1f}"
+        run_text += " (at chance)" * run.is_at_chance
     page = video_page.render(
         [result.of_class(name) for name in names],
         f"{run_text}, {len(names)} classes",

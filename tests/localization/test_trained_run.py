@@ -115,8 +115,11 @@ def test_confidence_counts_the_validation_clips_of_closest_score():
     ids = list(map(str, range(24)))
     run = make_run(validation=ScoreSet(ids, CLASS_NAMES, labels, scores))
     found = run.confidences(clip(scores=np.array([17.1, -1.0])))
-    # Closest are 12 to 22 without 20; and 0 to 9.
-    assert found == {"bus": (4, 10), "dog": (3, 10)}
+    # Closest are 12 to 22 without 20; and of those above -9 all, 0 to 8.
+    assert found == {"bus": (4, 10), "dog": (3, 9)}
+    # Below the threshold those below it count: 9 to 18 of all.
+    below = run.confidences(clip(scores=np.array([17.1, -9.5])))
+    assert below == {"bus": (4, 10), "dog": (0, 10)}
     assert make_run().confidences(clip()) == {}
 
 

@@ -94,7 +94,7 @@ def _tune_on_labels(
         ("box_thresholds", "num_regions", regions, regions),
     ):
         tuned |= {name: None, size: None}
-        if any(map(len, proposals)):
+        if any(map(len, compared)):
             found = thresholds.exceed_absence(labels, compared)
             tuned[name] = _by_class(run, found)
             if has_shares:

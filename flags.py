@@ -232,6 +232,11 @@ class TrainConfig:
         lower_bound=0,
     )
     backend: str = _backend_flag()
+    devices: str = _flag(
+        "1",
+        "Devices among which every batch is divided: a number, or `all`, of "
+        "several hosts too; more than one with --backend=jax only.",
+    )
     cache: str = _flag(
         "auto",
         "Where the features are held: on the accelerator, in host memory, or "
@@ -243,7 +248,13 @@ class TrainConfig:
 
     def choices(self) -> dict[str, Any]:
         """The flags that decide what is learned, without the bookkeeping."""
-        bookkeeping = ("keep_last", "save_interval_s", "backend", "cache")
+        bookkeeping = (
+            "keep_last",
+            "save_interval_s",
+            "backend",
+            "devices",
+            "cache",
+        )
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()

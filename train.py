@@ -5,7 +5,8 @@ r"""Trains one system of the paper's Table 1 on extracted features.
 Started again with the same flags it goes on from the last checkpoint, with
 the same result as without the interruption. Every validation prints its mAP
 and F1, the end the best step and the next commands; `tensorboard
---logdir=runs` shows the curves.
+--logdir=runs` shows the curves. `--backend=jax --devices=all` divides each
+batch among all devices, of several hosts too (docs/devices.md).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ def main() -> None:
     """Reads the flags and trains."""
     config = flags.read(flags.TrainConfig)
     command_line.use_backend(config.backend)
-    from avmil.runs import training
+    from avmil.runs import steps, training
 
+    if config.devices != "1":
+        steps.join_hosts()
     training.train(config)
 
 

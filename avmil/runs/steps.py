@@ -6,6 +6,7 @@ What differs between Keras' backends is here and nowhere else.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import psutil
 from keras import ops
 
+from avmil.common.errors import ConfigError
 from avmil.common.progress import Progress
 from avmil.features.batches import BatchLoader, in_order
 from avmil.features.store import FeatureStore
@@ -30,6 +32,82 @@ _CLIPS_PER_TRANSFER = 64
 # Clips, and which of them are the batch of each step, int32 [K, B]; None where
 # the clips are the batch of a single step.
 Call = tuple[dict[str, Any], np.ndarray | None]
+
+
+def join_hosts() -> None:
+    """Joins the processes that were started to train together, one a host.
+
+    SLURM names them to each task of a step, KERAS_DISTRIBUTION_JOB_ADDRESSES,
+    _NUM_PROCESSES and _PROCESS_ID elsewhere. Called before any computation.
+    """
+    if (
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
+        or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
+    ):
+        keras.distribution.initialize()
+
+
+def is_first_process() -> bool:
+    """Whether this process writes the run, of those that train together."""
+    if keras.backend.backend() != "jax":
+        return True
+    import jax
+
+    return jax.process_index() == 0
+
+
+def any_process(value: bool) -> bool:
+    """Whether it is so in one of the processes that train together.
+
+    All of them call it, and none goes on before the last one did.
+    """
+    if keras.backend.backend() != "jax":
+        return value
+    import jax
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() == 1:
+        return value
+    return bool(multihost_utils.process_allgather(np.array(value)).any())
+
+
+def use_devices(devices: str, batch_size: int) -> None:
+    """Divides the batches from here on among devices, a number or `all`.
+
+    Each has all variables; the sum of their gradients is that of the batch.
+
+    Raises:
+        ConfigError: if there are fewer, or they do not divide the batch.
+    """
+    keras.distribution.set_distribution(None)
+    if devices == "1":
+        return
+    if devices != "all" and not (devices.isdecimal() and int(devices)):
+        raise ConfigError(
+            f"--devices: Expected a number or all, received {devices!r}."
+        )
+    if keras.backend.backend() != "jax":
+        raise ConfigError(
+            "--devices: Expected 1, since Keras divides batches with JAX only, "
+            f"received {devices}. Use --backend=jax."
+        )
+    import jax
+
+    found = keras.distribution.list_devices()
+    count = len(found) if devices == "all" else int(devices)
+    if count > len(found) or (count < len(found) and jax.process_count() > 1):
+        raise ConfigError(
+            f"--devices: Expected at most the {len(found)} devices of one "
+            f"host, or all of several hosts, received {devices}."
+        )
+    if batch_size % count:
+        raise ConfigError(
+            f"--batch_size: Expected a multiple of the {count} devices, "
+            f"received {batch_size}."
+        )
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=found[:count])
+    )
 
 
 class SplitData:
@@ -123,6 +201,7 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
     import jax
 
     model.optimizer.build(model.trainable_variables)
+    distribution = keras.distribution.distribution()
     variables = (
         model.trainable_variables,
         model.non_trainable_variables,
@@ -130,8 +209,19 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
     )
     no_metrics = [np.zeros(v.shape, v.dtype) for v in model.metrics_variables]
 
+    def divide(array: Any) -> Any:
+        """Gives each device its clips of a batch, no other ones."""
+        layout = distribution.get_data_layout(array.shape).backend_layout
+        if isinstance(array, jax.core.Tracer):
+            return jax.lax.with_sharding_constraint(array, layout)
+        return jax.make_array_from_callback(
+            array.shape, layout, lambda part: array[part]
+        )
+
     def step(state: Any, clips: dict[str, Any], rows: Any) -> tuple[Any, Any]:
         batch = dict(batch_of(clips, rows))
+        if distribution:
+            batch = {name: divide(array) for name, array in batch.items()}
         labels = {"scores": batch.pop("labels")}
         logs, after = model.train_step((*state, no_metrics), (batch, labels))
         return after[:3], logs["loss"]
@@ -148,6 +238,8 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
             # By themselves, else XLA fuses them with the step, whose result
             # then differs in rounding from that of a batch of the host.
             clips, rows = batch_of(clips, rows[0]), None
+        elif rows is None and distribution:
+            clips = {name: divide(array) for name, array in clips.items()}
         state = tuple([v.value for v in group] for group in variables)
         state, losses = steps(state, clips, rows)
         for group, values in zip(variables, state, strict=True):
@@ -175,7 +267,7 @@ def _choose_cache(split_bytes: int) -> str:
 
         stats = jax.local_devices()[0].memory_stats() or {}
         free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
-        if split_bytes <= free - _LEFT_BYTES:
+        if not any_process(split_bytes > free - _LEFT_BYTES):
             return "device"
     fits = split_bytes <= _HOST_SHARE * psutil.virtual_memory().available
     return "host" if fits else "none"
@@ -200,7 +292,7 @@ def _to_device(
             if update:
                 if name not in sent:
                     shape = len(store), *array.shape[1:]
-                    sent[name] = ops.zeros(shape, array.dtype)
+                    sent[name] = _jax_zeros(shape, array.dtype)
                 sent[name] = update(sent[name], array[:count], start)
             else:
                 sent.setdefault(name, []).append(ops.array(array[:count]))
@@ -208,6 +300,20 @@ def _to_device(
     if update:
         return sent
     return {name: ops.concatenate(arrays) for name, arrays in sent.items()}
+
+
+def _jax_zeros(shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    """Zeros on the device, or on each one of a distribution."""
+    import jax
+
+    sharding = None
+    if distribution := keras.distribution.distribution():
+        mesh = distribution.device_mesh.backend_mesh
+        sharding = jax.sharding.NamedSharding(
+            mesh, jax.sharding.PartitionSpec()
+        )
+    make = functools.partial(jax.numpy.zeros, shape, dtype)
+    return jax.jit(make, out_shardings=sharding)()
 
 
 def _jax_update_function() -> Callable[[Any, np.ndarray, int], Any]:

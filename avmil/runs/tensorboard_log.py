@@ -33,15 +33,16 @@ class TensorBoardLog:
     """Writes the events of one run.
 
     Args:
-        path: Directory of the events, local or remote.
+        path: Directory of the events, local or remote; None for no events.
     """
 
-    def __init__(self, path: str) -> None:
-        self._writer = EventFileWriter(path)
+    def __init__(self, path: str | None) -> None:
+        self._writer = EventFileWriter(path) if path else None
 
     def close(self) -> None:
         """Writes what is left."""
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes the points of curves."""
@@ -78,4 +79,5 @@ class TensorBoardLog:
 
     def _add(self, step: int, summary: Summary) -> None:
         event = Event(step=step, wall_time=time.time(), summary=summary)
-        self._writer.add_event(event)
+        if self._writer:
+            self._writer.add_event(event)

@@ -1,0 +1,124 @@
+"""train.py on several devices and hosts: the same run as on one device."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.checkpoint_files import read_weights
+from tests.command_line import ROOT, flag_list
+from tests.feature_files import write_features
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def features_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("features"))
+    write_features(directory, {"train": 12, "val": 6, "test": 6})
+    return directory
+
+
+def start(features_dir, run_dir, num_devices, environment=(), **changes):
+    """Starts train.py in a process of virtual devices."""
+    values = {
+        "features_dir": features_dir,
+        "run_dir": run_dir,
+        "backend": "jax",
+        "steps": 12,
+        "batch_size": 4,
+        "fc_units": 8,
+        "audio_units": 8,
+        "learning_rate": 0.003,
+        # At 1e-8 Adam takes a step for a gradient that is rounding alone.
+        "adam_epsilon": 1e-3,
+        "validate_every": 6,
+        "checkpoint_every": 6,
+        "save_interval_s": 1e6,
+        "devices": "all",
+    }
+    count = f"--xla_force_host_platform_device_count={num_devices}"
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(ROOT / "train.py"),
+            *flag_list(**(values | changes)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "XLA_FLAGS": count, **dict(environment)},
+    )
+
+
+def train(*arguments, status=0, **changes):
+    process = start(*arguments, **changes)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == status, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def one_device(features_dir, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("one") / "run"
+    train(features_dir, run_dir, 1)
+    return run_dir
+
+
+def assert_close(first, second):
+    name = "checkpoints/last-00000012"
+    expected, found = read_weights(first / name), read_weights(second / name)
+    assert expected.keys() == found.keys()
+    for key, values in expected.items():
+        np.testing.assert_allclose(found[key], values, atol=1e-6, err_msg=key)
+
+
+def test_a_run_changes_its_devices(features_dir, one_device, tmp_path):
+    """Two devices, then four; the clips in files, then on the devices."""
+    train(features_dir, tmp_path, 2, steps=6, cache="none")
+    output = train(features_dir, tmp_path, 4, cache="device")
+    assert "Going on after step 6" in output
+    assert_close(one_device, tmp_path)
+
+
+def test_two_processes_train_together(features_dir, one_device, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    processes = [
+        start(
+            features_dir,
+            tmp_path,
+            2,
+            {
+                "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
+                "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+                "KERAS_DISTRIBUTION_PROCESS_ID": str(number),
+            },
+        )
+        for number in range(2)
+    ]
+    outputs = [p.communicate(timeout=300)[0] for p in processes]
+    assert [p.returncode for p in processes] == [0, 0], outputs
+    assert "is finished" in outputs[0]
+    assert "is finished" not in outputs[1]
+    assert_close(one_device, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"devices": "4"}, "Expected at most the 2 devices"),
+        ({"devices": "some"}, "a number or all, received 'some'"),
+        ({"batch_size": 3}, "a multiple of the 2 devices, received 3"),
+        ({"backend": "tensorflow"}, "Use --backend=jax"),
+    ],
+)
+def test_devices_that_cannot_be_used(features_dir, tmp_path, changes, message):
+    output = train(features_dir, tmp_path / "run", 2, status=2, **changes)
+    assert message in output
+    assert not (tmp_path / "run").exists()

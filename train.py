@@ -21,9 +21,11 @@ def main() -> None:
     command_line.use_backend(config.backend)
     from avmil.runs import steps, training
 
-    if config.devices != "1":
-        steps.join_hosts()
-    training.train(config)
+    if config.devices == "1":
+        training.train(config)
+    else:
+        with steps.joined_hosts():
+            training.train(config)
 
 
 def console_entry_point() -> None:

@@ -31,8 +31,23 @@ def is_remote(name: str | os.PathLike) -> bool:
 
 
 def path(name: str | os.PathLike) -> epath.Path:
-    """A local or remote file or directory, with pathlib's methods."""
+    """A local or remote file or directory, with pathlib's methods.
+
+    Raises:
+        ConfigError: for an address of another kind, or a server of objects
+            whose address the file system would try for minutes.
+    """
+    if re.match(r"[A-Za-z][\w+.-]*://", str(name)) and not is_remote(name):
+        raise ConfigError(
+            f"Expected a local path, s3:// or gs://, received {name}."
+        )
     if str(name).startswith("s3://"):
+        endpoint = os.environ.get("S3_ENDPOINT", "")
+        if endpoint and not re.match("https?://", endpoint):
+            raise ConfigError(
+                "S3_ENDPOINT: Expected an address that begins with http:// or "
+                f"https://, received {endpoint}."
+            )
         # TensorFlow itself opens gs://; tensorflow-io adds s3:// when imported.
         import tensorflow_io  # noqa: F401
     return epath.Path(name)

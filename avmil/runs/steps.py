@@ -5,6 +5,7 @@ What differs between Keras' backends is here and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -34,17 +35,30 @@ _CLIPS_PER_TRANSFER = 64
 Call = tuple[dict[str, Any], np.ndarray | None]
 
 
-def join_hosts() -> None:
+@contextlib.contextmanager
+def joined_hosts() -> Iterator[None]:
     """Joins the processes that were started to train together, one a host.
 
     SLURM names them to each task of a step, KERAS_DISTRIBUTION_JOB_ADDRESSES,
-    _NUM_PROCESSES and _PROCESS_ID elsewhere. Called before any computation.
+    _NUM_PROCESSES and _PROCESS_ID elsewhere. Entered before any computation;
+    they leave together, but for an error, which ends all of them.
     """
-    if (
+    is_joined = (
         "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
         or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
-    ):
-        keras.distribution.initialize()
+    )
+    if not is_joined:
+        yield
+        return
+    import jax
+
+    keras.distribution.initialize()
+    try:
+        yield
+    except KeyboardInterrupt:  # All of them have it.
+        jax.distributed.shutdown()
+        raise
+    jax.distributed.shutdown()
 
 
 def is_first_process() -> bool:

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import os
 import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -22,7 +23,7 @@ from avmil.features.balanced import BalancedSampler, label_frequencies
 from avmil.features.standardization import fit_bins
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring, steps
-from avmil.runs.checkpoints import TrainState
+from avmil.runs.checkpoints import Checkpoints, TrainState
 from avmil.runs.run import Run, TrainedOn
 from avmil.runs.steps import SplitData, train_function
 from avmil.runs.tensorboard_log import TensorBoardLog
@@ -260,6 +261,9 @@ class _Trainer:
     def _save_as(self, kind: str, state: TrainState, num_kept: int = 1) -> None:
         if steps.is_first_process():
             self._run.checkpoints.save(kind, self._model, state, num_kept)
+        else:  # Reading distributed variables takes all processes.
+            with tempfile.TemporaryDirectory() as unused:
+                Checkpoints(unused).save(kind, self._model, state)
 
     def _validate(self, with_pictures: bool) -> str:
         """Tells the scores, with thresholds tuned on them, hence a bit high."""

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from avmil.common import files
-from avmil.common.errors import DirectoryInUseError
+from avmil.common.errors import ConfigError, DirectoryInUseError
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -110,6 +110,18 @@ def test_what_fails_leaves_no_lock_and_no_empty_directory(tmp_path):
             _ = 1 / 0
     assert sorted(os.listdir(tmp_path)) == ["mine", "new"]
     assert not os.listdir(tmp_path / "new")
+
+
+@pytest.mark.parametrize("name", ["hdfs://a/b", "http://a/b", "file:///a"])
+def test_other_addresses_are_refused(name):
+    with pytest.raises(ConfigError, match=f"s3:// or gs://, received {name}"):
+        files.exists(name)
+
+
+def test_an_endpoint_without_a_scheme_is_refused(monkeypatch):
+    monkeypatch.setenv("S3_ENDPOINT", "127.0.0.1:9000")
+    with pytest.raises(ConfigError, match=r"http://.*received 127\.0\.0\.1"):
+        files.exists("s3://bucket/a")
 
 
 def test_object_stores_are_told_by_their_prefix():

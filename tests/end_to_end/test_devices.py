@@ -75,7 +75,9 @@ def assert_close(first, second):
     expected, found = read_weights(first / name), read_weights(second / name)
     assert expected.keys() == found.keys()
     for key, values in expected.items():
-        np.testing.assert_allclose(found[key], values, atol=1e-6, err_msg=key)
+        # Adam's moments are not as small as the weights.
+        atol = 1e-6 if key.startswith("layers") else 1e-4
+        np.testing.assert_allclose(found[key], values, 1e-6, atol, err_msg=key)
 
 
 def test_a_run_changes_its_devices(features_dir, one_device, tmp_path):

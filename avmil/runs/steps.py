@@ -5,9 +5,7 @@ What differs between Keras' backends is here and nowhere else.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -35,56 +33,6 @@ _CLIPS_PER_TRANSFER = 64
 Call = tuple[dict[str, Any], np.ndarray | None]
 
 
-@contextlib.contextmanager
-def joined_hosts() -> Iterator[None]:
-    """Joins the processes that were started to train together, one a host.
-
-    SLURM names them to each task of a step, KERAS_DISTRIBUTION_JOB_ADDRESSES,
-    _NUM_PROCESSES and _PROCESS_ID elsewhere. Entered before any computation;
-    they leave together, but for an error, which ends all of them.
-    """
-    is_joined = (
-        "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
-        or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
-    )
-    if not is_joined:
-        yield
-        return
-    import jax
-
-    keras.distribution.initialize()
-    try:
-        yield
-    except KeyboardInterrupt:  # All of them have it.
-        jax.distributed.shutdown()
-        raise
-    jax.distributed.shutdown()
-
-
-def is_first_process() -> bool:
-    """Whether this process writes the run, of those that train together."""
-    if keras.backend.backend() != "jax":
-        return True
-    import jax
-
-    return jax.process_index() == 0
-
-
-def any_process(value: bool) -> bool:
-    """Whether it is so in one of the processes that train together.
-
-    All of them call it, and none goes on before the last one did.
-    """
-    if keras.backend.backend() != "jax":
-        return value
-    import jax
-    from jax.experimental import multihost_utils
-
-    if jax.process_count() == 1:
-        return value
-    return bool(multihost_utils.process_allgather(np.array(value)).any())
-
-
 def use_devices(devices: str, batch_size: int) -> None:
     """Divides the batches from here on among devices, a number or `all`.
 
@@ -105,14 +53,12 @@ def use_devices(devices: str, batch_size: int) -> None:
             "--devices: Expected 1, since Keras divides batches with JAX only, "
             f"received {devices}. Use --backend=jax."
         )
-    import jax
-
     found = keras.distribution.list_devices()
     count = len(found) if devices == "all" else int(devices)
-    if count > len(found) or (count < len(found) and jax.process_count() > 1):
+    if count > len(found):
         raise ConfigError(
-            f"--devices: Expected at most the {len(found)} devices of one "
-            f"host, or all of several hosts, received {devices}."
+            f"--devices: Expected at most the {len(found)} devices of this "
+            f"host, received {devices}."
         )
     if batch_size % count:
         raise ConfigError(
@@ -281,7 +227,7 @@ def _choose_cache(split_bytes: int) -> str:
 
         stats = jax.local_devices()[0].memory_stats() or {}
         free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
-        if not any_process(split_bytes > free - _LEFT_BYTES):
+        if split_bytes <= free - _LEFT_BYTES:
             return "device"
     fits = split_bytes <= _HOST_SHARE * psutil.virtual_memory().available
     return "host" if fits else "none"

@@ -33,16 +33,15 @@ class TensorBoardLog:
     """Writes the events of one run.
 
     Args:
-        path: Directory of the events, local or remote; None for no events.
+        path: Directory of the events, local or remote.
     """
 
-    def __init__(self, path: str | None) -> None:
-        self._writer = EventFileWriter(path) if path else None
+    def __init__(self, path: str) -> None:
+        self._writer = EventFileWriter(path)
 
     def close(self) -> None:
         """Writes what is left."""
-        if self._writer:
-            self._writer.close()
+        self._writer.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes the points of curves."""
@@ -79,5 +78,4 @@ class TensorBoardLog:
 
     def _add(self, step: int, summary: Summary) -> None:
         event = Event(step=step, wall_time=time.time(), summary=summary)
-        if self._writer:
-            self._writer.add_event(event)
+        self._writer.add_event(event)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import math
 import os
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -22,10 +20,10 @@ from avmil.evaluation import metrics, thresholds
 from avmil.features.balanced import BalancedSampler, label_frequencies
 from avmil.features.standardization import fit_bins
 from avmil.features.store import FeatureStore
-from avmil.runs import scoring, steps
-from avmil.runs.checkpoints import Checkpoints, TrainState
+from avmil.runs import scoring
+from avmil.runs.checkpoints import TrainState
 from avmil.runs.run import Run, TrainedOn
-from avmil.runs.steps import SplitData, train_function
+from avmil.runs.steps import SplitData, train_function, use_devices
 from avmil.runs.tensorboard_log import TensorBoardLog
 from flags import TrainConfig
 from model import systems
@@ -56,13 +54,9 @@ def train(config: TrainConfig) -> None:
         # evaluate.py may be started elsewhere.
         features_dir = os.path.abspath(config.features_dir)
         config = dataclasses.replace(config, features_dir=features_dir)
-    steps.use_devices(config.devices, config.batch_size)
-    if steps.is_first_process():
-        with files.exclusive(config.run_dir):
-            _Trainer(config).run()
-    else:  # The first one writes and prints.
-        with contextlib.redirect_stdout(None):
-            _Trainer(config).run()
+    use_devices(config.devices, config.batch_size)
+    with files.exclusive(config.run_dir):
+        _Trainer(config).run()
 
 
 class _Trainer:
@@ -76,10 +70,7 @@ class _Trainer:
         self._store = scoring.open_split(config.features_dir, "train")
         self._validation = scoring.open_split(config.features_dir, "val")
         _check_labels(self._store, self._validation)
-        if steps.is_first_process():
-            Run.start(config, TrainedOn.of(self._store))
-        steps.any_process(False)  # The others read what the first one wrote.
-        self._run = Run(config.run_dir)
+        self._run = Run.start(config, TrainedOn.of(self._store))
         self._sampler = BalancedSampler(
             self._store.labels, config.batch_size, config.seed
         )
@@ -96,8 +87,7 @@ class _Trainer:
         # The best network since the last checkpoint, and its state.
         self._best: tuple[list[np.ndarray], TrainState] | None = None
         self._saved_s = time.monotonic()
-        events = self._run.file("tensorboard")
-        self._log = TensorBoardLog(events if steps.is_first_process() else None)
+        self._log = TensorBoardLog(self._run.file("tensorboard"))
 
     def run(self) -> None:
         """Trains to the last step, or to the one of an interrupt."""
@@ -194,7 +184,7 @@ class _Trainer:
                 under_way.append(train(clips, rows))
                 state.step += 1 if rows is None else len(rows)
                 pause = self._is_pause(state.step)
-                ends = steps.any_process(interrupted())
+                ends = interrupted()
                 while len(under_way) > (0 if pause or ends else data.in_flight):
                     losses.add(np.asarray(under_way.popleft()), progress)
                 if pause:
@@ -228,26 +218,27 @@ class _Trainer:
 
     def _validate_and_save(self, progress: Progress, losses: _Losses) -> None:
         config, state = self._config, self._state
-        passed_s = time.monotonic() - self._saved_s
-        due = steps.any_process(passed_s >= config.save_interval_s)
+        due = time.monotonic() - self._saved_s >= config.save_interval_s
         last = state.step == config.steps
         if last or state.step % self._validate_every == 0:
             result = self._validate(with_pictures=due or last)
             loss = losses.mean_since_validation()
             progress.write(f"Step {state.step}: loss {loss:.4f}, {result}")
         if config.keep_every and state.step % config.keep_every == 0:
-            self._save_as("kept", state, config.keep_last)
+            self._run.checkpoints.save(
+                "kept", self._model, state, config.keep_last
+            )
         if self._is_done() or (
             due and state.step % config.checkpoint_every == 0
         ):
             self._save()
 
     def _save(self) -> None:
-        state = self._state
+        state, checkpoints = self._state, self._run.checkpoints
         if self._best:
             now, (weights, best_state) = self._model.get_weights(), self._best
             self._model.set_weights(weights)
-            self._save_as("best", best_state)
+            checkpoints.save("best", self._model, best_state)
             self._model.set_weights(now)
             self._best = None
         # The sampler is ahead of training by the batches that are read.
@@ -255,15 +246,8 @@ class _Trainer:
         state.dropout_seeds = [
             np.asarray(seed).tolist() for seed in _dropout_seeds(self._model)
         ]
-        self._save_as("last", state)
+        checkpoints.save("last", self._model, state)
         self._saved_s = time.monotonic()
-
-    def _save_as(self, kind: str, state: TrainState, num_kept: int = 1) -> None:
-        if steps.is_first_process():
-            self._run.checkpoints.save(kind, self._model, state, num_kept)
-        else:  # Reading distributed variables takes all processes.
-            with tempfile.TemporaryDirectory() as unused:
-                Checkpoints(unused).save(kind, self._model, state)
 
     def _validate(self, with_pictures: bool) -> str:
         """Tells the scores, with thresholds tuned on them, hence a bit high."""

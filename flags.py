@@ -58,13 +58,22 @@ class RecipeConfig:
     max_boxes: int = _flag(10, "Proposals kept of a frame.", lower_bound=1)
     region_network: str = _flag(
         "caffenet",
-        "Base visual network.",
-        choices=("caffenet", "alexnet"),
+        "Base visual network: `caffenet`, `alexnet`, or `keras:NAME`, a "
+        "backbone of keras.applications (keras:ConvNeXtTiny) cut at its last "
+        "layer of stride 16; keras:NAME/LAYER names one of stride 16 or 32.",
     )
     region_weights: str = _flag(
         "",
-        "Weights of the base visual network, .caffemodel or .npz; `random` "
-        "leaves it untrained.",
+        "Weights of the base visual network: .caffemodel or .npz, or of "
+        "keras:NAME a file without the top, or `imagenet`; `random` leaves it "
+        "untrained.",
+    )
+    roi_bins: int = _flag(
+        6,
+        "Bins along each side of a region; 1 leaves a maximum for each "
+        "channel.",
+        lower_bound=1,
+        upper_bound=7,
     )
     short_side_px: int = _flag(
         600, "Frames are scaled to this short side,", lower_bound=64
@@ -73,12 +82,16 @@ class RecipeConfig:
         1000, "unless their long side would pass this one.", lower_bound=64
     )
     audio_network: str = _flag(
-        "vggish", "Base audio network.", choices=("vggish", "yamnet")
+        "vggish",
+        "Base audio network; `keras_file` is the model that --audio_weights "
+        "names.",
+        choices=("vggish", "yamnet", "keras_file"),
     )
     audio_weights: str = _flag(
         "",
         "Weights of the base audio network: VGGish's checkpoint, YAMNet's "
-        ".h5 or .tflite; `random` leaves it untrained.",
+        ".h5 or .tflite, or a .keras file that maps log-mel patches or "
+        "waveforms to embeddings; `random` leaves VGGish or YAMNet untrained.",
     )
     embedding_activation: str = _flag(
         "relu",

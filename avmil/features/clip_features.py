@@ -21,8 +21,8 @@ class ClipFeatures:
         clip_id: Name of the clip.
         labels: Names of its classes.
         duration_s: Length of the clip.
-        regions: RoI-pooled features, float16 [M, D], channel-major; D is 9216
-            for CaffeNet and AlexNet.
+        regions: RoI-pooled features, float16 [M, D], channel-major; D is the
+            network's, 9216 of CaffeNet and AlexNet.
         boxes: x1, y1, x2, y2 in pixels of the decoded frame, 0-based and
             inclusive, float32 [M, 4].
         objectness: Score of each proposal, float32 [M].

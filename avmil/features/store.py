@@ -319,6 +319,8 @@ def read_info(features_dir: str) -> dict[str, Any]:
             f"{info.get('schema_version')}: extract again into another "
             "--features_dir."
         )
+    if "region_network" in info["recipe"]:  # Before the flag there were 6.
+        info["recipe"].setdefault("roi_bins", 6)
     return info
 
 

@@ -119,6 +119,8 @@ class _Trainer:
             config.seed,
             self._store.segment_size,
             one_stream_pooling=config.one_stream_pooling,
+            region_size=self._store.region_size,
+            region_dtype=self._store.fields["regions"].dtype,
             **statistics,
         )
         num_classes = len(self._store.class_names)
@@ -127,7 +129,9 @@ class _Trainer:
             # Here, since it brings along all that downloads.
             from avmil.features import published_weights
 
-            weights = published_weights.fc_weights(config.fc_weights)
+            weights = published_weights.fc_weights(
+                config.fc_weights, self._store.region_size
+            )
             with config_errors("--fc_weights"):
                 systems.set_fc_weights(network, weights)
         elif "regions" in network.input:

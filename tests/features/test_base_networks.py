@@ -9,7 +9,7 @@ import pytest
 import vggish.network
 from fast_rcnn_features import networks
 from vggish import embeddings
-from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
+from vggish.embeddings import SegmentEmbeddings
 from vggish.mel_features import log_mel_patches
 from vggish.network import build_vggish
 from vggish.yamnet import build_yamnet

@@ -152,6 +152,64 @@ class ExtractionConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ImportConfig:
+    """Published arrays that become a features directory."""
+
+    manifest: str = _flag(
+        "",
+        "CSV file as of extract_features.py; its media files need not exist.",
+        required=True,
+    )
+    classes: str = _flag(
+        "",
+        "Class list, one a line; by default classes.txt beside the manifest.",
+    )
+    features_dir: str = _flag(
+        "", "Directory for the features: local, s3:// or gs://.", required=True
+    )
+    audio: str = _flag(
+        "",
+        "Audio features: a folder of .npy [T, D], or FILE.h5 or FILE.h5:KEY "
+        "with [clips, T, D].",
+    )
+    visual: str = _flag(
+        "",
+        "Visual features, likewise: [S, D] of frames, [S, K, D] or [S, rows, "
+        "columns, D] of their regions.",
+    )
+    duration_s: float = _flag(
+        10.0,
+        "Length of the clips whose end_s the manifest does not tell.",
+        lower_bound=0.01,
+    )
+    shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Features that are written as plain arrays."""
+
+    features_dir: str = _flag(
+        "", "Directory that extract_features.py wrote.", required=True
+    )
+    output_dir: str = _flag("", "Folder for the arrays.", required=True)
+    format: str = _flag(
+        "npy",
+        "A folder for each field with a .npy for each clip, or an HDF5 file "
+        "for each field.",
+        choices=("npy", "h5"),
+    )
+    fields: str = _flag("segments,regions", "What to export, joined by commas.")
+    manifest: str = _flag(
+        "", "Manifest of the clips to export, in its order; all without it."
+    )
+    classes: str = _flag(
+        "",
+        "Class list, one a line; by default classes.txt beside the manifest.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """One training run; the defaults are the paper's row (a)."""
 

@@ -19,10 +19,10 @@ def fit_bins(
     that never changes is divided by 1. `on_clips` is called with the number of
     clips that were read. A FeaturesError if no clip has sound.
     """
-    if not store.max_segments:
+    if not store.max_cvssp_frames:
         raise FeaturesError(
             "Expected clips with sound to standardize, received none: were "
-            "they extracted with --modalities=visual?"
+            "they imported, or extracted with --modalities=visual?"
         )
     scaler = StandardScaler()
     for index in range(len(store)):

@@ -388,14 +388,14 @@ def _check_inputs(network: keras.Model, store: FeatureStore) -> None:
     counts = {
         "regions": store.max_regions,
         "segments": store.max_segments,
-        # Extracted from the same sound track.
-        "cvssp_log_mel": store.max_segments,
+        "cvssp_log_mel": store.max_cvssp_frames,
     }
     for name, count in counts.items():
         if name in network.input and not count:
             raise FeaturesError(
                 f"Expected features with {name}, which {network.name} needs, "
-                "received none: were they extracted with --modalities?"
+                "received none: were they imported, or extracted with "
+                "--modalities?"
             )
 
 

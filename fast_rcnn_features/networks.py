@@ -246,6 +246,14 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
                 weights=None if weights is None else os.fspath(weights),
                 input_shape=(None, None, 3),
             )
+        except Exception as error:
+            if weights in (None, "imagenet"):
+                raise
+            reason, *_ = str(error).splitlines()  # All numbers follow.
+            raise ValueError(
+                f"Expected weights of keras:{name} without its top in "
+                f"{weights}, received others: {reason}"
+            ) from error
         finally:
             random.setstate(state)
 

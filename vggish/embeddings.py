@@ -107,8 +107,12 @@ def _keras_file(weights: _Weights, _: str | None, __: int):
             f"classes of your own, received {weights}: {error}"
         ) from error
     takes, gives = model.input_shape, model.output_shape
-    is_known = takes[1:] in ((96, 64), (96, 64, 1)) or len(takes) == 2
-    if not is_known or len(gives) != 2 or not isinstance(gives[1], int):
+    is_single = isinstance(takes, tuple) and isinstance(gives, tuple)
+    if not (
+        is_single
+        and (takes[1:] in ((96, 64), (96, 64, 1)) or len(takes) == 2)
+        and (len(gives) == 2 and gives[1])
+    ):
         raise ValueError(
             "Expected a network from log-mel patches [T, 96, 64] or waveforms "
             "[T, samples] at 16 kHz to embeddings [T, size], received one from "

@@ -62,6 +62,7 @@ def run_export(features_dir, output_dir, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(80, 2048), (10, 512)])
 def test_folders_in_the_shapes_of_llp(manifest_path, tmp_path, shape):
     audio, visual = random_arrays(10, 128), random_arrays(*shape)

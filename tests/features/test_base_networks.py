@@ -111,7 +111,7 @@ def test_weights_of_a_backbone_come_from_a_file(tmp_path):
     whole.save_weights(path)
     model = networks.build("keras:VGG16", weights=path)
     np.testing.assert_array_equal(model.weights[0], whole.weights[0])
-    with pytest.raises(ValueError, match="VGG19 without .*vgg16.weights"):
+    with pytest.raises(ValueError, match=r"VGG19 without .*vgg16\.weights"):
         networks.build("keras:VGG19", weights=path)
 
 

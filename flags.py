@@ -58,13 +58,22 @@ class RecipeConfig:
     max_boxes: int = _flag(10, "Proposals kept of a frame.", lower_bound=1)
     region_network: str = _flag(
         "caffenet",
-        "Base visual network.",
-        choices=("caffenet", "alexnet"),
+        "Base visual network: `caffenet`, `alexnet`, or `keras:NAME`, a "
+        "backbone of keras.applications (keras:ConvNeXtTiny) cut at its last "
+        "layer of stride 16; keras:NAME/LAYER names one of stride 16 or 32.",
     )
     region_weights: str = _flag(
         "",
-        "Weights of the base visual network, .caffemodel or .npz; `random` "
-        "leaves it untrained.",
+        "Weights of the base visual network: .caffemodel or .npz, or of "
+        "keras:NAME a file without the top, or `imagenet`; `random` leaves it "
+        "untrained.",
+    )
+    roi_bins: int = _flag(
+        6,
+        "Bins along each side of a region; 1 leaves a maximum for each "
+        "channel.",
+        lower_bound=1,
+        upper_bound=7,
     )
     short_side_px: int = _flag(
         600, "Frames are scaled to this short side,", lower_bound=64
@@ -73,12 +82,16 @@ class RecipeConfig:
         1000, "unless their long side would pass this one.", lower_bound=64
     )
     audio_network: str = _flag(
-        "vggish", "Base audio network.", choices=("vggish", "yamnet")
+        "vggish",
+        "Base audio network; `keras_file` is the model that --audio_weights "
+        "names.",
+        choices=("vggish", "yamnet", "keras_file"),
     )
     audio_weights: str = _flag(
         "",
         "Weights of the base audio network: VGGish's checkpoint, YAMNet's "
-        ".h5 or .tflite; `random` leaves it untrained.",
+        ".h5 or .tflite, or a .keras file that maps log-mel patches or "
+        "waveforms to embeddings; `random` leaves VGGish or YAMNet untrained.",
     )
     embedding_activation: str = _flag(
         "relu",
@@ -136,6 +149,64 @@ class ExtractionConfig:
         "--audio_weights, ask for the same ones.",
     )
     backend: str = _backend_flag()
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportConfig:
+    """Published arrays that become a features directory."""
+
+    manifest: str = _flag(
+        "",
+        "CSV file as of extract_features.py; its media files need not exist.",
+        required=True,
+    )
+    classes: str = _flag(
+        "",
+        "Class list, one a line; by default classes.txt beside the manifest.",
+    )
+    features_dir: str = _flag(
+        "", "Directory for the features: local, s3:// or gs://.", required=True
+    )
+    audio: str = _flag(
+        "",
+        "Audio features: a folder of .npy [T, D], or FILE.h5 or FILE.h5:KEY "
+        "with [clips, T, D].",
+    )
+    visual: str = _flag(
+        "",
+        "Visual features, likewise: [S, D] of frames, [S, K, D] or [S, rows, "
+        "columns, D] of their regions.",
+    )
+    duration_s: float = _flag(
+        10.0,
+        "Length of the clips whose end_s the manifest does not tell.",
+        lower_bound=0.01,
+    )
+    shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Features that are written as plain arrays."""
+
+    features_dir: str = _flag(
+        "", "Directory that extract_features.py wrote.", required=True
+    )
+    output_dir: str = _flag("", "Folder for the arrays.", required=True)
+    format: str = _flag(
+        "npy",
+        "A folder for each field with a .npy for each clip, or an HDF5 file "
+        "for each field.",
+        choices=("npy", "h5"),
+    )
+    fields: str = _flag("segments,regions", "What to export, joined by commas.")
+    manifest: str = _flag(
+        "", "Manifest of the clips to export, in its order; all without it."
+    )
+    classes: str = _flag(
+        "",
+        "Class list, one a line; by default classes.txt beside the manifest.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ _SCRIPTS = {
     "make-manifest": "make_manifest",
     "download": "download_clips",
     "extract": "extract_features",
+    "import": "import_features",
+    "export": "export_features",
     "train": "train",
     "evaluate": "evaluate",
     "localize": "localize",

@@ -99,7 +99,7 @@ def _stages(
         features.boxes[features.region_times_s == time_s] * prepared[0][1]
         for time_s in clip.frame_times_s
     ]
-    fields = clip_features.layout(networks.NUM_FEATURES, 128)
+    fields = clip_features.layout(9216, 128)
     conv, audio = "convolutions (CaffeNet)", "VGGish"
     stages = {
         "decoding": lambda: media.decode_clip(path),

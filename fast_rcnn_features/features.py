@@ -16,19 +16,23 @@ import numpy as np
 from fast_rcnn_features import networks
 from fast_rcnn_features.preprocessing import prepare_image
 from fast_rcnn_features.roi_pooling import roi_max_pool
-from fast_rcnn_features.weights import load_conv_weights
 
 
 class RegionFeatures:
     """Computes the features of boxes in frames.
 
     Args:
-        network: `"caffenet"` (the paper's) or `"alexnet"`.
-        weights: `.caffemodel` or `.npz` file for the network, or None for
-            random weights.
+        network: Name of a network of `networks.get`.
+        weights: `.caffemodel` or `.npz` file for CaffeNet and AlexNet; for a
+            backbone of keras.applications a file of its weights without the
+            top, or `imagenet`, which Keras fetches; None for random weights.
         short_side_px: Frames are scaled to this shorter side,
         long_side_px: unless their longer side would pass this one.
         seed: Decides the random weights.
+        num_bins: Bins along each side of a box.
+
+    Attributes:
+        size: Features of a box.
 
     Raises:
         FileNotFoundError: `weights` is not there.
@@ -42,13 +46,14 @@ class RegionFeatures:
         short_side_px: int = 600,
         long_side_px: int = 1000,
         seed: int = 0,
+        num_bins: int = 6,
     ):
         self._network = network
+        self._num_bins = num_bins
+        self.size = region_size(network, num_bins)
         self._short_side_px = short_side_px
         self._long_side_px = long_side_px
-        model = networks.build(network, seed)
-        if weights is not None:
-            load_conv_weights(model, weights)
+        model = networks.build(network, seed, weights)
         # TensorFlow's XLA would compile again for each size of frames, and JAX
         # without it would not compile at all.
         model.jit_compile = keras.backend.backend() == "jax"
@@ -66,13 +71,13 @@ class RegionFeatures:
                 frame, 0-based and inclusive.
 
         Returns:
-            float32 [R, 9216] for each frame: for each box 256 channels of 6
-            rows of 6 columns, the order of CaffeNet's fc6.
+            float32 [R, size] for each frame: for each box the channels, each
+            with its rows of columns of bins, the order of CaffeNet's fc6.
 
         Raises:
             ValueError: for other shapes or types.
         """
-        no_features = np.zeros((0, networks.NUM_FEATURES), np.float32)
+        no_features = np.zeros((0, self.size), np.float32)
         found = [no_features for _ in boxes]
         wanted = [index for index, rows in enumerate(boxes) if len(rows)]
         if not wanted:
@@ -86,12 +91,19 @@ class RegionFeatures:
         scale = prepared[0][1]
         with self._lock:  # Keras' models serve one thread at a time.
             feature_maps = self._model.predict_on_batch(images)  # [F, h, w, D]
+        known = networks.get(self._network)
         for index, feature_map in zip(wanted, feature_maps, strict=True):
+            corners = boxes[index].astype(np.float64) * scale - known.center_px
             pooled = roi_max_pool(
                 feature_map,
-                boxes[index].astype(np.float64) * scale,
-                1 / networks.FEATURE_STRIDE_PX,
-                networks.NUM_BINS,
-            )  # [R, 6, 6, D]
+                np.maximum(corners, 0),
+                1 / known.stride_px,
+                self._num_bins,
+            )  # [R, P, P, D]
             found[index] = pooled.transpose(0, 3, 1, 2).reshape(len(pooled), -1)
         return found
+
+
+def region_size(network: str, num_bins: int) -> int:
+    """Features of a box: 9216 of CaffeNet with the paper's 6 x 6 bins."""
+    return networks.get(network).channels * num_bins**2

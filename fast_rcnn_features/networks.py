@@ -1,23 +1,95 @@
-"""The five convolution layers that turn a frame into a feature map.
+"""The base visual networks, from frames to feature maps.
 
-Both networks have Fast R-CNN's padding (5 around conv1, 1 around the pools),
-so that cell i of the feature map is centered on pixel 16 i of the input: 600
-pixels give 39 cells, 800 give 51 and 1000 give 64. Sources: Fast R-CNN,
-models/CaffeNet/test.prototxt; torchvision, models/alexnet.py.
+`get(name)` is the one registry of them: `caffenet` (the paper's), `alexnet`,
+and `keras:NAME`, a convolutional backbone of keras.applications.
+
+CaffeNet and AlexNet have Fast R-CNN's padding (5 around conv1, 1 around the
+pools), so that cell i of the feature map is centered on pixel 16 i of the
+input: 600 pixels give 39 cells, 800 give 51 and 1000 give 64. Sources: Fast
+R-CNN, models/CaffeNet/test.prototxt and lib/fast_rcnn/config.py; torchvision,
+models/alexnet.py.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import importlib
+import os
+import random
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-FEATURE_STRIDE_PX = 16
-# Bins along each side of a box, and the features that they hold.
-NUM_BINS = 6
-NUM_FEATURES = 256 * NUM_BINS**2  # 9216
+from fast_rcnn_features.weights import load_conv_weights
+
+KERAS_PREFIX = "keras:"
+# Side that every stage of a keras.applications backbone divides evenly.
+_KERAS_MULTIPLE_PX = 32
+_KERAS_STRIDES_PX = (16, 32)
+
+# Fast R-CNN's PIXEL_MEANS, in the order blue, green, red.
+_CAFFENET_MEAN_BGR = np.array([102.9801, 115.9465, 122.7717], np.float32)
+# torchvision's ImageNet statistics, of RGB values in [0, 1].
+_ALEXNET_MEAN_RGB = np.array([0.485, 0.456, 0.406], np.float32)
+_ALEXNET_STD_RGB = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionNetwork:
+    """A base visual network, as the registry knows it.
+
+    Attributes:
+        build: Makes the model, float [B, H, W, 3] to [B, h, w, channels] for
+            any H and W, of its weights (a file or another name that it knows;
+            None for random ones) and the seed of random ones.
+        normalize: Turns a frame, uint8 RGB [H, W, 3], into the network's
+            values, float32.
+        channels: Depth of the feature map.
+        stride_px: Pixels of the input from one cell to the next.
+        center_px: Pixel that the first cell is centered on.
+        multiple_px: What both sides of the input have to be a multiple of.
+    """
+
+    build: Callable[[str | os.PathLike[str] | None, int], keras.Model]
+    normalize: Callable[[np.ndarray], np.ndarray]
+    channels: int
+    stride_px: int
+    center_px: float = 0.0
+    multiple_px: int = 1
+
+
+@functools.lru_cache
+def get(name: str) -> RegionNetwork:
+    """Looks a network up.
+
+    Args:
+        name: `caffenet`, `alexnet`, or `keras:NAME` (`keras:ResNet50`), which
+            is cut behind the last operation of stride 16, or behind the layer
+            of `keras:NAME/LAYER` (`keras:ResNet50/conv5_block3_out`).
+
+    Raises:
+        ValueError: for an unknown name, and for a backbone without such a
+            layer of stride 16 or 32.
+    """
+    if name.startswith(KERAS_PREFIX):
+        return _keras_network(*name.removeprefix(KERAS_PREFIX).split("/", 1))
+    if name not in _NETWORKS:
+        raise ValueError(
+            f"Expected name to be one of {NAMES} or keras:NAME, a backbone of "
+            f"keras.applications, received {name!r}."
+        )
+    return _NETWORKS[name]
+
+
+def build(
+    name: str, seed: int = 0, weights: str | os.PathLike[str] | None = None
+) -> keras.Model:
+    """Builds the model of a network; arguments and errors as of its entry."""
+    return get(name).build(weights, seed)
 
 
 class _Conv(NamedTuple):
@@ -53,8 +125,6 @@ _LAYERS = {
         _Conv("conv5", filters=256, kernel_px=3),
     ),
 }
-
-NAMES = tuple(_LAYERS)
 
 
 class LocalResponseNormalization(keras.layers.Layer):
@@ -93,24 +163,10 @@ class GroupedConv2D(keras.layers.Conv2D):
         return ops.concatenate([convolve(x, k) for x, k in groups], axis=-1)
 
 
-def build(name: str, seed: int = 0) -> keras.Model:
-    """Builds the convolution layers of a network with He-normal weights.
-
-    Args:
-        name: `"caffenet"` (the paper's) or `"alexnet"`.
-        seed: Decides the random weights.
-
-    Returns:
-        A model from float [batch, H, W, 3] to [batch, h, w, 256], for any H
-        and W; h and w are about a 16th.
-
-    Raises:
-        ValueError: `name` is unknown.
-    """
-    if name not in _LAYERS:
-        raise ValueError(
-            f"Expected name to be one of {NAMES}, received {name!r}."
-        )
+def _build_caffe(
+    name: str, weights: str | os.PathLike[str] | None, seed: int
+) -> keras.Model:
+    """The convolution layers of a network, else with He-normal weights."""
     initializer = keras.initializers.HeNormal(keras.random.SeedGenerator(seed))
     layers = [keras.Input((None, None, 3))]
     for layer in _LAYERS[name]:
@@ -134,4 +190,164 @@ def build(name: str, seed: int = 0) -> keras.Model:
                 name=layer.name,
             )
             layers.append(convolution)
-    return keras.Sequential(layers, name=name)
+    model = keras.Sequential(layers, name=name)
+    if weights is not None:
+        load_conv_weights(model, weights)
+    return model
+
+
+def _normalize_caffenet(image_rgb: np.ndarray) -> np.ndarray:
+    return image_rgb[..., ::-1].astype(np.float32) - _CAFFENET_MEAN_BGR
+
+
+def _normalize_alexnet(image_rgb: np.ndarray) -> np.ndarray:
+    image = image_rgb.astype(np.float32) / 255
+    return (image - _ALEXNET_MEAN_RGB) / _ALEXNET_STD_RGB
+
+
+_NETWORKS = {
+    "caffenet": RegionNetwork(
+        build=functools.partial(_build_caffe, "caffenet"),
+        normalize=_normalize_caffenet,
+        channels=256,
+        stride_px=16,
+    ),
+    "alexnet": RegionNetwork(
+        build=functools.partial(_build_caffe, "alexnet"),
+        normalize=_normalize_alexnet,
+        channels=256,
+        stride_px=16,
+    ),
+}
+NAMES = tuple(_NETWORKS)
+
+
+def _keras_network(name: str, layer: str = "") -> RegionNetwork:
+    """A backbone of keras.applications, with random, own or ImageNet weights.
+
+    Where its cells lie is computed from its layers. They have the padding of
+    TensorFlow's `same`, whose sides depend on whether a size is even; inputs
+    of a multiple of 32 px keep the cells on one grid.
+    """
+    constructor = getattr(keras.applications, name, None)
+    if not name[:1].isupper() or not callable(constructor):
+        raise ValueError(
+            "Expected keras:NAME with a backbone of keras.applications, as "
+            f"keras:ResNet50, received keras:{name}."
+        )
+
+    def whole(weights: str | os.PathLike[str] | None, seed: int) -> keras.Model:
+        # Initializers without a seed take one from Python's generator.
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            return constructor(
+                include_top=False,
+                weights=None if weights is None else os.fspath(weights),
+                input_shape=(None, None, 3),
+            )
+        except Exception as error:
+            if weights in (None, "imagenet"):
+                raise
+            reason, *_ = str(error).splitlines()  # All numbers follow.
+            raise ValueError(
+                f"Expected weights of keras:{name} without its top in "
+                f"{weights}, received others: {reason}"
+            ) from error
+        finally:
+            random.setstate(state)
+
+    grids = _grids(whole(None, 0))
+    cuts = [
+        (number, operation, grid)
+        for number, (operation, grid) in enumerate(grids)
+        if grid.stride_px in _KERAS_STRIDES_PX
+        and not isinstance(operation, keras.layers.ZeroPadding2D)
+        and (not layer or operation.name == layer)
+    ]
+    if not layer:
+        cuts = [cut for cut in cuts if cut[-1].stride_px == 16]
+    if not cuts:
+        raise ValueError(
+            f"Expected a layer of keras:{name} with a stride of 16 or 32 px, "
+            f"received {layer or 'a backbone without one'}. "
+            f"keras.applications.{name}(include_top=False).summary() lists "
+            "its layers; keras:NAME/LAYER names one."
+        )
+    number, operation, grid = cuts[-1]
+
+    def build_cut(
+        weights: str | os.PathLike[str] | None, seed: int
+    ) -> keras.Model:
+        model = whole(weights, seed)
+        return keras.Model(model.input, _node(model.operations[number])[1])
+
+    return RegionNetwork(
+        build=build_cut,
+        normalize=_normalize_as(constructor),
+        channels=_node(operation)[1].shape[-1],
+        stride_px=grid.stride_px,
+        center_px=grid.center_px,
+        multiple_px=_KERAS_MULTIPLE_PX,
+    )
+
+
+def _normalize_as(
+    constructor: Callable[..., keras.Model],
+) -> Callable[[np.ndarray], np.ndarray]:
+    module = importlib.import_module(constructor.__module__)
+    return lambda image_rgb: module.preprocess_input(
+        image_rgb.astype(np.float32)
+    )
+
+
+class _Grid(NamedTuple):
+    """Where the cells of a feature map lie; without a place a stride of 0."""
+
+    stride_px: int
+    center_px: float  # Of the first one.
+
+
+def _grids(model: keras.Model) -> list[tuple[keras.Operation, _Grid]]:
+    """The grid behind each operation of a model, in their order.
+
+    The branches of an operation have the same grid; the first one counts.
+    """
+    start = _Grid(1, 0.0)
+    grids: dict[int, _Grid] = {}
+    found = []
+    for operation in model.operations:
+        source, output = _node(operation)
+        grid = start if source is None else grids[id(source)]
+        for layer in getattr(operation, "layers", [operation]):
+            grid = _behind(layer, grid)
+        if len(output.shape) != 4:
+            grid = _Grid(0, 0.0)
+        grids[id(output)] = grid
+        found.append((operation, grid))
+    return found
+
+
+def _node(
+    operation: keras.Operation,
+) -> tuple[keras.KerasTensor | None, keras.KerasTensor]:
+    """First input (None of the model's own input) and output in the model."""
+    node = operation._inbound_nodes[-1]
+    return next(iter(node.input_tensors), None), node.outputs[0]
+
+
+def _behind(layer: keras.Operation, grid: _Grid) -> _Grid:
+    """The grid behind a layer whose input has an even size."""
+    stride_px, center_px = grid
+    if isinstance(layer, keras.layers.ZeroPadding2D):
+        before = layer.padding[0][0]
+        return _Grid(stride_px, center_px - stride_px * before)
+    kernel = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+    if kernel is None:
+        return grid
+    extent = (kernel[0] - 1) * getattr(layer, "dilation_rate", (1,))[0]
+    step, before = layer.strides[0], 0
+    if layer.padding == "same":
+        before = max(0, extent + 1 - step) // 2
+    center_px += stride_px * (extent / 2 - before)
+    return _Grid(stride_px * step, center_px)

@@ -9,11 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-# Fast R-CNN's PIXEL_MEANS, in the order blue, green, red.
-_CAFFENET_MEAN_BGR = np.array([102.9801, 115.9465, 122.7717], np.float32)
-# torchvision's ImageNet statistics, of RGB values in [0, 1].
-_ALEXNET_MEAN_RGB = np.array([0.485, 0.456, 0.406], np.float32)
-_ALEXNET_STD_RGB = np.array([0.229, 0.224, 0.225], np.float32)
+from fast_rcnn_features import networks
 
 
 def prepare_image(
@@ -26,21 +22,19 @@ def prepare_image(
 
     Args:
         image_rgb: uint8 [H, W, 3], else a ValueError.
-        network: `"caffenet"` (BGR, mean subtracted) or `"alexnet"` (RGB,
-            standardized).
+        network: Name of a network of `networks.get`, whose normalization is
+            applied.
         short_side_px: Wanted length of the shorter side.
         long_side_px: Limit of the longer side, which goes first.
 
     Returns:
-        float32 [h, w, 3], and the factor from pixels of the frame to pixels
-        of the result, the same for both sides.
+        float32 [h, w, 3], filled up with zeros at the right and at the bottom
+        to the multiple that the network asks for; and the factor from pixels
+        of the frame to pixels of the result, the same for both sides.
     """
     check_image(image_rgb)
-    if network == "caffenet":
-        image = image_rgb[..., ::-1].astype(np.float32) - _CAFFENET_MEAN_BGR
-    else:
-        image = image_rgb.astype(np.float32) / 255
-        image = (image - _ALEXNET_MEAN_RGB) / _ALEXNET_STD_RGB
+    known = networks.get(network)
+    image = known.normalize(image_rgb)
     short_side, long_side = sorted(image.shape[:2])
     scale = short_side_px / short_side
     if round(scale * long_side) > long_side_px:
@@ -50,6 +44,9 @@ def prepare_image(
     image = cv2.resize(
         image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
     )
+    if known.multiple_px > 1:
+        missing = [-side % known.multiple_px for side in image.shape[:2]]
+        image = np.pad(image, [*((0, count) for count in missing), (0, 0)])
     return image, scale
 
 

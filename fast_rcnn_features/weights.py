@@ -18,14 +18,12 @@ import cv2
 import keras
 import numpy as np
 
-from fast_rcnn_features.networks import NUM_FEATURES
-
 
 def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Assigns the weights of a file to the five convolution layers.
 
     Args:
-        model: A model of `networks.build`.
+        model: CaffeNet's or AlexNet's, of `networks.build`.
         path: A `.caffemodel` or `.npz` file, made for the network's input: BGR
             for `caffenet`, RGB for `alexnet`.
 
@@ -46,10 +44,15 @@ def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 def load_fc_weights(
     path: str | os.PathLike[str],
-    num_features: int = NUM_FEATURES,
+    num_features: int = 9216,
     num_units: int = 4096,
 ) -> dict[str, np.ndarray]:
     """Reads the weights of fc6, for channel-major features, and of fc7.
+
+    Args:
+        path: A `.caffemodel` or `.npz` file.
+        num_features: Size of a region's features; 9216 is CaffeNet's.
+        num_units: Neurons of each layer.
 
     Returns:
         float32 `fc6_kernel` [num_features, num_units], `fc6_bias` [num_units],

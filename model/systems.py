@@ -23,6 +23,8 @@ class SystemConfig:
         bin_means: Mean of each mel band on the training split, for the
             CVSSP systems; nothing is standardized without it.
         bin_stds: Standard deviation of each mel band there.
+        region_size: Size D of a region's features, CaffeNet's by default.
+        region_dtype: Type that they are stored in.
     """
 
     fc_units: int = 4096
@@ -33,6 +35,8 @@ class SystemConfig:
     one_stream_pooling: str = "sum"
     bin_means: tuple[float, ...] = (0.0,) * gated_crnn.NUM_MEL_BINS
     bin_stds: tuple[float, ...] = (1.0,) * gated_crnn.NUM_MEL_BINS
+    region_size: int = 9216
+    region_dtype: str = "float16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,7 @@ def build(
         config: Sizes and choices; the paper's by default.
 
     Returns:
-        A model from `regions` [B, M, 9216], `region_mask` bool [B, M],
+        A model from `regions` [B, M, D], `region_mask` bool [B, M],
         `segments` [B, T, D] and `segment_mask` bool [B, T] to `scores` [B, C];
         `visual_scores` and `audio_scores` [B, C], each modality's before the
         normalization; `region_scores` [B, M, C] and `segment_scores`
@@ -181,8 +185,10 @@ def _regions(
     config: SystemConfig, seed: int
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Regions, and them after CaffeNet's fc6 and fc7, which are fine-tuned."""
-    # Stored and sent as float16; the first layer casts.
-    regions = keras.Input((None, 9216), dtype="float16", name="regions")
+    # Sent as they are stored; the first layer casts.
+    regions = keras.Input(
+        (None, config.region_size), dtype=config.region_dtype, name="regions"
+    )
     outputs = regions
     seeds = iter(layers.child_seeds(seed, 4))
     for name in ("fc6", "fc7"):
@@ -219,7 +225,7 @@ def set_fc_weights(
 
     Args:
         model: A system with a visual module.
-        weights: `fc6_kernel` [9216, 4096], `fc6_bias`, `fc7_kernel` [4096,
+        weights: `fc6_kernel` [D, 4096], `fc6_bias`, `fc7_kernel` [4096,
             4096] and `fc7_bias`.
 
     Raises:

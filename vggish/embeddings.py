@@ -1,35 +1,156 @@
-"""Embeddings of segments by the base audio network, which stays frozen."""
+"""Embeddings of segments by the base audio network, which stays frozen.
+
+`NETWORKS` is the one registry of these networks: `vggish` (the paper's),
+`yamnet`, and `keras_file`, any model that Keras has saved.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from vggish import checkpoint
+from vggish.mel_features import PATCH_S, PATCH_SAMPLES
 from vggish.network import build_vggish
+from vggish.waveform import SAMPLE_RATE_HZ
 from vggish.yamnet import build_yamnet
 
-# Patches at a time: more need memory, and are no faster.
+# Segments at a time: more need memory, and are no faster.
 _BATCH_SIZE = 64
+# Where the parts of a saved model may come from, and those among them that run
+# other programs or read other files.
+_SAFE_MODULES = (
+    "keras.layers",
+    "keras.src.layers",
+    "keras.src.models",
+    "keras.src.ops",
+    "keras.initializers",
+    "keras.regularizers",
+    "keras.constraints",
+    "keras.dtype_policies",
+    # Named by compiled models, and not made.
+    "keras.optimizers",
+    "keras.losses",
+    "keras.metrics",
+)
+_UNSAFE_PARTS = (
+    "Lambda",
+    "TFSMLayer",
+    "TorchModuleWrapper",
+    "JaxLayer",
+    "FlaxLayer",
+    "StringLookup",
+    "IntegerLookup",
+    "TextVectorization",
+)
 
-EMBEDDING_SIZES = {"vggish": 128, "yamnet": 1024}
+_Weights = str | os.PathLike[str] | None
+
+
+class AudioNetwork(NamedTuple):
+    """A base audio network, as the registry knows it."""
+
+    # Weights, VGGish's activation and seed of random weights -> a model.
+    build: Callable[[_Weights, str | None, int], keras.Model]
+    size: int | None  # Of an embedding; None where the file decides.
+    log_offset: float  # Before the logarithm of the patches.
+
+
+def _vggish(weights: _Weights, activation: str | None, seed: int):
+    model = build_vggish(activation, seed if weights is None else None)
+    if weights is not None:
+        checkpoint.load(model, weights)
+    return model
+
+
+def _yamnet(weights: _Weights, _: str | None, seed: int):
+    model = build_yamnet(seed)
+    if weights is not None:
+        checkpoint.load(model, weights)
+    return keras.Model(model.input, model.output["embeddings"])
+
+
+def _keras_file(weights: _Weights, _: str | None, __: int):
+    """Loads a saved model; a ValueError where it is unsafe or of other shapes.
+
+    Safe mode alone lets a file name any function of Keras, some of which fetch
+    or read other files.
+    """
+    if weights is None or os.path.splitext(weights)[1] != ".keras":
+        raise ValueError(
+            f"Expected a .keras file that holds the network, received {weights}"
+            ". model.save('network.keras') writes one."
+        )
+    try:
+        with zipfile.ZipFile(weights) as archive:
+            config = json.loads(archive.read("config.json"))
+        unsafe = {part for part in _parts(config) if not _is_safe(*part)}
+        if unsafe:
+            listed = ", ".join(
+                f"{name} of {module}" for module, name in sorted(unsafe)
+            )
+            raise ValueError(f"it holds {listed}, which is not loaded")
+        model = keras.saving.load_model(weights, compile=False, safe_mode=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            "Expected a .keras file of Keras' own layers, without Lambda or "
+            f"classes of your own, received {weights}: {error}"
+        ) from error
+    takes, gives = model.input_shape, model.output_shape
+    is_single = isinstance(takes, tuple) and isinstance(gives, tuple)
+    if not (
+        is_single
+        and (takes[1:] in ((96, 64), (96, 64, 1)) or len(takes) == 2)
+        and (len(gives) == 2 and gives[1])
+    ):
+        raise ValueError(
+            "Expected a network from log-mel patches [T, 96, 64] or waveforms "
+            "[T, samples] at 16 kHz to embeddings [T, size], received one from "
+            f"{takes} to {gives} in {weights}."
+        )
+    return model
+
+
+NETWORKS = {
+    "vggish": AudioNetwork(_vggish, 128, 0.01),
+    "yamnet": AudioNetwork(_yamnet, 1024, 0.001),
+    "keras_file": AudioNetwork(_keras_file, None, 0.01),
+}
+
+
+def embedding_size(network: str, weights: _Weights = None) -> int:
+    """Size of a segment's embedding; `keras_file` is loaded to know it."""
+    known = NETWORKS[network]
+    return known.size or known.build(weights, None, 0).output_shape[-1]
 
 
 class SegmentEmbeddings:
-    """Computes the embeddings of log-mel patches.
+    """Computes the embeddings of segments.
 
     Args:
-        network: `"vggish"` (the paper's) or `"yamnet"`.
-        weights: Published weights of the network, or None for random ones.
-        embedding_activation: VGGish's, `"relu"` or None; YAMNet has none of
-            its own.
+        network: Name of one of `NETWORKS`.
+        weights: Published weights of VGGish or YAMNet, or None for random
+            ones; the model itself for `keras_file`.
+        embedding_activation: VGGish's, `"relu"` or None; the others have none
+            of their own.
         seed: Decides the random weights.
 
     Attributes:
+        size: Size of an embedding.
         log_offset: Offset before the logarithm that the patches must have.
+        window_samples: Samples at 16 kHz of each segment that the network
+            takes; None of a network that takes log-mel patches.
+        segment_s: How long a segment lasts.
 
     Raises:
         FileNotFoundError: `weights` is not there.
@@ -39,43 +160,81 @@ class SegmentEmbeddings:
     def __init__(
         self,
         network: str,
-        weights: str | os.PathLike[str] | None = None,
+        weights: _Weights = None,
         embedding_activation: str | None = "relu",
         seed: int = 0,
     ) -> None:
-        if network == "vggish":
-            self.log_offset = 0.01
-            drawn = seed if weights is None else None
-            model = build_vggish(embedding_activation, drawn)
-        elif network == "yamnet":
-            self.log_offset = 0.001
-            model = build_yamnet(seed)
-        else:
+        if network not in NETWORKS:
             raise ValueError(
-                f"Expected a network of {', '.join(EMBEDDING_SIZES)}, received "
+                f"Expected a network of {', '.join(NETWORKS)}, received "
                 f"{network!r}."
             )
-        if weights is not None:
-            checkpoint.load(model, weights)
-        if network == "yamnet":
-            model = keras.Model(model.input, model.output["embeddings"])
+        known = NETWORKS[network]
+        model = known.build(weights, embedding_activation, seed)
         # TensorFlow's XLA would compile again for each number of patches, and
         # JAX without it would not compile at all.
         model.jit_compile = keras.backend.backend() == "jax"
         self._model = model
         self._lock = threading.Lock()
+        self.log_offset = known.log_offset
+        self.size = model.output_shape[-1]
+        self.window_samples, self.segment_s = None, PATCH_S
+        if len(model.input_shape) == 2:
+            self.window_samples = model.input_shape[1] or PATCH_SAMPLES
+            if model.input_shape[1] not in (None, PATCH_SAMPLES):
+                self.segment_s = self.window_samples / SAMPLE_RATE_HZ
 
-    def __call__(self, log_mel: np.ndarray) -> np.ndarray:
-        """Embeds the patches of `mel_features.log_mel_patches`.
+    def __call__(self, segments: np.ndarray) -> np.ndarray:
+        """Embeds segments.
 
         Args:
-            log_mel: float32 [T, 96, 64].
+            segments: float32 [T, 96, 64] of `mel_features.log_mel_patches`, or
+                [T, window_samples] of `windows`.
 
         Returns:
-            float32 [T, size], the size that `EMBEDDING_SIZES` has.
+            float32 [T, size].
         """
-        starts = range(0, max(1, len(log_mel)), _BATCH_SIZE)
-        batches = (log_mel[start : start + _BATCH_SIZE] for start in starts)
+        inputs = segments
+        if not self.window_samples:  # Some have an axis of one channel.
+            shape = self._model.input_shape[1:]
+            inputs = segments.reshape(len(segments), *shape)
+        starts = range(0, max(1, len(inputs)), _BATCH_SIZE)
+        batches = (inputs[start : start + _BATCH_SIZE] for start in starts)
         with self._lock:  # Keras' models serve one thread at a time.
             embedded = [self._model.predict_on_batch(b) for b in batches]
         return np.concatenate(embedded)
+
+
+def windows(
+    waveform: np.ndarray, count: int, window_samples: int, hop_samples: int
+) -> np.ndarray:
+    """Cuts a waveform [N] into float32 [count, window_samples].
+
+    Zeros follow where it ends.
+    """
+    needed = (count - 1) * hop_samples + window_samples
+    samples = np.zeros(needed, np.float32)
+    part = waveform[:needed]
+    samples[: len(part)] = part
+    return sliding_window_view(samples, window_samples)[::hop_samples]
+
+
+def _parts(config: Any) -> Iterator[tuple[str, str]]:
+    """Module and name of each class and function in a saved configuration."""
+    if isinstance(config, dict):
+        name = config.get("class_name", "__")
+        if not name.startswith("__"):  # As __tensor__ does.
+            if name == "function":
+                name = f"function {config.get('config')}"
+            yield str(config.get("module")), name
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from _parts(value)
+
+
+def _is_safe(module: str, name: str) -> bool:
+    if name.startswith("function "):  # Activations by their names.
+        return module == "builtins"
+    is_known = module == "keras" or module.startswith(_SAFE_MODULES)
+    return is_known and name not in _UNSAFE_PARTS

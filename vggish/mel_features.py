@@ -84,14 +84,16 @@ def hop_frames(hop_s: float) -> int:
     return round(frames)
 
 
-def segment_times_s(num_segments: int, hop_s: float = 0.48) -> np.ndarray:
+def segment_times_s(
+    num_segments: int, hop_s: float = 0.48, segment_s: float = PATCH_S
+) -> np.ndarray:
     """Onset and offset of each segment in seconds, float32 [num_segments, 2].
 
     The last segment may end after the clip, in the padding: the 20th of a 10 s
     clip lasts from 9.12 to 10.08 s.
     """
     onsets_s = np.arange(num_segments) * hop_s
-    times_s = np.stack([onsets_s, onsets_s + PATCH_S], axis=1)
+    times_s = np.stack([onsets_s, onsets_s + segment_s], axis=1)
     return times_s.astype(np.float32)
 
 

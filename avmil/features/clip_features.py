@@ -21,15 +21,15 @@ class ClipFeatures:
         clip_id: Name of the clip.
         labels: Names of its classes.
         duration_s: Length of the clip.
-        regions: RoI-pooled features, float16 [M, D], channel-major; D is 9216
-            for CaffeNet and AlexNet.
+        regions: RoI-pooled features, float16 [M, D], channel-major; D is the
+            network's, 9216 of CaffeNet and AlexNet.
         boxes: x1, y1, x2, y2 in pixels of the decoded frame, 0-based and
             inclusive, float32 [M, 4].
         objectness: Score of each proposal, float32 [M].
         region_times_s: Instant of each region's frame, float32 [M].
         frame_times_s: Instants of all sampled frames, float32 [F].
         frame_size_px: Width and height of the frames, int32 [2].
-        log_mel: Log-mel patches, float32 [T, 96, 64].
+        log_mel: Log-mel patches, float32 [T, 96, 64]; none of imported clips.
         segments: Embeddings of the frozen base network, float32 [T, 128] of
             VGGish or [T, 1024] of YAMNet.
         segment_times_s: Onset and offset of each segment, float32 [T, 2].
@@ -52,9 +52,10 @@ class ClipFeatures:
     cvssp_log_mel: np.ndarray
 
     def __post_init__(self) -> None:
+        has_patches = len(self.log_mel) > 0
         for names in (
             ("regions", "boxes", "objectness", "region_times_s"),
-            ("log_mel", "segments", "segment_times_s"),
+            ("segments", "segment_times_s", *["log_mel"] * has_patches),
         ):
             counts = {name: len(getattr(self, name)) for name in names}
             if len(set(counts.values())) > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import math
@@ -23,7 +22,7 @@ from avmil.features.given_features import (
     has_audio_of,
 )
 from avmil.features.shards import ExtractClip, Shard
-from avmil.features.store import INFO_NAME, MissingClip, ShardIndex
+from avmil.features.store import INFO_NAME
 from flags import ExtractionConfig, RecipeConfig
 
 Work = tuple[Shard, ManifestEntry]
@@ -91,20 +90,8 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             raise
         finally:
             if files.exists(files.join(config.features_dir, INFO_NAME)):
-                missing = _write_failed(config.features_dir, planned)
-    num_extracted = len(rows) - len(missing)
-    print(
-        f"Finished: {num_extracted} of {len(rows)} clips extracted to "
-        f"{config.features_dir}"
-    )
-    if missing:
-        print(f"{len(missing)} failed, see failed.csv there:")
-    reasons = collections.Counter(
-        (clip.stage, clip.reason.split(":")[0]) for clip in missing
-    )
-    for (stage, reason), count in reasons.most_common():
-        print(f"  {count:6d}  {stage}: {reason}")
-    return int(not num_extracted)
+                status = shards.report(config.features_dir, planned)
+    return status
 
 
 def _processes(num_workers: int) -> tuple[int, int, int]:
@@ -133,20 +120,6 @@ def _make_extractor(
 ) -> extractor.ClipExtractor:
     given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
     return extractor.ClipExtractor(recipe_config, num_threads, given)
-
-
-def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
-    """Lists the missing clips of all complete shards in failed.csv."""
-    missing = [
-        clip
-        for shard in planned
-        if shard.is_complete()
-        for clip in ShardIndex.read(shard.path).missing
-    ]
-    rows = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
-    path = files.join(features_dir, "failed.csv")
-    files.write_csv(path, [("clip_id", "stage", "reason"), *rows])
-    return missing
 
 
 def run(

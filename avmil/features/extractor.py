@@ -39,14 +39,14 @@ from avmil.features.given_features import (
     check_same_frames,
     has_audio_of,
 )
+from fast_rcnn_features import networks
 from fast_rcnn_features.edge_boxes import EdgeBoxes
-from fast_rcnn_features.features import RegionFeatures
-from fast_rcnn_features.networks import NUM_FEATURES
+from fast_rcnn_features.features import RegionFeatures, region_size
 from flags import RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import MAX_SAMPLES as CVSSP_SAMPLES
 from vggish.cvssp_features import cvssp_log_mel
-from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
+from vggish.embeddings import SegmentEmbeddings, embedding_size, windows
 from vggish.waveform import SAMPLE_RATE_HZ
 
 # How the recipe names untrained networks, each drawing of weights by its own
@@ -54,6 +54,8 @@ from vggish.waveform import SAMPLE_RATE_HZ
 _UNTRAINED = {"region_weights": "random", "audio_weights": "random-2"}
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
+# Weights that Keras fetches, and checks, for networks of keras.applications.
+_IMAGENET = "imagenet"
 # Long recordings would need much memory for a spectrogram of their own.
 _SEGMENTS_AT_A_TIME = 1024
 _WITHOUT_FILE = {
@@ -84,6 +86,10 @@ def recipe(
     """
     with config_errors("--segment_hop_s"):
         mel_features.hop_frames(config.segment_hop_s)
+    is_keras = config.region_network.startswith(networks.KERAS_PREFIX)
+    if config.modalities != "audio":
+        with config_errors("--region_network"):
+            networks.get(config.region_network)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     if given:
         values |= {name: given[name] for name in BOX_PARAMETERS}
@@ -92,13 +98,18 @@ def recipe(
         path = getattr(config, name)
         if given and name == "edge_forest":
             continue
-        if given and name == "audio_weights" and not path:
+        own_sound = config.audio_network != "keras_file"
+        if given and name == "audio_weights" and not path and own_sound:
             values[name] = given[name]
             if has_audio_of(given, values):
                 continue
         untrained = _UNTRAINED.get(name)
         if untrained and path in ("random", untrained):
             values[name] = untrained
+            continue
+        if name == "region_weights" and is_keras and path == _IMAGENET:
+            _fetch_imagenet(config.region_network)
+            values[name] = path
             continue
         # A V2 checkpoint is a prefix of several files.
         index = f"{path}.index"
@@ -131,7 +142,16 @@ def fetch_advice(
         "region_weights": config.region_network,
         "audio_weights": config.audio_network,
     }
-    wanted = " ".join(published[name] for name in names)
+    wanted = " ".join(
+        published[name]
+        for name in names
+        if not published[name].startswith("keras")
+    )
+    if not wanted:
+        return (
+            "--region_weights=imagenet has Keras fetch those of keras: "
+            "networks; keras_file is a .keras file of your own."
+        )
     return (
         f"`python fetch_weights.py {wanted} --weights_dir={weights_dir}` "
         "fetches the published ones."
@@ -152,8 +172,21 @@ def file_flags(config: RecipeConfig) -> list[str]:
 
 def layout(config: RecipeConfig) -> clip_features.Layout:
     """The arrays that a recipe gives; their sizes are the networks'."""
-    segment_size = EMBEDDING_SIZES[config.audio_network]
-    return clip_features.layout(NUM_FEATURES, segment_size)
+    num_features, segment_size = 1, 1  # Of what is not extracted.
+    if config.modalities != "audio" or not _is_loaded(config.region_network):
+        with config_errors("--region_network"):
+            num_features = region_size(config.region_network, config.roi_bins)
+    if config.modalities != "visual" or not _is_loaded(config.audio_network):
+        with config_errors("--audio_weights", OSError):
+            segment_size = embedding_size(
+                config.audio_network, config.audio_weights
+            )
+    return clip_features.layout(num_features, segment_size)
+
+
+def _is_loaded(network: str) -> bool:
+    """Whether a network's size is known only once it is loaded."""
+    return network.startswith("keras")
 
 
 class ClipExtractor:
@@ -179,6 +212,7 @@ class ClipExtractor:
         needs_both: bool = True,
     ) -> None:
         _configure_backend(num_threads)
+        self._fields = layout(config)
         self._needs_all = needs_both or config.modalities != "audio_visual"
         self._config = config
         self._given = given
@@ -198,6 +232,7 @@ class ClipExtractor:
                     config.short_side_px,
                     config.long_side_px,
                     config.network_seed,
+                    config.roi_bins,
                 )
         given_audio = given is not None and given.audio
         self._embeds = config.modalities != "visual" and not given_audio
@@ -223,7 +258,7 @@ class ClipExtractor:
             row: The clip.
             on_frame: Takes every sampled frame, uint8 [H, W, 3]; those of a
                 recipe for sound alone too, if there are any.
-            describe: Turns the regions of some frames, float16 [N, 9216],
+            describe: Turns the regions of some frames, float16 [N, D],
                 into rows that are kept as `regions` in their place. No
                 log-mel patches are kept then, for long videos: [T, 0, 64].
 
@@ -238,6 +273,7 @@ class ClipExtractor:
             self._threads,
             self._find_boxes if given is None else boxes_of(given),
             self._region_features if self._visual else None,
+            self._fields["regions"].shape[1],
             on_frame,
             describe,
         )
@@ -290,22 +326,31 @@ class ClipExtractor:
             elif self._needs_all:
                 raise ValueError("no sound track")
         if waveform is None:
-            fields = layout(self._config)
             return {
-                name: np.empty((0, *fields[name].shape[1:]), np.float32)
+                name: np.empty((0, *self._fields[name].shape[1:]), np.float32)
                 for name in AUDIO_FIELDS
             }
         log_mel, segments = [], []
-        offset = self._segment_embeddings.log_offset
-        for patches in _log_mel_blocks(waveform, hop_s, offset):
-            segments.append(self._segment_embeddings(patches))
+        embed = self._segment_embeddings
+        for start, patches in _log_mel_blocks(
+            waveform, hop_s, embed.log_offset
+        ):
+            inputs = patches
+            if embed.window_samples:
+                inputs = windows(
+                    waveform[start:],
+                    len(patches),
+                    embed.window_samples,
+                    round(hop_s * SAMPLE_RATE_HZ),
+                )
+            segments.append(embed(inputs))
             log_mel.append(patches[:, :kept_frames].copy())
         embedded = np.concatenate(segments)
         return {
             "log_mel": np.concatenate(log_mel),
             "segments": embedded,
             "segment_times_s": mel_features.segment_times_s(
-                len(embedded), hop_s
+                len(embedded), hop_s, embed.segment_s
             ),
             "cvssp_log_mel": cvssp_log_mel(
                 waveform[:CVSSP_SAMPLES],
@@ -317,15 +362,18 @@ class ClipExtractor:
 
 def _log_mel_blocks(
     waveform: np.ndarray, hop_s: float, log_offset: float
-) -> Iterator[np.ndarray]:
-    """`log_mel_patches` of a waveform at 16 kHz, some at a time."""
+) -> Iterator[tuple[int, np.ndarray]]:
+    """First samples and `log_mel_patches` of a waveform, some at a time."""
     hop = mel_features.hop_frames(hop_s) * mel_features.FRAME_HOP_SAMPLES
     block = _SEGMENTS_AT_A_TIME * hop
     overlap = mel_features.PATCH_SAMPLES - hop
     for start in range(0, max(1, len(waveform) - overlap), block):
         part = waveform[start : start + block + overlap]
-        yield mel_features.log_mel_patches(
-            part, SAMPLE_RATE_HZ, hop_s, log_offset
+        yield (
+            start,
+            mel_features.log_mel_patches(
+                part, SAMPLE_RATE_HZ, hop_s, log_offset
+            ),
         )
 
 
@@ -341,12 +389,14 @@ class _Bag:
         threads: ThreadPoolExecutor,
         find_boxes: FindBoxes,
         region_features: RegionFeatures | None,
+        region_size: int,
         on_frame: Callable[[np.ndarray], None] | None,
         describe: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None:
         self._threads = threads
         self._find_boxes = find_boxes
         self._region_features = region_features
+        self._region_size = region_size
         self._on_frame = on_frame
         self._describe_regions = describe
         self._size_px = (0, 0)
@@ -375,7 +425,7 @@ class _Bag:
         self._describe()
         counts = [len(boxes) for boxes in self._boxes] or 0
         size_px = self._size_px if len(frame_times_s) else (0, 0)
-        no_regions = np.empty((0, NUM_FEATURES), np.float16)
+        no_regions = np.empty((0, self._region_size), np.float16)
         no_boxes = np.empty((0, 4), np.float32)
         return {
             "regions": np.concatenate(self._regions or [no_regions]),
@@ -422,6 +472,17 @@ def _configure_backend(num_threads: int) -> None:
 
 def _path_or_none(weights: str) -> str | None:
     return None if weights in _UNTRAINED.values() else weights
+
+
+def _fetch_imagenet(network: str) -> None:
+    """Has Keras fetch weights, once and before there are several processes."""
+    try:
+        networks.build(network, weights=_IMAGENET)
+    except Exception as error:  # Keras raises it as it is.
+        raise ConfigError(
+            f"--region_weights: Expected Keras to fetch {network}'s weights, "
+            f"received: {error}. Name a file of them, or `random`."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -33,10 +33,10 @@ _BOX_FIELDS = ("frame_times_s", "frame_size_px", "boxes", "objectness")
 def given_recipe(features_dir: str) -> dict[str, Any]:
     """The recipe of a directory; a ConfigError if it has no boxes to take."""
     recipe = read_info(features_dir)["recipe"]
-    if recipe["modalities"] == "audio":
+    if recipe["modalities"] == "audio" or "edges" not in recipe:
         raise ConfigError(
             f"--boxes_from: Expected features with boxes in {features_dir}, "
-            "received those of sound alone."
+            "received those of sound alone, or imported ones."
         )
     return recipe
 

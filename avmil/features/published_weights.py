@@ -358,10 +358,10 @@ def _digest(path: str | os.PathLike[str], like: str) -> str:
     return f"{algorithm}:{pooch.file_hash(path, alg=algorithm)}"
 
 
-def fc_weights(path: str) -> dict[str, np.ndarray]:
+def fc_weights(path: str, num_features: int) -> dict[str, np.ndarray]:
     """Reads fc6 and fc7 (paper 3.2), or a ConfigError if there are none."""
     # Keras takes seconds, which fetching does without.
     from fast_rcnn_features.weights import load_fc_weights
 
     with config_errors("--fc_weights", OSError):
-        return load_fc_weights(path)
+        return load_fc_weights(path, num_features)

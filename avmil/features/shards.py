@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import dataclasses
 import hashlib
@@ -234,6 +235,40 @@ def discard_empty(features_dir: str) -> None:
     if not any(".tfrecord" in name for name in files.names(features_dir)):
         for name in (INFO_NAME, PLAN_NAME):
             files.path(files.join(features_dir, name)).unlink(missing_ok=True)
+
+
+def report(
+    features_dir: str, planned: list[Shard], verb: str = "extracted"
+) -> int:
+    """Lists the missing clips of complete shards in failed.csv; prints both.
+
+    Returns:
+        An exit status: 1 if there is not a single clip.
+    """
+    missing = [
+        clip
+        for shard in planned
+        if shard.is_complete()
+        for clip in ShardIndex.read(shard.path).missing
+    ]
+    lines = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
+    path = files.join(features_dir, "failed.csv")
+    files.write_csv(path, [("clip_id", "stage", "reason"), *lines])
+    if not all(map(Shard.is_complete, planned)):
+        return 1
+    num_clips = sum(len(shard.rows) for shard in planned)
+    print(
+        f"Finished: {num_clips - len(missing)} of {num_clips} clips {verb} to "
+        f"{features_dir}"
+    )
+    if missing:
+        print(f"{len(missing)} failed, see failed.csv there:")
+    reasons = collections.Counter(
+        (clip.stage, clip.reason.split(":")[0]) for clip in missing
+    )
+    for (stage, reason), count in reasons.most_common():
+        print(f"  {count:6d}  {stage}: {reason}")
+    return int(num_clips == len(missing))
 
 
 def _describe(row: ManifestEntry) -> list[str]:

@@ -19,15 +19,15 @@ def fit_bins(
     that never changes is divided by 1. `on_clips` is called with the number of
     clips that were read. A FeaturesError if no clip has sound.
     """
-    if not store.max_segments:
-        raise FeaturesError(
-            "Expected clips with sound to standardize, received none: were "
-            "they extracted with --modalities=visual?"
-        )
     scaler = StandardScaler()
     for index in range(len(store)):
         log_mel = store.read(index, ("cvssp_log_mel",))["cvssp_log_mel"]
         if len(log_mel):
             scaler.partial_fit(log_mel)  # [240, 64]
         on_clips(1)
+    if not hasattr(scaler, "mean_"):
+        raise FeaturesError(
+            "Expected clips with sound to standardize, received none: were "
+            "they imported, or extracted with --modalities=visual?"
+        )
     return tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())

@@ -155,7 +155,7 @@ class FeatureStore:
         clip_ids: Names of the clips.
         labels: {0, 1} of shape [N, C], int8.
         missing: Clips that could not be extracted.
-        max_regions, max_segments: Most of them in a clip.
+        max_regions, max_segments, max_cvssp_frames: Most of them in a clip.
         region_size, segment_size: Size of the features of one.
 
     Raises:
@@ -199,9 +199,9 @@ class FeatureStore:
             self.class_names,
         )
         self.missing = [clip for i in self._indexes for clip in i.missing]
-        self.max_regions, self.max_segments = (
+        self.max_regions, self.max_segments, self.max_cvssp_frames = (
             max((n for i in self._indexes for n in i.counts(name)), default=0)
-            for name in ("regions", "segments")
+            for name in ("regions", "segments", "cvssp_log_mel")
         )
         self._shard_bytes = functools.lru_cache(_MAX_MAPPED)(_open_shard)
         self._verified = {
@@ -319,6 +319,8 @@ def read_info(features_dir: str) -> dict[str, Any]:
             f"{info.get('schema_version')}: extract again into another "
             "--features_dir."
         )
+    if "region_network" in info["recipe"]:  # Before the flag there were 6.
+        info["recipe"].setdefault("roi_bins", 6)
     return info
 
 

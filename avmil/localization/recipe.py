@@ -50,6 +50,12 @@ def with_weights(
         ConfigError: if a file is missing, or not the one that the run was
             trained with.
     """
+    if any(name.startswith("imported_") for name in recipe):
+        raise ConfigError(
+            "Expected a run on features that extract_features.py made, "
+            "received one on imported features, which no video gives again: "
+            f"{dict(recipe)}."
+        )
     try:
         config = RecipeConfig(**recipe)
     except TypeError as error:

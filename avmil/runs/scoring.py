@@ -116,7 +116,7 @@ def region_streams(
     """The part of a system that looks at each region by itself.
 
     Returns:
-        Takes regions float16 [M, 9216] and gives their streams, float32
+        Takes regions [M, D] and gives their streams, float32
         [M, S, C]; None of a system without regions.
     """
     if "regions" not in model.input:
@@ -146,7 +146,8 @@ def localize_streams(
     batch = pad([clip], shape, model.input.keys() - {"regions", "region_mask"})
     visual = "regions" in model.input
     if visual:  # Two that are masked: they add 0 to the scores.
-        batch["regions"] = np.zeros((1, 2, 9216), np.float16)
+        regions = model.input["regions"]
+        batch["regions"] = np.zeros((1, 2, regions.shape[-1]), regions.dtype)
         batch["region_mask"] = np.zeros((1, 2), bool)
     # Called instead of predict_on_batch, which compiles for each new shape.
     called = dict(model(batch, training=False))

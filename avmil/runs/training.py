@@ -120,6 +120,8 @@ class _Trainer:
             config.seed,
             self._store.segment_size,
             one_stream_pooling=config.one_stream_pooling,
+            region_size=self._store.region_size,
+            region_dtype=self._store.fields["regions"].dtype,
             **statistics,
         )
         num_classes = len(self._store.class_names)
@@ -128,7 +130,9 @@ class _Trainer:
             # Here, since it brings along all that downloads.
             from avmil.features import published_weights
 
-            weights = published_weights.fc_weights(config.fc_weights)
+            weights = published_weights.fc_weights(
+                config.fc_weights, self._store.region_size
+            )
             with config_errors("--fc_weights"):
                 systems.set_fc_weights(network, weights)
         elif "regions" in network.input:
@@ -385,14 +389,14 @@ def _check_inputs(network: keras.Model, store: FeatureStore) -> None:
     counts = {
         "regions": store.max_regions,
         "segments": store.max_segments,
-        # Extracted from the same sound track.
-        "cvssp_log_mel": store.max_segments,
+        "cvssp_log_mel": store.max_cvssp_frames,
     }
     for name, count in counts.items():
         if name in network.input and not count:
             raise FeaturesError(
                 f"Expected features with {name}, which {network.name} needs, "
-                "received none: were they extracted with --modalities?"
+                "received none: were they imported, or extracted with "
+                "--modalities?"
             )
 
 

@@ -9,17 +9,20 @@ import os
 import signal
 import time
 
+import keras
 import numpy as np
 import psutil
 import pytest
 import soundfile
 
+import avmil
 import flags
 from avmil.clips import manifest
 from avmil.common.errors import AvmilError, ConfigError
 from avmil.features import extraction
 from avmil.features.extractor import ClipExtractor
 from avmil.features.store import FeatureStore
+from avmil.runs import scoring, training
 from tests.command_line import flag_list, run, start
 from tests.media_files import noise, write_clip
 
@@ -348,9 +351,55 @@ def test_sound_alone_needs_no_picture(bad_manifest):
             assert len(clip.regions) == 0
 
 
+def test_other_networks_go_from_extraction_to_localization(
+    good_manifest, tmp_path
+):
+    inputs = keras.Input((None,))
+    loudness = keras.ops.mean(keras.ops.abs(inputs), axis=1, keepdims=True)
+    outputs = keras.layers.Dense(3)(loudness)
+    weights = tmp_path / "weights" / "sound.keras"
+    weights.parent.mkdir()
+    keras.Model(inputs, outputs).save(weights)
+    values = {
+        "region_network": "keras:MobileNetV2",
+        "roi_bins": 1,
+        "audio_network": "keras_file",
+        "audio_weights": str(weights),
+    }
+    features_dir, run_dir = str(tmp_path / "features"), str(tmp_path / "run")
+    config = flags.ExtractionConfig(
+        str(good_manifest), features_dir=features_dir, workers=1
+    )
+    recipe = flags.RecipeConfig(**UNTRAINED | values)
+    assert extraction.extract(config, recipe) == 0
+    store = FeatureStore(features_dir)
+    assert (store.region_size, store.segment_size) == (576, 3)
+    assert store.info["recipe"]["audio_weights"].startswith("sha256:")
+    training.train(
+        flags.TrainConfig(
+            features_dir=features_dir,
+            run_dir=run_dir,
+            steps=2,
+            batch_size=2,
+            fc_units=4,
+        )
+    )
+    loaded = avmil.load_run(run_dir, weights_dir=str(weights.parent))
+    clip = loaded.localize(good_manifest.parent / "clip00.mp4").clip
+    stored = store[store.clip_ids.index("clip00")]
+    np.testing.assert_array_equal(clip.boxes, stored.boxes)
+    expected = scoring.localize(loaded.model, stored, store.class_names)
+    np.testing.assert_allclose(
+        clip.region_scores, expected.region_scores, atol=1e-3
+    )
+    np.testing.assert_allclose(clip.scores, expected.scores, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"region_network": "vgg"}, "--region_network: .*'vgg'"),
+        ({"audio_network": "keras_file"}, "--audio_weights: .*random"),
         ({"region_weights": ""}, "--region_weights: none"),
         ({"audio_weights": "none.ckpt"}, "--audio_weights: none.ckpt cannot"),
         (

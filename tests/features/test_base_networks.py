@@ -1,6 +1,9 @@
-"""What all four base networks have in common."""
+"""What all base networks have in common."""
 
 from __future__ import annotations
+
+import json
+import zipfile
 
 import keras
 import numpy as np
@@ -8,8 +11,10 @@ import pytest
 
 import vggish.network
 from fast_rcnn_features import networks
+from fast_rcnn_features.features import RegionFeatures
+from fast_rcnn_features.preprocessing import prepare_image
 from vggish import embeddings
-from vggish.embeddings import EMBEDDING_SIZES, SegmentEmbeddings
+from vggish.embeddings import NETWORKS, SegmentEmbeddings
 from vggish.mel_features import log_mel_patches
 from vggish.network import build_vggish
 from vggish.yamnet import build_yamnet
@@ -20,6 +25,189 @@ BUILDERS = {
     "vggish": lambda seed=0: build_vggish(seed=seed),
     "yamnet": build_yamnet,
 }
+# Cell (0, 0) is centered on this pixel: by its padding ResNet50 has it on the
+# first one, a network of patches in their middle, TensorFlow's `same` padding
+# at their end.
+BACKBONES = {
+    "keras:ResNet50": (16, 1024, 0.0),
+    "keras:ResNet50/conv5_block3_out": (32, 2048, 0.0),
+    "keras:ConvNeXtTiny": (16, 384, 7.5),
+    "keras:EfficientNetV2B0": (16, 672, 15.0),
+    "keras:MobileNetV2": (16, 576, 15.0),
+    "keras:VGG16": (16, 512, 7.5),
+}
+REGION_NETWORKS = dict.fromkeys(networks.NAMES, (16, 256, 0.0)) | BACKBONES
+
+
+@pytest.mark.parametrize(
+    "region_network",
+    [
+        name
+        if name in (*networks.NAMES, "keras:VGG16")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in REGION_NETWORKS
+    ],
+)
+def test_region_networks(region_network):
+    """An entry of the registry keeps what it promises of its model."""
+    stride_px, channels, center_px = REGION_NETWORKS[region_network]
+    known = networks.get(region_network)
+    assert (known.stride_px, known.channels) == (stride_px, channels)
+    assert known.center_px == center_px
+    for num_bins in (1, 2):
+        describe = RegionFeatures(
+            region_network,
+            short_side_px=96,
+            long_side_px=160,
+            seed=3,
+            num_bins=num_bins,
+        )
+        frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+        box = np.array([[10, 10, 70, 50]], np.float32)
+        (found,) = describe([frame], [box])
+        assert found.shape == (1, channels * num_bins**2)
+        assert describe.size == found.shape[1]
+        assert np.isfinite(found.astype(np.float16)).all()
+        assert found.std() > 0
+    image, scale = prepare_image(frame, region_network, 96, 160)
+    assert scale == pytest.approx(1.6)
+    assert image.shape[0] >= 96
+    assert not any(side % known.multiple_px for side in image.shape[:2])
+
+
+@pytest.mark.slow
+def test_cells_of_a_backbone_are_centered_where_its_entry_says():
+    """By the center of mass of a cell's gradient, all kernels being flat."""
+    import tensorflow as tf
+
+    known = networks.get("keras:MobileNetV2")
+    model = known.build(None, 0)
+    for weight in model.weights:
+        if "kernel" in weight.name:
+            fan_in = np.prod(weight.shape[:-1])
+            if "depthwise" in weight.path:
+                fan_in = np.prod(weight.shape[:2])
+            weight.assign(np.full(weight.shape, 1 / fan_in))
+    image = tf.Variable(np.full((1, 64, 512, 3), 1e-3, np.float32))
+    with tf.GradientTape() as tape:
+        cell = tf.reduce_sum(model(image, training=False)[0, 2, 15])
+    mass = tape.gradient(cell, image).numpy().sum(axis=(0, 1, 3))
+    center_px = (mass * np.arange(512)).sum() / mass.sum()
+    assert center_px == pytest.approx(known.center_px + 15 * 16, abs=0.5)
+
+
+def test_seed_decides_the_weights_of_a_backbone():
+    first, again, other = (
+        networks.build("keras:VGG16", seed).weights[0].numpy()
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_weights_of_a_backbone_come_from_a_file(tmp_path):
+    whole = keras.applications.VGG16(include_top=False, weights=None)
+    path = tmp_path / "vgg16.weights.h5"
+    whole.save_weights(path)
+    model = networks.build("keras:VGG16", weights=path)
+    np.testing.assert_array_equal(model.weights[0], whole.weights[0])
+    with pytest.raises(ValueError, match=r"VGG19 without .*vgg16\.weights"):
+        networks.build("keras:VGG19", weights=path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "window_samples", "segment_s"),
+    [
+        ((96, 64), None, 0.96),
+        ((96, 64, 1), None, 0.96),
+        ((None,), 15_600, 0.96),
+        ((32_000,), 32_000, 2.0),
+    ],
+)
+def test_saved_networks_on_patches_and_waveforms(
+    tmp_path, shape, window_samples, segment_s
+):
+    """Here the embedding is the mean and the maximum of what comes in."""
+    inputs = keras.Input(shape)
+    flat = keras.layers.Reshape((-1,))(inputs)
+    means = keras.ops.mean(flat, axis=1, keepdims=True)
+    highest = keras.ops.max(flat, axis=1, keepdims=True)
+    outputs = keras.layers.Concatenate()([means, highest])
+    path = tmp_path / "network.keras"
+    keras.Model(inputs, outputs).save(path)
+    embed = SegmentEmbeddings("keras_file", path)
+    assert embeddings.embedding_size("keras_file", path) == embed.size == 2
+    assert embed.window_samples == window_samples
+    assert embed.segment_s == segment_s
+    samples = np.random.default_rng(0).normal(size=40_000)
+    segments = log_mel_patches(samples, 16_000)
+    if window_samples:
+        segments = embeddings.windows(samples, 4, window_samples, 7680)
+        np.testing.assert_allclose(segments[1, :9], samples[7680:7689], 1e-6)
+        assert not segments[3, 40_000 - 3 * 7680 :].any()
+    rows = segments.reshape(len(segments), -1)
+    expected = np.stack([rows.mean(axis=1), rows.max(axis=1)], axis=1)
+    np.testing.assert_allclose(embed(segments), expected, atol=1e-5)
+
+
+def save_network(path, layer, size=3):
+    inputs = keras.Input((96, 64))
+    outputs = keras.layers.Dense(size)(keras.layers.Flatten()(layer(inputs)))
+    keras.Model(inputs, outputs).save(path)
+
+
+def with_function(path):
+    """A file that names a function of Keras which fetches another file."""
+    save_network(path, keras.layers.Activation("relu"))
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    function = {
+        "class_name": "function",
+        "config": "get_file",
+        "module": "keras.utils",
+        "registered_name": "get_file",
+    }
+    text = parts["config.json"].decode()
+    assert '"activation": "relu"' in text
+    text = text.replace(
+        '"activation": "relu"', f'"activation": {json.dumps(function)}'
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {"config.json": text}).items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (
+            lambda path: save_network(
+                path, keras.layers.Lambda(lambda x: x, output_shape=(96, 64))
+            ),
+            "Lambda of keras.layers",
+        ),
+        (with_function, "get_file of keras.utils"),
+        (lambda path: path.write_bytes(b"PK"), "received .*network.keras"),
+        (
+            lambda path: keras.Sequential(
+                [keras.Input((8, 8)), keras.layers.Flatten()]
+            ).save(path),
+            r"received one from \(None, 8, 8\)",
+        ),
+        (
+            lambda path: keras.Sequential(
+                [keras.Input((96, 64)), keras.layers.Dense(2)]
+            ).save(path),
+            r"to \(None, 96, 2\)",
+        ),
+    ],
+    ids=["lambda", "function", "damaged", "other_input", "other_output"],
+)
+def test_unsafe_and_other_files_are_refused(tmp_path, write, message):
+    path = tmp_path / "network.keras"
+    write(path)
+    with pytest.raises(ValueError, match=message):
+        SegmentEmbeddings("keras_file", path)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +295,7 @@ def test_segment_embeddings(name, network, inputs, monkeypatch):
     embed = SegmentEmbeddings(name)
     assert embed.log_offset == {"vggish": 0.01, "yamnet": 0.001}[name]
     expected = predict(network, inputs)
-    assert expected.shape == (3, EMBEDDING_SIZES[name])
+    assert expected.shape == (3, NETWORKS[name].size)
     for patches in (inputs, inputs[:1]):
         np.testing.assert_allclose(
             embed(patches), expected[: len(patches)], rtol=1e-4, atol=1e-4
@@ -128,7 +316,11 @@ def test_vggish_without_activation_is_the_one_before_relu(network, inputs):
     ("build", "message"),
     [
         (lambda: networks.build("vgg"), r"caffenet.*alexnet.*'vgg'"),
-        (lambda: SegmentEmbeddings("clap"), "vggish, yamnet, received 'clap'"),
+        (lambda: networks.get("keras:ResNet"), "keras:ResNet50, received"),
+        (lambda: networks.get("keras:ResNet50/no"), "stride of 16 .*ived no"),
+        (lambda: networks.get("keras:ResNet50/conv2_block1_out"), "conv2_bl"),
+        (lambda: SegmentEmbeddings("clap"), "keras_file, received 'clap'"),
+        (lambda: SegmentEmbeddings("keras_file", "a.h5"), "received a.h5"),
         (lambda: build_vggish("sigmoid"), "None, received 'sigmoid'"),
     ],
 )

@@ -1,0 +1,336 @@
+"""Features of others: published arrays in, and a features directory out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from avmil.clips import manifest
+from avmil.clips.manifest import ManifestEntry
+from avmil.common import files
+from avmil.common.errors import ClipError, ConfigError
+from avmil.common.progress import Progress
+from avmil.features import clip_features, shards
+from avmil.features.clip_features import ClipFeatures
+from avmil.features.store import FeatureStore
+from flags import ExportConfig, ImportConfig
+
+_HDF5 = re.compile(r"(.+\.(?:h5|hdf5))(?::(.+))?")
+_IDS = "clip_ids"
+# Frames of published features have no size: boxes are those of this one.
+_SIDE_PX = 224
+
+
+def import_features(config: ImportConfig) -> int:
+    """Makes a features directory of arrays that others have published.
+
+    Each clip has an array of audio [T, D], a segment a row, and one of
+    pictures [S, D] of whole frames, [S, K, D] or [S, rows, columns, D] of their
+    regions; all rows of time are equally long. What a clip lacks, or has in
+    another shape, is listed in failed.csv; the same command tries it again.
+
+    Returns:
+        An exit status: 1 if not a single clip could be imported.
+
+    Raises:
+        AvmilError: for a mistake in flags or files.
+    """
+    # Their videos are not read.
+    class_names, rows = manifest.read(config.manifest, config.classes, True)
+    named = {"audio": config.audio, "visual": config.visual}
+    if not any(named.values()):
+        raise ConfigError("Expected --audio or --visual, received neither.")
+    with contextlib.ExitStack() as opened:
+        sources = {
+            modality: opened.enter_context(_Source(modality, name, rows))
+            for modality, name in named.items()
+            if name
+        }
+        importer = _Importer(sources, rows, config.duration_s)
+        with files.exclusive(config.features_dir):
+            planned = shards.plan(
+                rows,
+                config.features_dir,
+                importer.recipe,
+                class_names,
+                config.shard_size,
+                importer.fields,
+            )
+            with Progress(len(rows), "clip") as progress:
+                for shard in planned:
+                    if shard.is_complete():
+                        shard.reopen()
+                    for row in shard.open_rows():
+                        shard.extract(row, importer)
+                    if not shard.is_complete():
+                        shard.join()
+                    progress.update(len(shard.rows))
+            return shards.report(config.features_dir, planned, "imported")
+
+
+class _Source:
+    """The arrays of one modality, in a folder of .npy or in an HDF5 file."""
+
+    def __init__(
+        self, modality: str, name: str, rows: Sequence[ManifestEntry]
+    ) -> None:
+        self._flag, self._path = f"--{modality}", name
+        self._file = None
+        match = _HDF5.fullmatch(name)
+        if not match:
+            if not files.path(name).is_dir():
+                raise ConfigError(
+                    f"{self._flag}: Expected a folder of .npy files, FILE.h5 "
+                    f"or FILE.h5:KEY, received {name}, which is not there."
+                )
+            self.name = os.path.basename(name.rstrip("/"))
+            return
+        self._path, key = match.groups()
+        try:
+            self._file = h5py.File(files.path(self._path).open("rb"))
+        except OSError as error:
+            raise ConfigError(
+                f"{self._flag}: Expected an HDF5 file, received {self._path}: "
+                f"{error}."
+            ) from error
+        keys = [name for name in self._file if name != _IDS]
+        if key is None and len(keys) == 1:
+            (key,) = keys
+        if not key or key not in self._file:
+            raise ConfigError(
+                f"{self._flag}: Expected one of the keys {', '.join(keys)} as "
+                f"{self._path}:KEY, received {key or 'none'}."
+            )
+        self.name = f"{os.path.basename(self._path)}:{key}"
+        self._arrays = self._file[key]
+        ids = [row.clip_id for row in rows]
+        if _IDS in self._file:
+            ids = self._file[_IDS].asstr()[:].tolist()
+        if isinstance(self._arrays, h5py.Dataset):
+            if len(ids) != len(self._arrays):
+                raise ConfigError(
+                    f"{self._flag}: Expected as many arrays in {self._path} as "
+                    f"the manifest has clips, in its order, {len(ids)}, "
+                    f"received {len(self._arrays)}. Name the manifest of all "
+                    f"clips, or add the ids as {_IDS}."
+                )
+            self._numbers = dict(zip(ids, range(len(ids)), strict=True))
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def read(self, row: ManifestEntry) -> np.ndarray:
+        """Reads a clip's array; a ClipError if it has none that is usable."""
+        try:
+            array = self._read(row)
+        except (FileNotFoundError, KeyError) as error:
+            raise ClipError("import", f"not in {self._path}") from error
+        except (ValueError, OSError, EOFError) as error:
+            raise ClipError(
+                "import",
+                f"expected an array of floats in {self._path}, received what "
+                f"cannot be read: {error}",
+            ) from error
+        if (
+            not isinstance(array, np.ndarray)  # But an .npz under this name.
+            or array.dtype.kind != "f"
+            or not 2 <= array.ndim <= 4
+            or not array.size
+        ):
+            found = getattr(array, "dtype", ""), getattr(array, "shape", "")
+            raise ClipError(
+                "import",
+                f"expected floats [rows of time, ..., size] in {self._path}, "
+                f"received {found[0]} {found[1]}",
+            )
+        return array
+
+    def _read(self, row: ManifestEntry) -> Any:
+        if self._file is None:
+            # Published ones are often named by the video of the clip.
+            stem = os.path.splitext(os.path.basename(row.path))[0]
+            names = [
+                files.join(self._path, f"{name}.npy")
+                for name in (row.clip_id, stem)
+            ]
+            path = names[0] if files.exists(names[0]) else names[1]
+            # A pickled array could run any program.
+            return np.load(io.BytesIO(files.read_bytes(path)))
+        if isinstance(self._arrays, h5py.Dataset):
+            return self._arrays[self._numbers[row.clip_id]]
+        return self._arrays[row.clip_id][()]
+
+
+class _Importer:
+    """Makes the features of a clip from its arrays.
+
+    The first clip that has them all decides shapes and types.
+
+    Attributes:
+        recipe: Names the sources.
+        fields: Types of the arrays.
+    """
+
+    def __init__(
+        self,
+        sources: dict[str, _Source],
+        rows: Sequence[ManifestEntry],
+        duration_s: float,
+    ) -> None:
+        self._sources, self._duration_s = sources, duration_s
+        for row in rows:
+            with contextlib.suppress(ClipError):
+                first = {k: s.read(row) for k, s in sources.items()}
+                break
+        else:  # Says what is wrong with the first one.
+            first = {k: s.read(rows[0]) for k, s in sources.items()}
+        self._shapes = {name: a.shape[1:] for name, a in first.items()}
+        sizes = {name: shape[-1] for name, shape in self._shapes.items()}
+        self.fields = clip_features.layout(
+            sizes.get("visual", 1), sizes.get("audio", 1)
+        )
+        for name, field in (("audio", "segments"), ("visual", "regions")):
+            if name in first:
+                self.fields[field] = clip_features.Field(
+                    first[name].dtype.name, self.fields[field].shape
+                )
+        self.recipe: dict[str, Any] = {
+            "modalities": "_".join(sources),
+            "duration_s": duration_s,
+            **{f"imported_{k}": source.name for k, source in sources.items()},
+        }
+        if "visual" in first:
+            rate_hz = len(first["visual"]) / self._seconds(row)
+            self.recipe["frame_rate_hz"] = rate_hz
+            self.recipe["visual_grid"] = list(self._shapes["visual"][:-1])
+
+    def __call__(self, row: ManifestEntry) -> ClipFeatures:
+        """Reads a clip; a ClipError if a source has no such array for it."""
+        arrays = {name: s.read(row) for name, s in self._sources.items()}
+        for name, array in arrays.items():
+            if array.shape[1:] != self._shapes[name]:
+                raise ClipError(
+                    "import",
+                    f"expected {name} features of shape "
+                    f"{[len(array), *self._shapes[name]]}, as of other clips, "
+                    f"received {list(array.shape)} from "
+                    f"{self._sources[name].name}",
+                )
+        duration_s = self._seconds(row)
+        regions = arrays.get("visual", np.zeros((0, 1), np.float32))
+        segments = arrays.get("audio", np.zeros((0, 1), np.float32))
+        num_frames = len(regions)
+        boxes = _boxes(regions.shape[1:-1])  # [K, 4]
+        frame_times_s = (np.arange(num_frames) + 0.5) / max(1, num_frames)
+        frame_times_s = (frame_times_s * duration_s).astype(np.float32)
+        edges_s = np.linspace(0, duration_s, len(segments) + 1)
+        return ClipFeatures(
+            clip_id=row.clip_id,
+            labels=row.labels,
+            duration_s=duration_s,
+            regions=regions.reshape(-1, regions.shape[-1]),
+            boxes=np.tile(boxes, (num_frames, 1)),
+            objectness=np.ones(num_frames * len(boxes), np.float32),
+            region_times_s=np.repeat(frame_times_s, len(boxes)),
+            frame_times_s=frame_times_s,
+            frame_size_px=np.array([_SIDE_PX, _SIDE_PX], np.int32),
+            log_mel=np.zeros((0, 96, 64), np.float32),
+            segments=segments,
+            segment_times_s=np.stack([edges_s[:-1], edges_s[1:]], axis=1),
+            cvssp_log_mel=np.zeros((0, 64), np.float32),
+        )
+
+    def _seconds(self, row: ManifestEntry) -> float:
+        if row.end_s is None:
+            return self._duration_s
+        return row.end_s - (row.start_s or 0.0)
+
+
+def _boxes(shape: Sequence[int]) -> np.ndarray:
+    """Boxes [K, 4] of the cells of a grid; of others than one, the frame's."""
+    num_rows, num_columns = shape if len(shape) == 2 else (1, 1)
+    rows, columns = np.mgrid[:num_rows, :num_columns].reshape(2, -1)
+    step = _SIDE_PX / np.array([num_columns, num_rows] * 2)
+    boxes = np.stack([columns, rows, columns + 1, rows + 1], axis=1) * step
+    boxes[:, 2:] -= 1
+    copies = shape[0] if len(shape) == 1 else 1
+    return np.repeat(boxes, copies, axis=0).astype(np.float32)
+
+
+def export_features(config: ExportConfig) -> None:
+    """Writes fields of all clips as .npy files by clip id, or as HDF5.
+
+    An HDF5 file holds one array of all clips, where their shapes are equal,
+    else one by each clip's id; and their ids. Imported features have the
+    shapes that they had.
+
+    Raises:
+        AvmilError: for a mistake in flags or files.
+    """
+    store = FeatureStore(config.features_dir)
+    names = tuple(config.fields.split(","))
+    if unknown := set(names) - set(store.fields):
+        raise ConfigError(
+            f"--fields: Expected some of {', '.join(store.fields)}, received "
+            f"{', '.join(sorted(unknown))}."
+        )
+    if config.format == "h5" and files.is_remote(config.output_dir):
+        raise ConfigError(
+            "--output_dir: Expected a local folder for HDF5 files, received "
+            f"{config.output_dir}."
+        )
+    clips = dict(zip(store.clip_ids, range(len(store)), strict=True))
+    if config.manifest:
+        _, rows = manifest.read(config.manifest, config.classes, True)
+        listed = [row.clip_id for row in rows]
+        clips = {name: clips[name] for name in listed if name in clips}
+    grid = store.info["recipe"].get("visual_grid", [])
+
+    def read(name: str, number: int) -> np.ndarray:
+        array = store.read(number, (name,))[name]
+        if name in ("regions", "boxes") and grid:
+            return array.reshape(-1, *grid, array.shape[-1])
+        return array
+
+    files.make_directory(config.output_dir)
+    with Progress(len(clips) * len(names), "array") as progress:
+        for name in names:
+            folder = files.join(config.output_dir, name)
+            if config.format == "npy":
+                files.make_directory(folder)
+                for clip_id, number in clips.items():
+                    content = io.BytesIO()
+                    np.save(content, read(name, number), allow_pickle=False)
+                    path = files.join(folder, f"{clip_id}.npy")
+                    files.write_bytes(path, content.getvalue())
+                    progress.update()
+                continue
+            shapes = {read(name, number).shape for number in clips.values()}
+            with (
+                files.replacing(f"{folder}.h5") as temporary,
+                h5py.File(temporary, "w") as file,
+            ):
+                file[_IDS] = list(clips)
+                if len(shapes) == 1:
+                    shape = len(clips), *shapes.pop()
+                    dtype = store.fields[name].dtype
+                    arrays = file.create_dataset(name, shape, dtype)
+                else:
+                    arrays = file.create_group(name)
+                for place, (clip_id, number) in enumerate(clips.items()):
+                    by_place = isinstance(arrays, h5py.Dataset)
+                    key = place if by_place else clip_id
+                    arrays[key] = read(name, number)
+                    progress.update()
+    print(f"Finished: {len(clips)} clips exported to {config.output_dir}")

@@ -101,7 +101,7 @@ def _with_background(seconds: Seconds) -> np.ndarray:
 
 def _scores(seconds: Seconds, classes: np.ndarray) -> np.ndarray:
     """Scores of the seconds for the class of their clip, [N, S]."""
-    found = []
+    found = [np.full(seconds.are_in_clip.shape, np.inf)]
     for scores in seconds.scores:  # [N, S, C]
         known = np.isfinite(scores)
         if known.any():
@@ -109,19 +109,20 @@ def _scores(seconds: Seconds, classes: np.ndarray) -> np.ndarray:
             norms = np.linalg.norm(of_clip, axis=1)[:, np.newaxis]
             scores = scores[np.arange(len(classes)), :, classes]  # [N, S]
             found.append(scores / np.where(norms > 0, norms, 1))
-    return np.min(found, axis=0)
+    lowest = np.min(found, axis=0)
+    return np.where(np.isinf(lowest), -np.inf, lowest)  # Without any.
 
 
 def _tune(gains: np.ndarray, scores: np.ndarray) -> float:
     """The threshold, to be exceeded, whose seconds gain most, {-1, 0, 1}.
 
-    The highest of several; no lower than all scores.
+    Midpoint of two scores, or the highest score; the highest of several.
     """
-    values, places = np.unique(scores, return_inverse=True)  # Ascending.
-    sums = np.bincount(places, weights=gains)
-    gained = np.append(np.cumsum(sums[::-1])[::-1], 0)  # From each value on.
-    gained = gained[1:][::-1]  # Above each value, the highest one first.
-    return float(values[::-1][gained.argmax()])
+    values, places = np.unique([-np.inf, *scores], return_inverse=True)
+    sums = np.bincount(places, weights=[0, *gains])
+    gained = sums.sum() - np.cumsum(sums)  # Above each value.
+    middles = (values + np.append(values[1:], values[-1])) / 2
+    return float(middles[::-1][gained[::-1].argmax()])
 
 
 def _share(is_right: np.ndarray) -> float:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from avmil.common.ave_classes import AVE_CLASSES
 from avmil.common.llp_classes import LLP_CLASSES
+from avmil.evaluation.av_events import Accuracies
 from avmil.evaluation.metrics import Benchmark
+from avmil.evaluation.modalities import TARGETS, TagScores
 from avmil.evaluation.video_parsing import LevelScores
 from avmil.report.benchmark_tables import benchmark_tables
 from tests.made_results import bold_cells, cells_of, localized
@@ -44,3 +49,53 @@ def test_published_systems_stand_beside_those_of_llp():
     assert cells_of(table)[3][:6] == ("HAN", "", "60.1", "52.9", "48.9", "54.0")
     assert cells_of(table)[3][6:] == ("-",) * 6
     assert "2505.09615" in table.notes[-1]
+
+
+def test_accuracy_beside_published_systems_and_seeds():
+    names = ("predicted_class", "true_class", "background", "random_label")
+    accuracies = {"seconds": Accuracies(0.2, 0.1, 0.3)}
+    references = {name: accuracies for name in names}  # noqa: C420
+    results = [
+        localized(
+            run_name=f"a{seed}",
+            class_names=AVE_CLASSES,
+            av_events=Benchmark(
+                {"seconds": Accuracies(share, 0.5, 0.5)}, references
+            ),
+        )
+        for seed, share in enumerate((0.6, 0.8))
+    ]
+    (table,) = benchmark_tables(results)
+    assert cells_of(table)[0][1:3] == ("2 seeds", "70.0 ± 14.1")
+    assert [row[0] for row in cells_of(table)[-3:]] == [
+        "Chance: random label",
+        "HAN",
+        "UWAV",
+    ]
+    assert cells_of(table)[-1][2:] == ("80.6", "-", "-")
+
+
+def test_targets_that_a_system_lacks_leave_the_best_bold():
+    nothing = TagScores(np.nan, np.nan)
+    every = dict.fromkeys(TARGETS, TagScores(0.1, 0.1))
+    results = [
+        localized(
+            system,
+            system,
+            modalities=Benchmark(
+                {"audible": TagScores(f1, f1), "visible": nothing, "both": of},
+                {"every_class": every},
+            ),
+        )
+        for system, f1, of in (
+            ("av_two_stream", 0.5, TagScores(0.7, 0.7)),
+            ("audio_two_stream", 0.6, nothing),
+        )
+    ]
+    (table,) = benchmark_tables(results)
+    assert bold_cells(table) == {
+        (0, 6): "70.0",
+        (0, 7): "70.0",
+        (1, 2): "60.0",
+        (1, 3): "60.0",
+    }

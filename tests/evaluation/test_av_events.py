@@ -90,5 +90,5 @@ def test_the_threshold_is_the_most_accurate_one():
     scores = generator.integers(0, 8, 50).astype(float)
     gains = generator.integers(-1, 2, 50)
     found = av_events._tune(gains, scores)
-    gained = {t: gains[scores > t].sum() for t in np.unique(scores)}
+    gained = {t: gains[scores > t].sum() for t in (-1, *np.unique(scores))}
     assert gains[scores > found].sum() == max(gained.values())

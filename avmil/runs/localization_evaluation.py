@@ -74,8 +74,10 @@ def evaluate_run(
         by_labels = content["thresholds"]
         if by_labels is not None:
             by_labels = np.array([*by_labels.values()])
-        measure = _without_times if untimed else _measure
-        result = measure(run, clips, events, by_labels)
+        if untimed:
+            result = _without_times(run, clips, events)
+        else:
+            result = _measure(run, clips, events, by_labels)
         result = dataclasses.replace(
             result, modalities=_modalities(run, events)
         )
@@ -174,7 +176,6 @@ def _without_times(
     run: Run,
     clips: dict[str, list[ClipLocalization]],
     events: truth.Truth,
-    _label_thresholds: np.ndarray | None,
 ) -> localization.LocalizationResult:
     """The result of a truth that does not know when events happen."""
     test = run.stores["test"]

@@ -103,6 +103,22 @@ def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     assert 0 < result.modalities.scores["both"].f1 < 1
 
 
+def test_a_truth_without_times_tells_what_is_heard_and_seen(stores, tmp_path):
+    # As VGGSounder's, it names no validation clip.
+    content = {
+        "test000": [{"class": CLASS_NAMES[0], "sound": True, "sight": True}],
+        "test001": [{"class": CLASS_NAMES[1], "sound": True}],
+    }
+    path = write(tmp_path / "truth.json", content)
+    result = evaluate(build("av_two_stream"), stores, tmp_path, path)
+    assert (result.num_test_clips, result.num_test_missing) == (2, 1)
+    assert result.num_pairs["all"] == 2
+    assert result.audio is result.parsing is result.av_events is None
+    assert 0 <= result.modalities.scores["both"].f1 <= 1
+    tuned = json.loads((tmp_path / "event_thresholds.json").read_text())
+    assert tuned["from"] == "labels"
+
+
 @pytest.mark.parametrize(
     ("name", "field", "other"),
     [

@@ -373,8 +373,8 @@ class EvaluationConfig:
     truth: str = _flag(
         "",
         "Truth files that name validation and test clips, joined by commas: "
-        "truth.json or DCASE's strong labels. Adds Table 3, where and when "
-        "the systems localize.",
+        "truth.json or DCASE's strong labels. Adds Tables 3 to 6, where and "
+        "when the systems localize.",
     )
     dcase_output: str = _flag(
         "",
@@ -418,7 +418,7 @@ class ManifestConfig:
     dataset: str = _flag(
         "dcase2017",
         "Data set.",
-        choices=("dcase2017", "audioset", "llp", "ave"),
+        choices=("dcase2017", "audioset", "llp", "ave", "vggsounder"),
     )
     lists_dir: str = _flag(
         "", "Folder with the data set's lists.", required=True
@@ -426,7 +426,7 @@ class ManifestConfig:
     output: str = _flag(
         "",
         "Manifest to write, manifest.csv; classes.txt goes beside it, and "
-        "truth.json of lists with times (llp, ave).",
+        "truth.json of what is heard and seen (llp, ave, vggsounder).",
         required=True,
     )
     overwrite: bool = _flag(False, "Replace an existing manifest.")
@@ -437,8 +437,8 @@ class ManifestConfig:
     )
     val_percent: int = _flag(
         0,
-        "AudioSet, which has no validation split: share of the training "
-        "videos that becomes one.",
+        "AudioSet and VGGSound, which have no validation split: share of the "
+        "training videos that becomes one.",
         lower_bound=0,
         upper_bound=50,
     )

@@ -78,6 +78,8 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]>=2.17,<2.18"],
         # Beside TensorFlow 2.17 the newest one for NumPy 1 and ml-dtypes 0.4.
         "jax": ["jax>=0.4.30"],
+        # Labels of VGGSounder; it takes no older Python.
+        "benchmarks": ["vggsounder>=0.1.6; python_version >= '3.11'"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import re
 from collections.abc import Iterator
 
@@ -15,6 +16,15 @@ from avmil.common.errors import ManifestError
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
+
+
+def train_or_val(youtube_id: str, val_percent: int) -> str:
+    """The split of a training video, of which a share becomes validation.
+
+    Its id alone decides, so that all clips of a video share a split.
+    """
+    digest = hashlib.sha256(f"{youtube_id}.mp4".encode()).hexdigest()
+    return "val" if int(digest[:16], 16) % 100 < val_percent else "train"
 
 
 class Lists:

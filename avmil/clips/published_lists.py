@@ -1,4 +1,4 @@
-"""Published lists of clips: DCASE 2017 Task 4, AudioSet, LLP and AVE.
+"""Published lists of clips: DCASE 2017 Task 4, AudioSet, and timed lists.
 
 DCASE's task is the data set of the paper (section 4.1): 10 s clips of AudioSet
 with 17 classes. AudioSet: Gemmeke et al., "Audio Set: An ontology and
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 import os
 import re
 import sys
@@ -19,7 +18,7 @@ import numpy as np
 import tabulate
 
 from avmil.clips import manifest, timed_lists
-from avmil.clips.list_files import Lists
+from avmil.clips.list_files import Lists, train_or_val
 from avmil.clips.manifest import SPLITS, ManifestEntry
 from avmil.common import files
 from avmil.common.dcase2017_classes import CLASS_NAMES
@@ -56,7 +55,7 @@ def make_manifest(
 ) -> None:
     """Writes a manifest, classes.txt beside it, and prints the counts.
 
-    Of lists with times, LLP's and AVE's, it writes truth.json too. The
+    Of LLP, AVE and VGGSounder it writes truth.json too. The
     arguments are the flags of make_manifest.py. Raises what `read_audioset`
     does, and a ConfigError if the output exists or the arguments do not fit.
     """
@@ -65,17 +64,21 @@ def make_manifest(
     folder = os.path.dirname(output)
     truth_path = files.join(folder, "truth.json")
     paths = [output, files.join(folder, "classes.txt")]
-    paths += [truth_path] * (dataset in ("llp", "ave"))
+    paths += [truth_path] * (dataset in ("llp", "ave", "vggsounder"))
     existing = [path for path in paths if files.exists(path)]
     if existing and not overwrite:
         raise ConfigError(
             f"--output: Expected new files, received {' and '.join(existing)}, "
             "which exist. Name another folder, or add --overwrite."
         )
-    if (wanted_classes or val_percent) and dataset != "audioset":
+    lacks_val = dataset in ("audioset", "vggsounder")
+    if (wanted_classes and dataset != "audioset") or (
+        val_percent and not lacks_val
+    ):
         raise ConfigError(
-            "Expected --wanted_classes and --val_percent with "
-            f"--dataset=audioset only, received {dataset}."
+            "Expected --wanted_classes with --dataset=audioset, and "
+            "--val_percent with audioset or vggsounder, received "
+            f"{dataset}."
         )
     truth: timed_lists.Truth = {}
     if dataset == "audioset":
@@ -85,6 +88,9 @@ def make_manifest(
         class_names, entries, truth = timed_lists.read_llp(lists_dir)
     elif dataset == "ave":
         class_names, entries, truth = timed_lists.read_ave(lists_dir)
+    elif dataset == "vggsounder":
+        listed = timed_lists.read_vggsounder(lists_dir, val_percent)
+        class_names, entries, truth = listed
     else:
         class_names, entries = read_dcase2017(lists_dir)
     files.make_directory(folder)
@@ -163,10 +169,10 @@ def read_audioset(
         ):
             names = [name_of_id.get(one, one) for one in ids.split(",")]
             labels = [name for name in names if name not in unwanted]
-            digest = hashlib.sha256(f"{youtube_id}.mp4".encode()).hexdigest()
-            is_val = int(digest[:16], 16) % 100 < val_percent
+            own_split = split
+            if split == "train":
+                own_split = train_or_val(youtube_id, val_percent)
             if labels:
-                own_split = "val" if split == "train" and is_val else split
                 lists.add(youtube_id, start, end, labels, own_split)
     return class_names, lists.entries()
 

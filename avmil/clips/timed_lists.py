@@ -1,9 +1,12 @@
-"""Published lists that also say when events are heard and seen: LLP and AVE.
+"""Published lists that also say what is heard and seen: LLP, AVE, VGGSounder.
 
 Sources: Tian, Li and Xu, "Unified multisensory perception: weakly-supervised
 audio-visual video parsing", ECCV 2020 (AVVP-ECCV20, data/); Tian, Shi, Li,
 Duan and Xu, "Audio-visual event localization in unconstrained videos", ECCV
-2018 (AVE-ECCV18, data/).
+2018 (AVE-ECCV18, data/); Chen, Xie, Vedaldi and Zisserman, "VGGSound: a
+large-scale audio-visual dataset", ICASSP 2020 (vggsound.csv); Zverev et al.,
+"VGGSounder: audio-visual evaluations for foundation models", 2025 (the package
+vggsounder).
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from typing import Any
 
 import h5py
 
-from avmil.clips.list_files import YOUTUBE_ID, Lists
+from avmil.clips.list_files import YOUTUBE_ID, Lists, train_or_val
 from avmil.clips.manifest import SPLITS, ManifestEntry
 from avmil.common import files
+from avmil.common.errors import ConfigError
 from avmil.common.llp_classes import LLP_CLASSES
 
 # Clip -> its events, as truth.json has them.
@@ -34,6 +38,8 @@ _LLP_NAME = re.compile(r"(.{11})_([\d.]+)_([\d.]+)", re.ASCII)
 _AVE_LINE = re.compile(
     rf"([^&]+)&({YOUTUBE_ID.pattern})&[^&]*&(\d{{1,2}})&(\d{{1,2}})", re.ASCII
 )
+_AVE_DURATION_S = 10.0  # Files may be some frames longer.
+_VGGSOUND_LIST = "vggsound.csv"
 _AVE_ORDERS = {split: f"{split}_order.h5" for split in SPLITS}
 
 
@@ -121,7 +127,10 @@ def read_ave(directory: str) -> _Listed:
         listed[video] += 1
         clip_id = video + f"_{listed[video]}" * (listed[video] > 1)
         path, labels = f"{video}.mp4", (class_name,)
-        entries.append(ManifestEntry(clip_id, path, labels, splits[number]))
+        entry = ManifestEntry(
+            clip_id, path, labels, splits[number], 0.0, _AVE_DURATION_S
+        )
+        entries.append(entry)
         times_s = float(begin_s), float(end_s)
         sight = dict(zip(("t0", "t1"), times_s, strict=True))
         event = {"class": class_name, "sound": [*times_s], "sight": sight}
@@ -147,3 +156,63 @@ def _ave_splits(lists: Lists, directory: str) -> dict[int, str]:
             continue
         splits |= dict.fromkeys(order, split)
     return splits
+
+
+def read_vggsounder(directory: str, val_percent: int = 0) -> _Listed:
+    """Reads VGGSound's list and the labels of the package `vggsounder`.
+
+    Args:
+        directory: Folder with `vggsound.csv`: YouTube id, start, label, split.
+        val_percent: As of `published_lists.read_audioset`.
+
+    Returns:
+        The 309 classes by name; VGGSound's training clips, 10 s of a video
+        `{youtube_id}.mp4`, each with one label, and VGGSounder's test clips
+        without background music, as it evaluates them; and what is heard and
+        seen in the test clips, without times.
+
+    Raises:
+        ConfigError: if the package is not installed.
+        FileNotFoundError: if the list is missing.
+        ManifestError: lists every problem with file and line.
+    """
+    try:
+        import vggsounder
+    except ImportError as error:
+        raise ConfigError(
+            "--dataset=vggsounder: Expected the package vggsounder, received "
+            f"{error}. Install avmil's extra `benchmarks`, with Python 3.11 or "
+            "3.12."
+        ) from error
+    labeled = vggsounder.VGGSounder()
+    class_names = tuple(sorted(labeled.get_all_labels()))
+    lists = Lists(directory, class_names)
+    for youtube_id, start, label, split in lists.rows(
+        _VGGSOUND_LIST, "# YouTube ID,start seconds,label,train/test split"
+    ):
+        if not start.isdecimal() or split not in ("train", "test"):
+            lists.report(
+                "Expected whole seconds and train or test, received "
+                f"{start!r} and {split!r}."
+            )
+        elif split == "train":
+            own_split = train_or_val(youtube_id, val_percent)
+            lists.add(youtube_id, *_ten_seconds(start), [label], own_split)
+    truth: Truth = {}
+    for clip_id, clip in labeled.items():
+        youtube_id, times = clip_id[:11], _ten_seconds(clip_id[12:])
+        lists.add(youtube_id, *times, clip.labels, "test", clip_id)
+        truth[clip_id] = [
+            {
+                "class": name,
+                "sound": True if "A" in modality else None,
+                "sight": True if "V" in modality else None,
+            }
+            for name, modality in zip(clip.labels, clip.modalities, strict=True)
+        ]
+    return class_names, lists.entries(), truth
+
+
+def _ten_seconds(start: str) -> tuple[str, str]:
+    """Start and end of a clip of VGGSound, as lists write seconds."""
+    return str(int(start)), str(int(start) + 10)

@@ -18,8 +18,8 @@ from avmil.evaluation.audio_localization import SECOND_S, Audio, AudioScores
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import Event, detect_events
 from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.metrics import Benchmark
 from avmil.evaluation.truth import TrueEvent, Truth
-from avmil.evaluation.video_parsing import Parsing
 from avmil.evaluation.visual_localization import Visual, sightings
 
 ALL = "all"
@@ -51,7 +51,11 @@ class LocalizationResult:
     event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
     # Of all pairs, by thresholds that the labels of validation alone gave.
     audio_by_labels: AudioScores | None = None
-    parsing: Parsing | None = None  # Where the truth knows sound and sight.
+    # Where the truth knows sound and sight: `video_parsing`, `av_events` and
+    # `modalities`.
+    parsing: Benchmark | None = None
+    av_events: Benchmark | None = None
+    modalities: Benchmark | None = None
     events: tuple[Event, ...] = ()  # Detected on test with them.
 
 

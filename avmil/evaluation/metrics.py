@@ -9,6 +9,7 @@ classification, ICASSP 2017).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,17 @@ class Counts(NamedTuple):
     true_positives: int
     false_positives: int
     false_negatives: int
+
+
+class Benchmark(NamedTuple):
+    """What a run reaches in a benchmark, and what it takes no run to reach.
+
+    Parts of the benchmark's table -> a named tuple of its figures.
+    """
+
+    scores: Mapping[str, tuple[float, ...]]
+    # Name -> as `scores`.
+    references: Mapping[str, Mapping[str, tuple[float, ...]]]
 
 
 def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:

@@ -53,14 +53,33 @@ class Sight:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrueEvent:
-    """An event of a clip; without sound and sight, when is not known."""
+    """An event of a clip, which may be heard or seen at an unknown time."""
 
     class_name: str
     sound: Interval | None = None
     sight: Sight | None = None
+    is_heard_untimed: bool = False
+    is_seen_untimed: bool = False
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it is, be the time known or not."""
+        return self.is_heard_untimed or self.sound is not None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it is, be the time known or not."""
+        return self.is_seen_untimed or self.sight is not None
 
 
 Truth = Mapping[str, tuple[TrueEvent, ...]]
+
+
+def is_untimed(truth: Truth, clip_ids: Collection[str]) -> bool:
+    """Whether it says what is heard and seen in the clips, but never when."""
+    events = [e for clip_id in clip_ids for e in truth.get(clip_id, ())]
+    is_timed = any(event.sound or event.sight for event in events)
+    return not is_timed and any(e.is_heard or e.is_seen for e in events)
 
 
 def parse(
@@ -115,10 +134,12 @@ def _event(entry: Any) -> TrueEvent:
     named = isinstance(entry, dict) and isinstance(entry.get("class"), str)
     _expect(named, "an event with a class", entry)
     sound, sight = entry.get("sound"), entry.get("sight")
+    untimed = sound is True, sight is True
     return TrueEvent(
         entry["class"],
-        None if sound is None else _interval(sound, "sound"),
-        None if sight is None else _sight(sight),
+        None if sound is None or sound is True else _interval(sound, "sound"),
+        None if sight is None or sight is True else _sight(sight),
+        *untimed,
     )
 
 

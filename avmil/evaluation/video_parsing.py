@@ -8,7 +8,7 @@ audio-visual video parsing", ECCV 2020, whose official scorer this equals
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,15 +45,31 @@ class ParsingScores(NamedTuple):
     event: LevelScores
 
 
-class Parsing(NamedTuple):
-    """How well a run parses the test videos, beside two trivial references.
+class Seconds(NamedTuple):
+    """Truth and scores of the seconds of N clips, S of the longest one.
 
-    Each maps `segment` and `event` to the scores of that level.
+    Audio and visual on the first axis. Nothing is true, and nothing scored, of
+    seconds behind the end of a clip.
     """
 
-    scores: Mapping[str, LevelScores]
-    predicted_tags: Mapping[str, LevelScores]  # In every second.
-    true_tags: Mapping[str, LevelScores]  # The labels in every second.
+    are_in_clip: np.ndarray  # Bool [N, S].
+    labels: np.ndarray  # What is heard and what is seen, bool [2, N, S, C].
+    scores: np.ndarray  # [2, N, S, C]; -inf where the system says nothing.
+
+    def thresholds(self) -> np.ndarray:
+        """Thresholds that maximize the F1 of each class's seconds, [2, C].
+
+        A modality without scores never exceeds them.
+        """
+        num_classes = self.labels.shape[-1]
+        tuned = np.full((2, num_classes), np.inf)
+        for index, scores in enumerate(self.scores):
+            if np.isfinite(scores).any():
+                tuned[index] = thresholds.tune(
+                    self.labels[index].reshape(-1, num_classes),
+                    scores.reshape(-1, num_classes),
+                )
+        return tuned
 
 
 class _Counts(NamedTuple):
@@ -115,47 +131,66 @@ def parsing_scores(
 
 
 def measure(
-    val: Sequence[ClipLocalization],
-    test: Sequence[ClipLocalization],
-    truth: Truth,
+    val: Seconds,
+    test: Seconds,
     predicted_tags: npt.ArrayLike,
     true_tags: npt.ArrayLike,
-) -> Parsing:
+) -> metrics.Benchmark:
     """Tunes thresholds of seconds on validation and parses test with them.
 
     In each modality a class has one threshold, which maximizes the F1 of its
-    seconds on validation. A second is seen as well as the best region of its
-    frames. A modality that the system lacks finds nothing.
+    seconds on validation. A modality that the system lacks finds nothing.
 
     Args:
-        val: Validation clips, which the truth names.
-        test: N test clips, which it names as well.
-        truth: When events are heard and seen.
+        val: Of the validation clips.
+        test: Of N test clips.
         predicted_tags: Classes that the run finds in the test clips, [N, C].
         true_tags: Their labels, [N, C].
+
+    Returns:
+        Levels `segment` and `event` -> `LevelScores`; the references are these
+        tags in every second.
+    """
+    tuned = val.thresholds()[:, np.newaxis, np.newaxis]  # [2, 1, 1, C]
+    true = test.labels.swapaxes(2, 3)  # [2, N, C, S]
+    found = [(test.scores > tuned).swapaxes(2, 3)]
+    for tags in (predicted_tags, true_tags):
+        everywhere = np.asarray(tags)[np.newaxis, ..., np.newaxis]
+        found.append(np.broadcast_to(everywhere, true.shape))
+    scores, predicted, labels = (
+        parsing_scores(*of, *true)._asdict() for of in found
+    )
+    references = {"predicted_tags": predicted, "true_tags": labels}
+    return metrics.Benchmark(scores, references)
+
+
+def seconds(clips: Sequence[ClipLocalization], truth: Truth) -> Seconds:
+    """What is true and what a run says of the seconds of clips.
+
+    A second is seen as well as the best region of its frames. The truth names
+    all clips.
     """
     seen = {
-        clip_id: tuple(
-            TrueEvent(e.class_name, e.sight.interval) for e in events if e.sight
+        clip.clip_id: tuple(
+            TrueEvent(e.class_name, e.sight.interval)
+            for e in truth[clip.clip_id]
+            if e.sight
         )
-        for clip_id, events in truth.items()
+        for clip in clips
     }
-    parsed = [
-        _parse(val, test, truth),
-        _parse(*(list(map(_over_frames, of)) for of in (val, test)), seen),
+    tables = [
+        time_table(clips, truth, SECOND_S),
+        time_table(list(map(_over_frames, clips)), seen, SECOND_S),
     ]
-    num_seconds = max(found.shape[-1] for found, _ in parsed)
-    shape = (*parsed[0][0].shape[:2], num_seconds)
-    predicted, true = (
-        [_filled(seconds, shape) for seconds in of]
-        for of in zip(*parsed, strict=True)
-    )
-
-    found = [predicted]
-    for tags in (predicted_tags, true_tags):
-        everywhere = np.broadcast_to(np.asarray(tags)[..., np.newaxis], shape)
-        found.append([everywhere, everywhere])
-    return Parsing(*(parsing_scores(*f, *true)._asdict() for f in found))
+    counts = [np.bincount(t.clips, minlength=len(clips)) for t in tables]
+    length = np.max(counts)
+    shape = (2, len(clips), length, len(clips[0].class_names))
+    labels, scores = np.zeros(shape, bool), np.full(shape, -np.inf)
+    for index, (table, count) in enumerate(zip(tables, counts, strict=True)):
+        place = table.clips, np.concatenate([*map(np.arange, count)])
+        labels[index][place], scores[index][place] = table.labels, table.scores
+    are_in_clip = np.arange(length) < np.max(counts, axis=0)[:, np.newaxis]
+    return Seconds(are_in_clip, labels, scores)
 
 
 def _over_frames(clip: ClipLocalization) -> ClipLocalization:
@@ -168,33 +203,6 @@ def _over_frames(clip: ClipLocalization) -> ClipLocalization:
     return dataclasses.replace(
         clip, segment_times_s=times_s[frames], segment_scores=scores[frames]
     )
-
-
-def _parse(
-    val: Sequence[ClipLocalization],
-    test: Sequence[ClipLocalization],
-    truth: Truth,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Found and true seconds of the test clips, bool [N, C, S]."""
-    tables = [time_table(clips, truth, SECOND_S) for clips in (val, test)]
-    class_thresholds = np.full(len(test[0].class_names), np.inf)
-    if any(len(clip.segment_scores) for clip in val):
-        class_thresholds = thresholds.tune(tables[0].labels, tables[0].scores)
-    table = tables[1]
-    counts = np.bincount(table.clips, minlength=len(test))
-    seconds = np.concatenate(list(map(np.arange, counts)))
-    found = np.zeros((2, len(test), counts.max(), len(class_thresholds)), bool)
-    found[:, table.clips, seconds] = (
-        table.scores > class_thresholds,
-        table.labels,
-    )
-    return tuple(found.swapaxes(2, 3))
-
-
-def _filled(seconds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Adds seconds in which nothing is, to the shape [N, C, S]."""
-    missing = shape[-1] - seconds.shape[-1]
-    return np.pad(seconds, [(0, 0), (0, 0), (0, missing)])
 
 
 def _level(counts: list[_Counts]) -> LevelScores:

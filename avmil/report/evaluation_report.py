@@ -18,12 +18,12 @@ from avmil.evaluation.aggregation import (
 )
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
+    benchmark_tables,
     evaluation_figures,
     images,
     numbers,
     offline_page,
     table_3,
-    table_4,
     tables,
     writers,
 )
@@ -39,7 +39,7 @@ _DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
 
 
 class EvaluationReport:
-    """Tables 1 to 4, leads, figures and numbers of one run or of several."""
+    """Tables 1 to 6, leads, figures and numbers of one run or of several."""
 
     def __init__(
         self, rows: Sequence[Row], localized: Sequence[LocalizationResult] = ()
@@ -54,7 +54,10 @@ class EvaluationReport:
         self._at_chance = {row.key for row in rows if row.is_at_chance}
         self.tables = [tables.table_1(rows), tables.table_2(rows)]
         if localized:
-            for tables_of in (table_3.table_3, table_4.table_4):
+            for tables_of in (
+                table_3.table_3,
+                benchmark_tables.benchmark_tables,
+            ):
                 self.tables += tables_of(self._localized, self._at_chance)
         self._num_printed = len(self.tables)
         if len(rows) > 1:
@@ -63,7 +66,7 @@ class EvaluationReport:
     def to_text(self, directory: str = "", ansi: bool = False) -> str:
         """The tables as text, for a terminal that knows ANSI's bold or not.
 
-        Of a report that is written to a directory these are Tables 1 to 4 and
+        Of a report that is written to a directory these are Tables 1 to 6 and
         the name of the page that has the rest. A note is told once.
         """
         terminal = shutil.get_terminal_size() if ansi else (0, 0)

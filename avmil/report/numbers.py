@@ -234,6 +234,8 @@ def localization_dict(result: LocalizationResult) -> dict[str, Any]:
         "visual_chance": visual.chance if visual else {},
         "proposals": visual.bounds if visual else {},
         "video_parsing": result.parsing,
+        "audio_visual_events": result.av_events,
+        "modalities": result.modalities,
         "classes": _records(**by_class),
         "num_pairs": result.num_pairs,
         "audio_pairs": audio.num_pairs if audio else {},

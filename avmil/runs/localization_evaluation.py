@@ -11,7 +11,15 @@ import numpy as np
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.common.progress import Progress
-from avmil.evaluation import localization, thresholds, truth, video_parsing
+from avmil.evaluation import (
+    av_events,
+    localization,
+    metrics,
+    modalities,
+    thresholds,
+    truth,
+    video_parsing,
+)
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.events import score_cells
 from avmil.features.store import FeatureStore
@@ -39,8 +47,10 @@ def evaluate_run(
     """
     model, stores = run.model, run.stores
     events: truth.Truth = {}
+    untimed = False
     if truth_paths:
         events = read_truth(truth_paths, list(stores.values()))
+        untimed = truth.is_untimed(events, _clip_ids(stores["test"]))
     else:
         stores = {"val": stores["val"]}
     print(f"Localizing with {run.path}.")
@@ -49,7 +59,7 @@ def evaluate_run(
         for split, store in stores.items():
             clips[split] = []
             for index, clip_id in enumerate(store.clip_ids):
-                if split == "val" or clip_id in events:
+                if split == "val" or (clip_id in events and not untimed):
                     clips[split].append(
                         scoring.localize(model, store[index], store.class_names)
                     )
@@ -64,7 +74,13 @@ def evaluate_run(
         by_labels = content["thresholds"]
         if by_labels is not None:
             by_labels = np.array([*by_labels.values()])
-        result = _measure(run, clips, events, by_labels)
+        if untimed:
+            result = _without_times(run, clips, events)
+        else:
+            result = _measure(run, clips, events, by_labels)
+        result = dataclasses.replace(
+            result, modalities=_modalities(run, events)
+        )
         if result.event_thresholds is not None:
             content["from"] = "truth"
             content["thresholds"] = _by_class(run, result.event_thresholds)
@@ -137,8 +153,17 @@ def _measure(
         )
     of_test = [e for clip in named["test"] for e in events[clip.clip_id]]
     if any(e.sound for e in of_test) and any(e.sight for e in of_test):
-        parsing = _parse(run, named["val"], named["test"], events)
-        result = dataclasses.replace(result, parsing=parsing)
+        seconds = [
+            video_parsing.seconds(named[split], events)
+            for split in ("val", "test")
+        ]
+        tags = _tags(run, named["test"])
+        result = dataclasses.replace(
+            result, parsing=video_parsing.measure(*seconds, *tags)
+        )
+        if any(e.sound and e.sight for e in of_test):
+            measured = av_events.measure(*seconds, named["val"], named["test"])
+            result = dataclasses.replace(result, av_events=measured)
     if not (result.audio or result.visual or result.parsing):
         print(
             f"{run.path} is not in Table 3: the truth names nothing in the "
@@ -147,20 +172,46 @@ def _measure(
     return result
 
 
-def _parse(
+def _without_times(
     run: Run,
-    val: Sequence[ClipLocalization],
-    test: Sequence[ClipLocalization],
+    clips: dict[str, list[ClipLocalization]],
     events: truth.Truth,
-) -> video_parsing.Parsing:
-    """Parses the test clips, beside what the run and the labels say of them."""
+) -> localization.LocalizationResult:
+    """The result of a truth that does not know when events happen."""
+    test = run.stores["test"]
+    named = events.keys() & set(_clip_ids(test))
+    return localization.LocalizationResult(
+        identity=run.identity,
+        class_names=test.class_names,
+        num_pairs={localization.ALL: sum(len(events[c]) for c in named)},
+        num_val_clips=len(clips["val"]),
+        num_test_clips=len(named),
+        num_test_missing=sum(c.clip_id in events for c in test.missing),
+        num_test_without_truth=len(_clip_ids(test)) - len(named),
+    )
+
+
+def _modalities(run: Run, events: truth.Truth) -> metrics.Benchmark | None:
+    """Which classes of the test clips are found audible and visible."""
+    targets = {"audio": "audible", "visual": "visible", "scores": "both"}
+    splits = (
+        {targets[name]: of for name, of in run.modality_scores(split).items()}
+        for split in ("val", "test")
+    )
+    with config_errors(run.name):
+        return modalities.measure(*splits, events)
+
+
+def _tags(
+    run: Run, test: Sequence[ClipLocalization]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes that the run finds in the test clips, and labels, [N, C]."""
     scores = run.scores("test")
     tuned_on = run.scores("val")
     tuned = thresholds.tune(tuned_on.labels, tuned_on.scores)
     predicted = thresholds.apply(scores.scores, tuned)
     rows = [scores.clip_ids.index(clip.clip_id) for clip in test]
-    tags = predicted[rows], scores.labels[rows]
-    return video_parsing.measure(val, test, events, *tags)
+    return predicted[rows], scores.labels[rows]
 
 
 def read_truth(
@@ -186,7 +237,9 @@ def read_truth(
                 f"{shared[0]} in {path} and in another one."
             )
         events |= found
-    for split in clip_ids:
+    # Without times nothing is tuned on the truth.
+    untimed = truth.is_untimed(events, clip_ids[-1])
+    for split in clip_ids[-1:] if untimed else clip_ids:
         if not events.keys() & set(split):
             raise ConfigError(
                 "--truth: Expected events of the validation clips, on which "

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, FeaturesError, config_errors
@@ -289,15 +290,23 @@ class Run(ScoredRun):
             weights = self.weights or "unknown weights"
             print(f"Saved scores of {self.path}, {weights}.")
             return self._saved[0]
-        stores = self.stores
-        print(f"Scoring {self.path} with its {self.weights}.")
-        with Progress(sum(map(len, stores.values())), "clip") as progress:
-            return {
-                split: scoring.Scorer(
-                    self.model, store, self.config.batch_size
-                ).score(progress.update)[0]
-                for split, store in stores.items()
-            }
+        return {split: of["scores"] for split, of in self._computed.items()}
+
+    def modality_scores(self, split: str) -> dict[str, ScoreSet]:
+        """Scores of all clips of `val` or `test`, by what they come from.
+
+        Those of `audio` and of `visual`, each alone, of a system that tells
+        them apart, and `scores`, of the clips, of one that has both.
+        """
+        found = dict(self._computed[split])
+        has = {
+            "audio": systems.has_audio(self.config.system),
+            "visual": systems.has_visual(self.config.system),
+        }
+        if not all(has.values()):
+            (only,) = (name for name in has if has[name])
+            found = {only: found["scores"]}
+        return found
 
     @property
     def identity(self) -> RunIdentity:
@@ -317,6 +326,27 @@ class Run(ScoredRun):
             training_of(settings, self.weights),
             _shown_flags(settings, self.trained_on, scored),
         )
+
+    @functools.cached_property
+    def _computed(self) -> dict[str, dict[str, ScoreSet]]:
+        """What the network says of the clips of each split."""
+        stores = self.stores
+        print(f"Scoring {self.path} with its {self.weights}.")
+        computed: dict[str, dict[str, ScoreSet]] = {}
+        with Progress(sum(map(len, stores.values())), "clip") as progress:
+            for split, store in stores.items():
+                scorer = scoring.Scorer(
+                    self.model, store, self.config.batch_size
+                )
+                clips, by_modality = scorer.score(progress.update)
+                computed[split] = {"scores": clips}
+                for name, scores in by_modality.items():
+                    padded = np.full_like(clips.scores, -np.inf)
+                    padded[: len(scores)] = scores  # Missing clips are last.
+                    computed[split][name] = dataclasses.replace(
+                        clips, scores=padded
+                    )
+        return computed
 
     @functools.cached_property
     def _saved(self) -> tuple[dict[str, ScoreSet], WeightsIdentity | None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import sys
+import types
 
 import h5py
 import pytest
 
 from avmil.clips import manifest, published_lists
-from avmil.clips.timed_lists import read_ave, read_llp
+from avmil.clips.timed_lists import read_ave, read_llp, read_vggsounder
 from avmil.common.errors import ConfigError, ManifestError
 from avmil.evaluation import truth
 
@@ -142,3 +144,81 @@ def test_bad_files_of_ave_are_named(tmp_path):
     (tmp_path / "val_order.h5").unlink()
     with pytest.raises(FileNotFoundError, match="val_order"):
         read_ave(folder)
+
+
+class Labels(dict):
+    """What the package vggsounder gives of two clips."""
+
+    def __init__(self):
+        clip = types.SimpleNamespace
+        super().__init__(
+            {
+                "ccccccccccc_000030": clip(
+                    labels=["dog barking", "people crowd"],
+                    modalities=["A", "AV"],
+                ),
+                "ddddddddddd_000000": clip(
+                    labels=["dog barking"], modalities=["V"]
+                ),
+            }
+        )
+
+    def get_all_labels(self):
+        return ["people crowd", "dog barking"]
+
+
+VGGSOUND = (
+    "aaaaaaaaaaa,1,people crowd,train\n"
+    'bbbbbbbbbbb,20,"dog barking",train\n'
+    "ccccccccccc,30,dog barking,test\n"
+)
+
+
+@pytest.fixture
+def package(monkeypatch):
+    module = types.ModuleType("vggsounder")
+    module.VGGSounder = Labels
+    monkeypatch.setitem(sys.modules, "vggsounder", module)
+
+
+def test_vggsounder_has_modalities_of_its_test_clips(tmp_path, package):
+    folder = write(tmp_path, {"vggsound.csv": VGGSOUND})
+    class_names, entries, events = read_vggsounder(folder)
+    assert class_names == ("dog barking", "people crowd")
+    assert [(e.clip_id, e.labels, e.split, e.start_s) for e in entries] == [
+        ("aaaaaaaaaaa_1.000_11.000", ("people crowd",), "train", 1),
+        ("bbbbbbbbbbb_20.000_30.000", ("dog barking",), "train", 20),
+        ("ccccccccccc_000030", class_names, "test", 30),
+        ("ddddddddddd_000000", ("dog barking",), "test", 0),
+    ]
+    assert events["ccccccccccc_000030"] == [
+        {"class": "dog barking", "sound": True, "sight": None},
+        {"class": "people crowd", "sound": True, "sight": True},
+    ]
+    _, entries, _ = read_vggsounder(folder, val_percent=100)
+    assert [e.split for e in entries] == ["val", "val", "test", "test"]
+
+
+def test_vggsounder_without_package_or_with_a_bad_list(
+    tmp_path, package, monkeypatch
+):
+    lines = "aaaaaaaaaaa,1.5,people crowd,train\nbbbbbbbbbbb,1,Cow,train\n"
+    folder = write(tmp_path, {"vggsound.csv": lines})
+    with pytest.raises(ManifestError) as caught:
+        read_vggsounder(folder)
+    first, second = caught.value.problems
+    assert first.startswith("vggsound.csv, line 1: Expected whole seconds")
+    assert second.startswith("vggsound.csv, line 2: Expected labels")
+    monkeypatch.setitem(sys.modules, "vggsounder", None)
+    with pytest.raises(ConfigError, match="extra `benchmarks`"):
+        read_vggsounder(folder)
+
+
+def test_the_labels_of_vggsounder_are_read(tmp_path):
+    pytest.importorskip("vggsounder")
+    lines = "aaaaaaaaaaa,1,people crowd,train\n"
+    class_names, entries, events = read_vggsounder(
+        write(tmp_path, {"vggsound.csv": lines})
+    )
+    assert len(class_names) == 309
+    assert len(events) == len(entries) - 1 > 12_000

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from avmil.clips.timed_lists import read_llp
+from avmil.evaluation import video_parsing
 from avmil.evaluation.localization import missing_clip
-from avmil.evaluation.video_parsing import measure, parsing_scores
+from avmil.evaluation.video_parsing import parsing_scores
 from tests.localized_clips import CLASS_NAMES, heard, make_clip, seen
 
 NO_SEGMENTS = {
@@ -160,6 +161,11 @@ def test_equals_the_official_scorer(shared_data, split):
             ), name
 
 
+def measure(val, test, truth, *tags):
+    seconds = [video_parsing.seconds(clips, truth) for clips in (val, test)]
+    return video_parsing.measure(*seconds, *tags)
+
+
 def test_seconds_are_parsed_with_thresholds_from_validation():
     # Regions of four frames, two a frame, of which the better one counts;
     # segments of a second. What is true scores 1, or on test 0.8.
@@ -184,13 +190,15 @@ def test_seconds_are_parsed_with_thresholds_from_validation():
     assert found.scores["segment"] == (1, 1, 1, 1, 1)
     assert found.scores["event"] == (1, 1, 1, 1, 1)
     # Class 0 in all four seconds: heard in 2, seen in none.
-    assert found.predicted_tags["segment"].audio == pytest.approx(2 * 2 / 6)
-    assert found.predicted_tags["segment"].visual == 0
+    assert found.references["predicted_tags"]["segment"].audio == pytest.approx(
+        2 * 2 / 6
+    )
+    assert found.references["predicted_tags"]["segment"].visual == 0
     # With class 1 too, heard in none and seen in 2.
-    assert found.true_tags["segment"].audio == pytest.approx(
+    assert found.references["true_tags"]["segment"].audio == pytest.approx(
         (2 * 2 / 6 + 0) / 2
     )
-    assert found.true_tags["segment"].visual == pytest.approx(
+    assert found.references["true_tags"]["segment"].visual == pytest.approx(
         (0 + 2 * 2 / 6) / 2
     )
     # A system without audio hears nothing, a clip without features neither.

@@ -65,15 +65,18 @@ def build(name):
 def evaluate(model, stores, path, *truth_paths):
     """Evaluates a run of this model and these features in a directory."""
     by_split = dict(zip(("val", "test"), stores, strict=True))
+    scored = {
+        split: scoring.Scorer(model, store, 2).score()[0]
+        for split, store in by_split.items()
+    }
     run = types.SimpleNamespace(
         path=str(path),
         name="run",
         model=model,
         class_names=CLASS_NAMES,
         stores=by_split,
-        scores=lambda split: scoring.Scorer(model, by_split[split], 2).score()[
-            0
-        ],
+        scores=lambda split: scored[split],
+        modality_scores=lambda split: {"scores": scored[split]},
         weights=WeightsIdentity("last", 1),
         identity=RunIdentity(model.name, "run"),
         file=lambda name: str(path / name),
@@ -94,7 +97,26 @@ def test_all_clips_of_the_truth_are_measured(stores, tmp_path):
     assert {event.clip_id for event in result.events} <= {"test000", "test002"}
     # Seconds that are heard and seen: the truth knows both.
     assert 0 <= result.parsing.scores["segment"].type_at_av <= 1
-    assert 0 < result.parsing.true_tags["segment"].audio < 1
+    assert 0 < result.parsing.references["true_tags"]["segment"].audio < 1
+    # The missing clip is wrong in each of its seconds.
+    assert 0 <= result.av_events.scores["seconds"].events <= 2 / 3
+    assert 0 < result.modalities.scores["both"].f1 < 1
+
+
+def test_a_truth_without_times_tells_what_is_heard_and_seen(stores, tmp_path):
+    # As VGGSounder's, it names no validation clip.
+    content = {
+        "test000": [{"class": CLASS_NAMES[0], "sound": True, "sight": True}],
+        "test001": [{"class": CLASS_NAMES[1], "sound": True}],
+    }
+    path = write(tmp_path / "truth.json", content)
+    result = evaluate(build("av_two_stream"), stores, tmp_path, path)
+    assert (result.num_test_clips, result.num_test_missing) == (2, 1)
+    assert result.num_pairs["all"] == 2
+    assert result.audio is result.parsing is result.av_events is None
+    assert 0 <= result.modalities.scores["both"].f1 <= 1
+    tuned = json.loads((tmp_path / "event_thresholds.json").read_text())
+    assert tuned["from"] == "labels"
 
 
 @pytest.mark.parametrize(

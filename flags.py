@@ -427,8 +427,14 @@ class LocalizeConfig:
     )
     outputs: str = _flag(
         "labels,page,video,figures",
-        "What to write of each video, joined by commas; `labels` are "
-        "localization.json, the events' table, subtitles and label track.",
+        "What to write of each video, joined by commas; `labels` are the "
+        "--formats.",
+    )
+    formats: str = _flag(
+        "json,csv,vtt,srt,audacity,textgrid,coco",
+        "Formats of `labels`, joined by commas: all scores as JSON; events as "
+        "a CSV table, WebVTT or SubRip subtitles, Audacity's labels, a "
+        "TextGrid for Praat and ELAN; boxes as COCO JSON.",
     )
     workers: int = _flag(
         1,

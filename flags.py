@@ -478,6 +478,28 @@ class LocalizeConfig:
     backend: str = _backend_flag()
 
 
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What a run is exported as, and where to."""
+
+    output: str = _flag(
+        "",
+        "Local file of a packed run, as a.zip; folder of the other formats.",
+        required=True,
+    )
+    format: str = _flag(
+        "packed",
+        "One file for avmil, or the network as TensorFlow's SavedModel, ONNX "
+        "(extra `onnx`) or a Keras file.",
+        choices=("packed", "saved_model", "onnx", "keras"),
+    )
+    checkpoint: str = _flag(
+        "last",
+        "Which weights to export, as for evaluate.py.",
+        choices=("last", "best"),
+    )
+
+
 def define(*configs: type) -> None:
     """Defines a flag for each field of the configurations."""
     for field in (f for config in configs for f in dataclasses.fields(config)):

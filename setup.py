@@ -14,6 +14,7 @@ _SCRIPTS = {
     "train": "train",
     "evaluate": "evaluate",
     "localize": "localize",
+    "export-model": "export_model",
     "demo": "demo",
 }
 
@@ -76,6 +77,8 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]>=2.17,<2.18"],
         # Beside TensorFlow 2.17 the newest one for NumPy 1 and ml-dtypes 0.4.
         "jax": ["jax>=0.4.30"],
+        # onnx 1.19 and later need a newer ml-dtypes than TensorFlow 2.17 has.
+        "onnx": ["onnx>=1.16,<1.19", "tf2onnx>=1.16"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",
@@ -86,6 +89,9 @@ setuptools.setup(
             "webvtt-py>=0.5",
             "praatio>=6.2",
             "pycocotools>=2.0.8",
+            "onnx>=1.16,<1.19",
+            "tf2onnx>=1.16",
+            "onnxruntime>=1.19",
             "selenium>=4.20",
         ],
     },

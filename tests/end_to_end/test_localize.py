@@ -401,7 +401,7 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
 def test_what_cannot_be_drawn_ends_no_batch(
     videos, run_dir, tmp_path, monkeypatch
 ):
-    def save(result, directory, class_names, outputs):
+    def save(result, directory, class_names, outputs, formats):
         if directory.endswith("-2"):
             return "page.html"
         raise IndexError("index 3 is out of bounds")

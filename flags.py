@@ -509,8 +509,14 @@ class LocalizeConfig:
     )
     outputs: str = _flag(
         "labels,page,video,figures",
-        "What to write of each video, joined by commas; `labels` are "
-        "localization.json, the events' table, subtitles and label track.",
+        "What to write of each video, joined by commas; `labels` are the "
+        "--formats.",
+    )
+    formats: str = _flag(
+        "json,csv,vtt,srt,audacity,textgrid,coco",
+        "Formats of `labels`, joined by commas: all scores as JSON; events as "
+        "a CSV table, WebVTT or SubRip subtitles, Audacity's labels, a "
+        "TextGrid for Praat and ELAN; boxes as COCO JSON.",
     )
     workers: int = _flag(
         1,
@@ -552,6 +558,28 @@ class LocalizeConfig:
     region_weights: str = _flag("", "Weights of the run's base visual network.")
     audio_weights: str = _flag("", "Weights of the run's base audio network.")
     backend: str = _backend_flag()
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What a run is exported as, and where to."""
+
+    output: str = _flag(
+        "",
+        "Local file of a packed run, as a.zip; folder of the other formats.",
+        required=True,
+    )
+    format: str = _flag(
+        "packed",
+        "One file for avmil, or the network as TensorFlow's SavedModel, ONNX "
+        "(extra `onnx`) or a Keras file.",
+        choices=("packed", "saved_model", "onnx", "keras"),
+    )
+    checkpoint: str = _flag(
+        "last",
+        "Which weights to export, as for evaluate.py.",
+        choices=("last", "best"),
+    )
 
 
 def define(*configs: type) -> None:

@@ -4,9 +4,10 @@ r"""Says what videos show, where it is seen and when it is heard.
 
 Each video, also of sub-folders, gets a folder with the paper's Fig. 3 and
 Fig. 4 for each predicted class, an annotated video, a page to look through it,
-localization.json, and the events as a table, as subtitles and as a label track
-(--outputs writes less); `results.csv`, `results.json` and `index.html` list all
-videos. The base networks' weights are those of the run, looked for in
+localization.json, and the events and boxes in the formats of other programs
+(--outputs and --formats write less); `results.csv`, `results.json` and
+`index.html` list all videos. The run may also be a packed one, of
+export_model.py. The base networks' weights are those of the run, looked for in
 --weights_dir unless they are named. Videos that cannot be used are listed in
 `failed.csv`; the status is then 1. Started again with the same flags it goes
 on with the videos that are not done.

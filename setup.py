@@ -16,6 +16,7 @@ _SCRIPTS = {
     "train": "train",
     "evaluate": "evaluate",
     "localize": "localize",
+    "export-model": "export_model",
     "demo": "demo",
 }
 
@@ -80,6 +81,8 @@ setuptools.setup(
         "jax": ["jax>=0.4.30"],
         # Labels of VGGSounder; it takes no older Python.
         "benchmarks": ["vggsounder>=0.1.6; python_version >= '3.11'"],
+        # onnx 1.19 and later need a newer ml-dtypes than TensorFlow 2.17 has.
+        "onnx": ["onnx>=1.16,<1.19", "tf2onnx>=1.16"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",
@@ -87,6 +90,12 @@ setuptools.setup(
             "ruff>=0.6",
             "pre-commit>=3.7",
             "sed_eval>=0.2.1",
+            "webvtt-py>=0.5",
+            "praatio>=6.2",
+            "pycocotools>=2.0.8",
+            "onnx>=1.16,<1.19",
+            "tf2onnx>=1.16",
+            "onnxruntime>=1.19",
             "selenium>=4.20",
         ],
     },

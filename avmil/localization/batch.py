@@ -15,7 +15,7 @@ from avmil.common import files, processes
 from avmil.common.errors import ClipError, ConfigError
 from avmil.common.progress import Progress
 from avmil.features.extractor import stage
-from avmil.localization import videos, writers
+from avmil.localization import formats, videos, writers
 from avmil.localization.trained_run import TrainedRun, load_run
 from avmil.localization.video_localization import VideoLocalization
 from avmil.report import index_page, video_results
@@ -108,6 +108,8 @@ class _Localizer:
                 f"--outputs: Expected some of {','.join(writers.OUTPUTS)}, "
                 f"received {','.join(sorted(unknown))}."
             )
+        self._formats = [name.strip() for name in config.formats.split(",")]
+        formats.check(self._formats)
 
     def __call__(self, entry: ManifestEntry) -> tuple[VideoResult, str]:
         """Localizes in a video; also gives what to print of it."""
@@ -123,7 +125,10 @@ class _Localizer:
                     # Of an earlier start, whose files are replaced now.
                     files.path(path).unlink(missing_ok=True)
                     page = found.save(
-                        directory, self._classes_shown, self._outputs
+                        directory,
+                        self._classes_shown,
+                        self._outputs,
+                        self._formats,
                     )
                     result = _result(found, entry.path, page)
                     content = {
@@ -141,8 +146,11 @@ class _Localizer:
         try:
             content = files.read_json(self._result_path(entry))
             there, wanted = content["made_for"], self._made_for(entry)
-            has_outputs = {*there.pop("outputs")} >= {*wanted.pop("outputs")}
-            if not has_outputs or there != wanted:
+            has_all = all(
+                {*there.pop(name)} >= {*wanted.pop(name)}
+                for name in ("outputs", "formats")
+            )
+            if not has_all or there != wanted:
                 return None
             result = content["result"]
             found = [FoundClass(**item) for item in result["found"]]
@@ -161,7 +169,7 @@ class _Localizer:
         """All that decides what is written about a video."""
         run, stat = self.run, files.path(entry.path).stat()
         return {
-            "schema_version": writers.SCHEMA_VERSION,
+            "schema_version": formats.SCHEMA_VERSION,
             "run": os.path.abspath(self._config.run_dir),
             **dataclasses.asdict(run.weights),
             "thresholds": run.thresholds,
@@ -170,6 +178,7 @@ class _Localizer:
             "video": [entry.path, stat.length, stat.mtime],
             "section": [entry.start_s, entry.end_s],
             "outputs": self._outputs,
+            "formats": self._formats,
             "classes_shown": [*self._classes_shown],
             "heat_scale": self._config.heat_scale,
         }
@@ -201,7 +210,7 @@ def _write_results(
     path = files.join(directory, "results.csv")
     files.write_csv(path, video_results.to_table(listed))
     content = {
-        "schema_version": writers.SCHEMA_VERSION,
+        "schema_version": formats.SCHEMA_VERSION,
         "run": run.name,
         "system": run.system,
         **dataclasses.asdict(run.weights),

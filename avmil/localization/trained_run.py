@@ -23,7 +23,7 @@ from avmil.evaluation.events import detect_events, score_cells
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.features.extractor import ClipExtractor, stage
-from avmil.localization import videos
+from avmil.localization import packed_run, videos
 from avmil.localization.recipe import WeightsFiles, with_weights
 from avmil.localization.video_localization import (
     Box,
@@ -33,7 +33,7 @@ from avmil.localization.video_localization import (
     VideoLocalization,
 )
 from avmil.runs import scoring
-from avmil.runs.fusion import open_run
+from avmil.runs.fusion import Fusion, open_run
 from avmil.runs.localization_evaluation import EVENT_THRESHOLDS_FILE
 from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
@@ -285,7 +285,8 @@ def load_run(
     """Loads a run, ready to localize in videos.
 
     Args:
-        run_dir: Directory that train.py wrote, local or remote.
+        run_dir: Directory that train.py wrote, or what export_model.py packed
+            of it; local or remote.
         checkpoint: `last` or `best`.
         weights_dir: Where the weights of the run's base networks are looked
             for, as in `WeightsFiles`, unless the following name them.
@@ -297,10 +298,19 @@ def load_run(
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
             not of its classes or of other weights.
     """
-    run = open_run(os.fspath(run_dir), checkpoint)
+    with packed_run.opened(os.fspath(run_dir)) as directory:
+        return _load(
+            open_run(directory, checkpoint),
+            WeightsFiles(
+                weights_dir, edge_forest, region_weights, audio_weights
+            ),
+        )
+
+
+def _load(run: Run | Fusion, weights_files: WeightsFiles) -> TrainedRun:
     if not run.localizes:
         raise ConfigError(
-            f"Expected a run, received the fusion {run_dir}, which has no "
+            f"Expected a run, received the fusion {run.path}, which has no "
             "weights: localize with one of its members (fusion.json)."
         )
     kind, step = dataclasses.astuple(run.weights)
@@ -321,9 +331,7 @@ def load_run(
         **_thresholds_within(run),
         weights=run.weights,
         model=model,
-        weights_files=WeightsFiles(
-            weights_dir, edge_forest, region_weights, audio_weights
-        ),
+        weights_files=weights_files,
     )
 
 

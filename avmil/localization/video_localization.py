@@ -19,6 +19,7 @@ from avmil.evaluation.clip_localization import (
     part_at,
 )
 from avmil.localization import writers
+from avmil.localization.formats import FORMATS
 from avmil.report import figures
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class VideoLocalization:
         output_dir: str | os.PathLike[str],
         class_names: Collection[str] = (),
         outputs: Collection[str] = writers.OUTPUTS,
+        formats: Collection[str] = tuple(FORMATS),
     ) -> str:
         """Writes figures, annotated video, tables, subtitles and page.
 
@@ -164,16 +166,18 @@ class VideoLocalization:
                 earlier start go.
             class_names: Classes to draw, as for `shown`.
             outputs: What to write, of `writers.OUTPUTS`.
+            formats: Which `labels` to write, of `formats.FORMATS`.
 
         Returns:
             Name of the file to look at first; may be empty.
 
         Raises:
             ClipError: if the video cannot be encoded.
+            ConfigError: for an unknown format.
         """
         shown = self.shown(class_names)
         directory = os.fspath(output_dir)
-        return writers.write_all(self, shown, directory, outputs)
+        return writers.write_all(self, shown, directory, outputs, formats)
 
 
 class Pictures(Sequence):

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import dataclasses
 import functools
-import html
-import io
-import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +18,8 @@ from avmil.clips.media_container import Section
 from avmil.common import files
 from avmil.common.errors import MediaError
 from avmil.features.extractor import stage
+from avmil.localization import formats
+from avmil.localization.formats import FORMATS
 from avmil.localization.videos import file_stem, local_entry
 from avmil.report import images, offline_page, video_page
 from avmil.report.annotated_video import (
@@ -34,105 +31,10 @@ from avmil.report.annotated_video import (
 if TYPE_CHECKING:
     from avmil.localization.video_localization import VideoLocalization
 
-SCHEMA_VERSION = 1
 OUTPUTS = ("labels", "page", "video", "figures")
 # A video up to this size lies within its page, which is then a single file.
 _MOST_EMBEDDED_BYTES = 16 << 20
 _OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
-
-
-def to_json(result: VideoLocalization) -> str:
-    """Writes every score, box, time and event as one line of JSON.
-
-    Raises:
-        ValueError: if a number is not finite.
-    """
-    clip, run = result.clip, result.run
-    width_px, height_px = clip.frame_size_px
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "clip_id": clip.clip_id,
-        "video": os.path.basename(result.video.path),
-        "start_s": result.video.start_s or 0.0,
-        "run": run.name,
-        "system": run.system,
-        **dataclasses.asdict(run.weights),
-        "duration_s": clip.duration_s,
-        "width_px": width_px,
-        "height_px": height_px,
-        "class_names": clip.class_names,
-        "scores": _numbers(clip.scores),
-        "thresholds": run.thresholds,
-        "event_thresholds": run.event_thresholds,
-        "box_thresholds": run.box_thresholds,
-        "predicted": result.predicted,
-        "is_foreign": result.is_foreign,
-        "confidences": {
-            name: confidence._asdict()
-            for name, confidence in result.confidences.items()
-        },
-        "frame_times_s": _numbers(clip.frame_times_s),
-        "regions": {
-            "boxes_px": _numbers(clip.boxes),
-            "times_s": _numbers(clip.region_times_s),
-            "scores": _numbers(clip.region_scores),
-        },
-        "segments": {
-            "times_s": _numbers(clip.segment_times_s),
-            "scores": _numbers(clip.segment_scores),
-        },
-        "events": [
-            {"class": name, "onset_s": onset_s, "offset_s": offset_s}
-            for name, events in result.events.items()
-            for onset_s, offset_s, _ in events
-        ],
-        "boxes": [
-            {"class": name, **box._asdict()}
-            for name, boxes in result.boxes.items()
-            for box in boxes
-        ],
-    }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def to_csv(result: VideoLocalization) -> str:
-    """Lists the events by class with their scores."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["clip_id", "class", "onset_s", "offset_s", "score"])
-    for name, events in result.events.items():
-        for onset_s, offset_s, score in events:
-            times = f"{onset_s:.3f}", f"{offset_s:.3f}"
-            row = result.clip.clip_id, name, *times, f"{score:.6g}"
-            writer.writerow(row)
-    return text.getvalue()
-
-
-def to_webvtt(result: VideoLocalization) -> str:
-    """Writes the events as subtitles, which players show in time."""
-    cues = [
-        f"\n{_clock(onset_s)} --> {_clock(offset_s)}\n"
-        f"{html.escape(name, quote=False)}\n"
-        for onset_s, offset_s, name in _over_time(result)
-    ]
-    return "".join(["WEBVTT\n", *cues])
-
-
-def to_audacity(result: VideoLocalization) -> str:
-    """Writes the events as a label track that Audacity imports."""
-    return "".join(
-        f"{onset_s:.3f}\t{offset_s:.3f}\t{name}\n"
-        for onset_s, offset_s, name in _over_time(result)
-    )
-
-
-# File name -> its content.
-TEXTS: Mapping[str, Callable[[VideoLocalization], str]] = {
-    "localization.json": to_json,
-    "segments.csv": to_csv,
-    "events.vtt": to_webvtt,
-    "labels.txt": to_audacity,
-}
 
 
 def write_all(
@@ -140,14 +42,16 @@ def write_all(
     shown: Sequence[str],
     directory: str,
     outputs: Collection[str] = OUTPUTS,
+    format_names: Collection[str] = tuple(FORMATS),
 ) -> str:
     """Writes the files about a video, for `VideoLocalization.save`."""
+    formats.check(format_names)
     files.make_directory(directory)
     first = ""
     if "labels" in outputs:
-        for name, text in TEXTS.items():
-            files.write_text(files.join(directory, name), text(result))
-        first = "localization.json"
+        for file_name, write in map(FORMATS.__getitem__, format_names):
+            files.write_text(files.join(directory, file_name), write(result))
+            first = first or file_name
     if "figures" in outputs:
         write_figures(result, shown, directory)
         first = f"fig4-{_stems(shown)[0]}.png"
@@ -227,27 +131,6 @@ def _stems(shown: Sequence[str]) -> list[str]:
     for name in shown:
         stems.append(file_stem(name, stems))
     return stems
-
-
-def _numbers(array: np.ndarray) -> list:
-    """Numbers as lists, each with no more digits than its type has."""
-    return np.asarray(array).astype(str).astype(np.float64).tolist()
-
-
-def _over_time(result: VideoLocalization) -> list[tuple[float, float, str]]:
-    """Onset, offset and class of all events by onset, names on one line."""
-    return sorted(
-        (onset_s, offset_s, " ".join(name.split()))
-        for name, events in result.events.items()
-        for onset_s, offset_s, _ in events
-    )
-
-
-def _clock(time_s: float) -> str:
-    """A time as WebVTT writes it: hours, minutes, seconds."""
-    minutes, milliseconds = divmod(round(1000 * time_s), 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{milliseconds / 1000:06.3f}"
 
 
 @contextlib.contextmanager

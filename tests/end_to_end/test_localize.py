@@ -213,7 +213,8 @@ def test_files_of_a_video(localized):
     stems = [f"{f}-{c}" for f in ("fig3", "fig4") for c in ("_train_1", "bus")]
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [f"{s}.{x}" for s in stems for x in ("png", "svg")]
-        + ["annotated.mp4", "events.vtt", "labels.txt", "localization.json"]
+        + ["annotated.mp4", "coco.json", "events.TextGrid", "events.srt"]
+        + ["events.vtt", "labels.txt", "localization.json"]
         + ["page.html", "result.json", "segments.csv"]
     )
     content = json.loads((folder / "localization.json").read_text())
@@ -400,7 +401,7 @@ def test_narrow_videos_are_drawn(run_dir, tmp_path):
 def test_what_cannot_be_drawn_ends_no_batch(
     videos, run_dir, tmp_path, monkeypatch
 ):
-    def save(result, directory, class_names, outputs):
+    def save(result, directory, class_names, outputs, formats):
         if directory.endswith("-2"):
             return "page.html"
         raise IndexError("index 3 is out of bounds")
@@ -501,6 +502,7 @@ def test_a_video_that_ends_its_process_does_not_end_the_batch(
     ("changes", "expected"),
     [
         ({"outputs": "labels,pages"}, "--outputs: .* received pages"),
+        ({"formats": "csv,xls"}, "--formats: .* received xls"),
         ({"classes_shown": "bus;tram"}, "received tram"),
         ({"start_s": 2.0, "end_s": 1.0}, "end_s after start_s=2"),
         ({"run_dir": "no/such/run"}, "without config.json"),

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from avmil.clips.manifest import ManifestEntry
-from avmil.common.errors import ClipError
+from avmil.common.errors import ClipError, ConfigError
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.localization import (
     Box,
     Confidence,
     Event,
     VideoLocalization,
+    formats,
     writers,
 )
 from tests.localized_clips import make_clip
@@ -27,7 +25,8 @@ from tests.media_files import noise, write_clip
 LOUD = "siren, <loud>"
 EVENTS = {"bus": [Event(2.0, 3.0, 7.0)], LOUD: [Event(0.0, 2.0, 0.5)]}
 FIGURES = {f"fig{n}-bus.{kind}" for n in (3, 4) for kind in ("png", "svg")}
-FILES = FIGURES | set(writers.TEXTS)
+TEXTS = {made.file_name for made in formats.FORMATS.values()}
+FILES = FIGURES | TEXTS
 
 
 def find(path="a b.mp4", frames_rgb=(), scores=(0.1, -0.5), **run):
@@ -94,7 +93,7 @@ def test_sound_files_get_no_video_and_no_page(tmp_path):
 @pytest.mark.parametrize(
     ("outputs", "first", "written"),
     [
-        (["labels"], "localization.json", set(writers.TEXTS)),
+        (["labels"], "localization.json", TEXTS),
         (["figures"], "fig4-bus.png", FIGURES),
         (["page", "figures"], "page.html", {"page.html"} | FIGURES),
         (["video"], "annotated.mp4", {"annotated.mp4"}),
@@ -105,6 +104,14 @@ def test_less_is_written_where_less_is_asked_for(
 ):
     assert result.save(tmp_path, outputs=outputs) == first
     assert set(contents(tmp_path)) == written
+
+
+def test_labels_are_written_in_the_formats_asked_for(tmp_path):
+    wanted = {"outputs": ["labels"], "formats": ["coco", "srt"]}
+    assert find().save(tmp_path, **wanted) == "coco.json"
+    assert set(contents(tmp_path)) == {"coco.json", "events.srt"}
+    with pytest.raises(ConfigError, match=r"--formats: .* received ass"):
+        find().save(tmp_path, formats=["srt", "ass"])
 
 
 def test_figures_of_an_earlier_start_go(tmp_path):
@@ -128,89 +135,6 @@ def test_videos_that_cannot_be_encoded_are_clip_errors(tmp_path):
     frames_rgb = [np.zeros((48, 64, 3), np.uint8)] * 3
     with pytest.raises(ClipError, match="encode"):
         find(broken, frames_rgb).save(tmp_path / "found")
-
-
-def read_json(**changes):
-    return json.loads(writers.to_json(find(**changes)))
-
-
-def test_json_holds_every_score_box_and_time():
-    assert read_json() == {
-        "schema_version": 1,
-        "clip_id": "clip",
-        "video": "a b.mp4",
-        "start_s": 0.5,
-        "run": "a",
-        "system": "av_two_stream",
-        "checkpoint": "last",
-        "step": 9,
-        "duration_s": 3.0,
-        "width_px": 64,
-        "height_px": 48,
-        "class_names": ["bus", LOUD],
-        "scores": [0.1, -0.5],
-        "thresholds": {"bus": 0.0, LOUD: 1.5},
-        "event_thresholds": {"bus": 0.25, LOUD: 0.5},
-        "box_thresholds": None,
-        "predicted": ["bus"],
-        "is_foreign": False,
-        "confidences": {"bus": {"right": 9, "of": 10}},
-        "frame_times_s": [0.5, 1.5, 2.5],
-        "regions": {
-            "boxes_px": [[0, 1, 20.5, 30]],
-            "times_s": [0.5],
-            "scores": [[0.25, 0]],
-        },
-        "segments": {
-            "times_s": [[0, 1], [1, 2], [2, 3]],
-            "scores": [[0, 0.5], [0, 2], [0, 7]],
-        },
-        "events": [
-            {"class": "bus", "onset_s": 2.0, "offset_s": 3.0},
-            {"class": LOUD, "onset_s": 0.0, "offset_s": 2.0},
-        ],
-        "boxes": [
-            {
-                **{"class": "bus", "time_s": 0.5, "score": 1.0},
-                **{"x1_px": 0.0, "y1_px": 1.0, "x2_px": 20.5, "y2_px": 30.0},
-            }
-        ],
-    }
-    assert read_json(thresholds=None)["thresholds"] is None
-
-
-def test_float32_comes_back_bit_for_bit_and_nan_is_refused():
-    scores = np.random.default_rng(0).normal(size=2).astype(np.float32)
-    back = np.array(read_json(scores=scores)["scores"], np.float32)
-    assert back.tobytes() == scores.tobytes()
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        read_json(scores=(np.nan, 0))
-
-
-def test_csv_lists_events_by_class():
-    text = writers.to_csv(find())
-    assert list(csv.reader(io.StringIO(text, newline=""))) == [
-        ["clip_id", "class", "onset_s", "offset_s", "score"],
-        ["clip", "bus", "2.000", "3.000", "7"],
-        ["clip", LOUD, "0.000", "2.000", "0.5"],
-    ]
-
-
-def test_subtitles_and_labels_list_events_by_onset():
-    long = dataclasses.replace(
-        find(), events={**EVENTS, "a\tb": [Event(59.9996, 3723.0457, 1.0)]}
-    )
-    assert writers.to_webvtt(long).split("\n\n") == [
-        "WEBVTT",
-        "00:00:00.000 --> 00:00:02.000\nsiren, &lt;loud&gt;",
-        "00:00:02.000 --> 00:00:03.000\nbus",
-        "00:01:00.000 --> 01:02:03.046\na b\n",
-    ]
-    assert writers.to_audacity(long).splitlines() == [
-        f"0.000\t2.000\t{LOUD}",
-        "2.000\t3.000\tbus",
-        "60.000\t3723.046\ta b",
-    ]
 
 
 def test_found_regions_are_those_of_the_boxes():

@@ -1,0 +1,138 @@
+"""Exports a run for use elsewhere: packed, or its network in other formats."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import shutil
+import tempfile
+
+import keras
+import numpy as np
+
+from avmil.common import files
+from avmil.common.errors import ConfigError
+from avmil.localization import packed_run
+from avmil.localization.trained_run import TrainedRun, load_run
+from avmil.report import model_card
+from avmil.runs.checkpoints import Checkpoints, TrainState
+from avmil.runs.run import CONFIG_FILE, Run
+from flags import ExportConfig, to_flagfile
+
+
+def export_run(run_dir: str, config: ExportConfig) -> None:
+    """Exports a run.
+
+    `packed` gives one file, which `load_run` opens; the other formats a
+    folder: the network, and what a packed run holds beside it.
+
+    Raises:
+        ConfigError: if it is no run, the output is there, ONNX is asked for
+            and not installed, or lacks one of the network's operations.
+    """
+    output = config.output.rstrip("/")
+    if files.is_remote(output) or files.exists(output):
+        raise ConfigError(
+            f"Expected a local --output that is not there yet, received "
+            f"{output}."
+        )
+    with (
+        packed_run.opened(run_dir) as directory,
+        tempfile.TemporaryDirectory() as folder,
+        files.replacing(output) as temporary,
+    ):
+        trained = load_run(directory, config.checkpoint)
+        model, weights = trained.model, trained.weights
+        _write_facts(Run(directory), trained, folder)
+        if config.format == "packed":
+            state = TrainState(weights.step)
+            Checkpoints(folder).save(weights.checkpoint, model, state)
+            packed_run.pack(folder, temporary)
+            return
+        if config.format == "saved_model":
+            path = os.path.join(folder, "saved_model")
+            model.export(path, format="tf_saved_model", verbose=False)
+        elif config.format == "keras":
+            model.save(os.path.join(folder, "model.keras"))
+        else:
+            _write_onnx(model, os.path.join(folder, "model.onnx"))
+        shutil.copytree(folder, temporary)
+
+
+def _write_facts(run: Run, trained: TrainedRun, folder: str) -> None:
+    """Writes all but the weights; paths of this machine are left out."""
+    fc_weights = os.path.basename(run.config.fc_weights)
+    config = dataclasses.replace(
+        run.config, features_dir="", run_dir="", fc_weights=fc_weights
+    )
+    content = {
+        "config": dataclasses.asdict(config),
+        "features": dataclasses.asdict(run.trained_on),
+    }
+    files.write_json(os.path.join(folder, CONFIG_FILE), content)
+    files.write_text(os.path.join(folder, "flags.txt"), to_flagfile(config))
+    classes = "".join(f"{name}\n" for name in run.class_names)
+    files.write_text(os.path.join(folder, "classes.txt"), classes)
+    for name in packed_run.COPIED_FILES:
+        if files.exists(run.file(name)):
+            files.copy(run.file(name), os.path.join(folder, name))
+    metrics_path = os.path.join(folder, "metrics.json")
+    card = model_card.render(
+        name=run.name,
+        system=trained.system,
+        weights=str(trained.weights),
+        classes=run.class_names,
+        thresholds=trained.thresholds,
+        metrics=files.read_json(metrics_path)
+        if files.exists(metrics_path)
+        else {},
+        training=config.choices(),
+        recipe=trained.recipe,
+        tensors=_tensors(trained.model),
+    )
+    files.write_text(os.path.join(folder, "README.md"), card)
+
+
+def _tensors(model: keras.Model) -> list[tuple[str, str, str, str]]:
+    """Input or output, name, dtype and shape of each of a network's tensors."""
+    proposals = {"region": "M", "segment": "T"}
+    listed = []
+    for kind, tensors in (("input", model.input), ("output", model.output)):
+        for name, tensor in tensors.items():
+            free = ["B", proposals.get(name.split("_")[0].rstrip("s"), "")]
+            sizes = [
+                free[axis] if size is None else str(size)
+                for axis, size in enumerate(tensor.shape)
+            ]
+            shape = f"[{', '.join(sizes)}]"
+            listed.append((kind, name, tensor.dtype, shape))
+    return listed
+
+
+def _write_onnx(model: keras.Model, path: str) -> None:
+    """Writes an ONNX file, whose operators are checked."""
+    try:
+        importlib.import_module("tf2onnx")
+        checker = importlib.import_module("onnx.checker")
+    except ImportError as error:
+        raise ConfigError(
+            f"--format=onnx: Expected the packages of the extra `onnx`, "
+            f"received: {error}. Install them: "
+            "pip install -c constraints.txt '.[onnx]'."
+        ) from error
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            # As tensors they would become inputs of the file.
+            layer.mean, layer.variance = map(
+                np.array, (layer.mean, layer.variance)
+            )
+    model(model.input)  # Keras exports none that was never called.
+    model.export(path, format="onnx", verbose=False)
+    try:
+        checker.check_model(path, full_check=True)
+    except checker.ValidationError as error:
+        raise ConfigError(
+            f"--format=onnx: Expected operators that ONNX has, received a "
+            f"{model.name} with others: {error}. Use --format=saved_model."
+        ) from error

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import struct
 from collections.abc import Callable
 
@@ -91,7 +92,14 @@ class Shard:
         ShardIndex(self.fields, missing=[missing]).write(part)
 
     def join(self) -> None:
-        """Joins the kept clips, one for each row, and writes the index."""
+        """Joins the kept clips, one for each row, and writes the index.
+
+        Where an earlier join was ended behind the index, the rest is done.
+        """
+        if self.is_complete():
+            if files.exists(self._parts):
+                files.path(self._parts).rmtree()
+            return
         index, position = ShardIndex(self.fields), 0
         with (
             files.replacing(self.path) as temporary,
@@ -227,6 +235,18 @@ def plan(
         for shards in members.values()
         for name, clips in shards.items()
     ]
+
+
+def remove_leftovers(planned: list[Shard]) -> None:
+    """Removes what processes left that died, or that a job took for dead."""
+    by_name = {os.path.basename(shard.path): shard for shard in planned}
+    for directory in {os.path.dirname(shard.path) for shard in planned}:
+        for name in files.names(directory):
+            shard = by_name.get(name.removesuffix(".parts"))
+            if name.endswith(".parts") and shard and shard.is_complete():
+                shard.join()
+            elif ".tfrecord" in name and ".tmp-" in name:
+                files.path(files.join(directory, name)).unlink()
 
 
 def discard_empty(features_dir: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -25,6 +24,8 @@ from tests.feature_files import make_clip, make_rows, plan_shards
 
 pytestmark = pytest.mark.slow
 
+# A clip that ends every process that extracts it.
+DEADLY = "train003"
 # Each costs seconds, in which Dask starts another process.
 NUM_KILLS = int(os.environ.get("AVMIL_KILLS", "3"))
 
@@ -73,7 +74,7 @@ def workers(scheduler_file):
 
 def extract_slowly(row):
     time.sleep(0.1)
-    if row.clip_id == "train003" and row.path == "deadly":
+    if row.clip_id == DEADLY:
         os._exit(9)
     return make_clip(row.clip_id, row.labels)
 
@@ -105,13 +106,16 @@ def kill(process, progress, killed):
             killed[-1].send_signal(signal.SIGKILL)
 
 
-def test_killed_workers_cost_no_clip_and_no_bit(
+def test_killed_workers_cost_no_clip_but_that_which_kills_them(
     scheduler_file, workers, tmp_path
 ):
     rows = make_rows({"train": 12 + 6 * NUM_KILLS, "val": 6, "test": 6})
     for shard in plan_shards(str(tmp_path / "whole"), rows, 8):
         for row in shard.open_rows():
-            shard.extract(row, extract_slowly)
+            if row.clip_id == DEADLY:
+                shard.fail(row, "process", "the worker process died")
+            else:
+                shard.extract(row, extract_slowly)
         shard.join()
     planned = plan_shards(str(tmp_path / "killed"), rows, 8)
     killed = []
@@ -125,23 +129,11 @@ def test_killed_workers_cost_no_clip_and_no_bit(
         thread.join(60)
     assert len(killed) == NUM_KILLS
     assert progress.done == len(rows)
+    assert 1 <= progress.notes["workers"] <= 2
+    (missing,) = FeatureStore(str(tmp_path / "killed")).missing
+    assert (missing.clip_id, missing.stage) == (DEADLY, "process")
     shards.remove_leftovers(planned)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-
-
-def test_a_clip_that_kills_its_workers_is_named(
-    scheduler_file, workers, tmp_path
-):
-    rows = make_rows({"train": 8})
-    rows[3] = type(rows[3])(rows[3].clip_id, "deadly", (), "train")
-    planned = plan_shards(str(tmp_path), rows, 4)
-    address = json.loads(scheduler_file.read_text())["address"]
-    with Progress(len(rows), "clip") as progress:
-        extraction.run(planned, make_slow, 0, progress, 1, address)
-    (missing,) = FeatureStore(str(tmp_path)).missing
-    assert (missing.clip_id, missing.stage) == ("train003", "process")
-    assert len(FeatureStore(str(tmp_path))) == 7
-    assert progress.notes["workers"] <= 2
 
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):

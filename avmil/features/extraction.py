@@ -26,12 +26,7 @@ from avmil.features.given_features import (
     has_audio_of,
 )
 from avmil.features.shards import ExtractClip, Shard
-from avmil.features.store import (
-    INFO_NAME,
-    MissingClip,
-    ShardIndex,
-    differences,
-)
+from avmil.features.store import INFO_NAME, differences
 from flags import ExtractionConfig, RecipeConfig
 
 Config = TypeVar("Config", ExtractionConfig, RecipeConfig)
@@ -114,7 +109,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             raise
         finally:
             if files.exists(files.join(config.features_dir, INFO_NAME)):
-                missing = _write_failed(config.features_dir, planned)
+                missing = shards.write_failed(config.features_dir, planned)
     num_extracted = len(rows) - len(missing)
     print(
         f"Finished: {num_extracted} of {len(rows)} clips extracted to "
@@ -200,20 +195,6 @@ def _make_extractor(
     num_threads = num_threads or distributed.get_worker().state.nthreads
     given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
     return extractor.ClipExtractor(recipe_config, num_threads, given)
-
-
-def _write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
-    """Lists the missing clips of all complete shards in failed.csv."""
-    missing = [
-        clip
-        for shard in planned
-        if shard.is_complete()
-        for clip in ShardIndex.read(shard.path).missing
-    ]
-    rows = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
-    path = files.join(features_dir, "failed.csv")
-    files.write_csv(path, [("clip_id", "stage", "reason"), *rows])
-    return missing
 
 
 def run(

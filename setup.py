@@ -76,6 +76,8 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]>=2.17,<2.18"],
         # Beside TensorFlow 2.17 the newest one for NumPy 1 and ml-dtypes 0.4.
         "jax": ["jax>=0.4.30"],
+        # Dask's dashboard, and its workers as SLURM jobs.
+        "cluster": ["bokeh>=3.1", "dask-jobqueue>=0.9"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",

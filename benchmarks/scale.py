@@ -1,6 +1,6 @@
 """What whole data sets cost: the arithmetic of docs/scale.md.
 
-    python -m benchmarks.scale
+python -m benchmarks.scale
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _BOXES_CORE_S = 2 * 0.263
 # docs/results.md: 360 clips in 33 and 48 s, given the boxes, by one GPU.
 _GPU_S = (33 + 48) / 2 / 360
 _CORES_OF_A_GPU = 16
-# `benchmarks.growth --tasks 50000`: Dask and the client, for one clip.
-_TASK_S = TASK_S
+# `benchmarks.growth --tasks 3000`: what client and scheduler compute.
+_TASK_S = 4.32e-3
 # docs/formats.md and README.md: features on disk; H.264 of 10 s.
 _FEATURES_MB, _CLIP_MB = 2.4, 1.0
 # Rounded list prices of large providers.
@@ -59,7 +59,9 @@ def main() -> None:
     print(tabulate.tabulate(rows, headers, "github"), end="\n\n")
     rows = []
     for name, n in _CLIPS.items():
-        clips_gb, features_gb = (n * mb / 1e3 for mb in (_CLIP_MB, _FEATURES_MB))
+        clips_gb, features_gb = (
+            n * mb / 1e3 for mb in (_CLIP_MB, _FEATURES_MB)
+        )
         usd = (clips_gb + features_gb) * _GB_MONTH_USD
         cells = [f"{gb:,.0f} GB" for gb in (clips_gb, features_gb)]
         rows.append([name, f"{n:,}", *cells, -(-n // 64), f"{usd:,.0f} $"])

@@ -86,7 +86,8 @@ def apply(
         return
     num_workers = min(num_workers, len(waiting))
     # Dask's notes are for administrators; absl would print them.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with (
         _cluster(scheduler, num_workers, items_at_a_time) as client,
         _lost_scheduler(scheduler),
@@ -100,7 +101,9 @@ def apply(
         completed = distributed.as_completed(loop=client.loop)
 
         def submit(item: Item, deaths: int = 0) -> None:
-            future = client.submit(_apply, pickled, item, pure=False)
+            future = client.submit(
+                _apply, pickled, item, pure=False, resources=_resources()
+            )
             under_way[future] = item, deaths
             completed.add(future)
 
@@ -201,7 +204,9 @@ def _prepare(
             client.wait_for_workers(num_workers, timeout=_START_TIMEOUT_S)
             client.run(_make, pickled)
         else:
-            made = client.submit(_make, pickled, pure=False)
+            made = client.submit(
+                _make, pickled, pure=False, resources=_resources()
+            )
             made.result(timeout=_START_TIMEOUT_S)
     except (
         CommClosedError,
@@ -217,6 +222,11 @@ def _prepare(
             f"Expected workers that have what this process has, received one "
             f"without it: {error}."
         ) from error
+
+
+def _resources() -> dict[str, float] | None:
+    """What DASK_ANNOTATIONS__RESOURCES asks of a worker, for each item."""
+    return dask.config.get("annotations.resources", None)
 
 
 _making = threading.Lock()

@@ -15,12 +15,12 @@ def main() -> None:
     """Reads the flags and exports."""
     from avmil.features import exchange
 
-    exchange.export_features(flags.read(flags.ExportConfig))
+    exchange.export_features(flags.read(flags.FeatureExportConfig))
 
 
 def console_entry_point() -> None:
     """Starts the script."""
-    command_line.run(main, flags.ExportConfig, resumes=False)
+    command_line.run(main, flags.FeatureExportConfig, resumes=False)
 
 
 if __name__ == "__main__":

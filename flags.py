@@ -139,6 +139,11 @@ class ExtractionConfig:
     workers: int = _flag(
         0, "Processes; 0 for one a processor core.", lower_bound=0
     )
+    scheduler: str = _flag(
+        "",
+        "Dask scheduler whose workers extract, instead of processes of this "
+        "machine: tcp://host:port or a scheduler file.",
+    )
     shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
     retry_failed: bool = _flag(False, "Try the clips of failed.csv once more.")
     boxes_from: str = _flag(
@@ -186,7 +191,7 @@ class ImportConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig:
+class FeatureExportConfig:
     """Features that are written as plain arrays."""
 
     features_dir: str = _flag(

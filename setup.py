@@ -83,6 +83,8 @@ setuptools.setup(
         "benchmarks": ["vggsounder>=0.1.6; python_version >= '3.11'"],
         # onnx 1.19 and later need a newer ml-dtypes than TensorFlow 2.17 has.
         "onnx": ["onnx>=1.16,<1.19", "tf2onnx>=1.16"],
+        # Dask's dashboard, and its workers as SLURM jobs.
+        "cluster": ["bokeh>=3.1", "dask-jobqueue>=0.9"],
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",

@@ -26,6 +26,7 @@ _HOMES = {
     "FeatureStore": "avmil.features.store",
     "TrainedRun": "avmil.localization",
     "VideoLocalization": "avmil.localization",
+    "join_features": "avmil.features.shards",
     "load_run": "avmil.localization",
 }
 

@@ -6,6 +6,11 @@ Features of a few numbers a clip go through the project's own planning, writer,
 store, training (row b, each clip about once) and evaluation, each number of
 clips in a process of its own. An eighth each of the clips is for validation
 and for the test.
+
+    python -m benchmarks.growth --tasks 50000
+
+times tasks that do nothing, as extraction hands clips to the workers of a Dask
+scheduler, on two processes of this machine: what Dask costs a clip.
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
+from avmil.common import processes
 from avmil.features import clip_features, shards
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
@@ -91,8 +98,28 @@ def _measure(num_clips: int, directory: str) -> None:
     lap("evaluate")
 
 
+def _nothing() -> Callable[[int], int]:
+    return int
+
+
+def _measure_tasks(num_tasks: int) -> None:
+    """Prints what a task costs, the start of the processes left out."""
+    done = processes.apply(_nothing, range(num_tasks), 2)
+    next(done)
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    num_done = sum(1 for _ in done)
+    cost_ms = (time.perf_counter() - start_s) / num_done * 1e3
+    cpu_ms = (time.process_time() - start_cpu_s) / num_done * 1e3
+    print(
+        f"{num_tasks} tasks: {cost_ms:.2f} ms a task, of which client and "
+        f"scheduler compute {cpu_ms:.2f} ms"
+    )
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--one":
+    if sys.argv[1] == "--tasks":
+        _measure_tasks(int(sys.argv[2]))
+    elif sys.argv[1] == "--one":
         with tempfile.TemporaryDirectory() as folder:
             _measure(int(sys.argv[2]), folder)
     else:

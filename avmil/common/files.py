@@ -13,6 +13,7 @@ import io
 import json
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -125,13 +126,13 @@ def read_json(name: str | os.PathLike) -> Any:
 def replacing(name: str | os.PathLike) -> Iterator[str]:
     """Yields a temporary path beside a file, which it then replaces.
 
-    The temporary name holds the process id, so that two writers of the same
-    file never share one.
+    The temporary name holds machine and process, so that two writers of the
+    same file never share one.
 
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
-    temporary = f"{name}.tmp-{os.getpid()}"
+    temporary = f"{name}.tmp-{socket.gethostname()}-{os.getpid()}"
     try:
         with _as_os_error("write", name):
             yield temporary

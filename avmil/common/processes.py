@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import functools
 import logging
-import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 import dask
 import distributed
 from distributed.comm import CommClosedError
+from distributed.protocol import pickle
 
+from avmil.common import files
 from avmil.common.errors import WorkerError
+from avmil.common.progress import Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,8 +31,14 @@ SHARED_DEVICE = {
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
 }
 _START_TIMEOUT_S = 300
+_CONNECT_TIMEOUT_S = 30
+_COUNT_EVERY_S = 5.0
+# Of an item's processes, before it is tried alone.
+_DEATHS_BESIDE_OTHERS = 2
+# Of two jobs that share the workers of a cluster.
+_FUNCTIONS_KEPT = 2
 _DASK = {
-    # An item whose process dies is not tried again beside others.
+    # The deaths of an item's processes are counted here.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
     # Decoding may keep a process from answering for minutes.
@@ -34,6 +46,10 @@ _DASK = {
     # Arithmetic libraries have the threads that they would have without dask.
     "distributed.nanny.pre-spawn-environ": SHARED_DEVICE,
 }
+# A terminal interrupts all processes; these are ended by their parent.
+_IGNORE_INTERRUPTS = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+)
 
 
 def apply(
@@ -41,120 +57,193 @@ def apply(
     items: Iterable[Item],
     num_workers: int,
     items_at_a_time: int = 1,
+    scheduler: str = "",
+    progress: Progress | None = None,
 ) -> Iterator[tuple[Item, Result | None]]:
     """Yields each item with the function's result, as they are done.
 
-    When a process dies (a decoder's crash, memory), the items under way are
-    tried again, one at a time; one that kills its process also then has no
-    result, None, and the others go on.
+    When a process dies (a decoder's crash, memory, a lost machine), the items
+    under way are tried again beside others, and after a second death alone,
+    behind all others; one whose process dies also then has no result, None.
+    An item may hence be applied more than once, by two processes even.
 
     Args:
         make_function: Called once in each process, hence picklable.
-        items: Picklable items.
-        num_workers: Most processes.
-        items_at_a_time: Items that a process works on at the same time.
+        items: Picklable items; to a deque some may be added on the way.
+        num_workers: Most processes of this machine.
+        items_at_a_time: Items that one of them works on at the same time.
+        scheduler: Dask scheduler whose workers are used instead of them,
+            tcp://host:port or a scheduler file.
+        progress: Shows the number of workers.
 
     Raises:
-        WorkerError: if processes die before their first item.
+        WorkerError: if processes die before their first item, or there is no
+            scheduler, or it ends.
     """
-    waiting = collections.deque(items)
+    is_deque = isinstance(items, collections.deque)
+    waiting = items if is_deque else collections.deque(items)
     if not waiting:
         return
     num_workers = min(num_workers, len(waiting))
-    # One for each process to go on with while this one uses a result.
-    most_under_way = num_workers * (items_at_a_time + 1)
     # Dask's notes are for administrators; absl would print them.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with (
-        dask.config.set(_DASK),
-        # Its processes end with this one, however it ends.
-        distributed.LocalCluster(
-            n_workers=num_workers,
-            threads_per_worker=items_at_a_time,
-            memory_limit=None,
-            env={"TF_CPP_MIN_LOG_LEVEL": "3"},  # JAX sets a lower one here.
-            dashboard_address=None,
-            # Without a dashboard there still is a server: at any free port.
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
+        _cluster(scheduler, num_workers, items_at_a_time) as client,
+        _lost_scheduler(scheduler),
     ):
+        pickled = pickle.dumps(make_function)
+        prepare = functools.partial(
+            _prepare, client, 0 if scheduler else num_workers, pickled
+        )
+        under_way: dict[distributed.Future, tuple[Item, int]] = {}
+        suspects: collections.deque[Item] = collections.deque()
+        completed = distributed.as_completed(loop=client.loop)
 
-        def submit(item: Item) -> distributed.Future:
-            return client.submit(
-                _apply_in_worker, make_function, item, pure=False
+        def submit(item: Item, deaths: int = 0) -> None:
+            future = client.submit(
+                _apply, pickled, item, pure=False, resources=_resources()
             )
+            under_way[future] = item, deaths
+            completed.add(future)
 
-        while waiting:
-            _prepare(client, num_workers, make_function)
-            under_way: dict[distributed.Future, Item] = {}
-            killed: list[Item] = []
-            while under_way or (waiting and not killed):
-                while (
-                    waiting and not killed and len(under_way) < most_under_way
-                ):
-                    item = waiting.popleft()
-                    under_way[submit(item)] = item
-                done, _ = distributed.wait(
-                    list(under_way), return_when="FIRST_COMPLETED"
-                )
-                for future in done:
-                    item = under_way.pop(future)
-                    try:
-                        result = future.result()
-                    except distributed.KilledWorker:
-                        killed.append(item)
-                    else:
-                        yield item, result
-            for item in killed:
-                _prepare(client, num_workers, make_function)
-                try:
-                    result = submit(item).result()
-                except distributed.KilledWorker:
-                    result = None
-                yield item, result
+        prepare()
+        counted_s = float("-inf")
+        while waiting or under_way or suspects:
+            if time.monotonic() > counted_s + _COUNT_EVERY_S:
+                threads = client.nthreads()
+                counted_s = time.monotonic()
+                if progress:
+                    progress.notes["workers"] = len(threads)
+            # One for each process to go on with while this one uses a result.
+            most_under_way = max(1, sum(threads.values()) + len(threads))
+            while waiting and len(under_way) < most_under_way:
+                submit(waiting.popleft())
+            if not under_way:
+                prepare()
+                submit(suspects.popleft(), _DEATHS_BESIDE_OTHERS)
+            future = next(completed)
+            item, deaths = under_way.pop(future)
+            result = None
+            try:
+                result = future.result()
+            except distributed.KilledWorker:
+                if not deaths:
+                    submit(item, deaths=1)
+                    continue
+                if deaths < _DEATHS_BESIDE_OTHERS:
+                    suspects.append(item)
+                    continue
+            yield item, result
 
 
-def _prepare(
-    client: distributed.Client,
-    num_workers: int,
-    make_function: Callable[[], Function],
-) -> None:
-    """Waits until all processes, new ones too, have their function.
+@contextlib.contextmanager
+def _cluster(
+    scheduler: str, num_workers: int, items_at_a_time: int
+) -> Iterator[distributed.Client]:
+    """Connects to a scheduler, or starts processes that end with this one."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(_DASK))
+        if not scheduler:
+            cluster = distributed.LocalCluster(
+                n_workers=num_workers,
+                threads_per_worker=items_at_a_time,
+                memory_limit=None,
+                env={"TF_CPP_MIN_LOG_LEVEL": "3"},  # JAX sets a lower one here.
+                preload=_IGNORE_INTERRUPTS,
+                dashboard_address=None,
+                # Without a dashboard there still is a server: at any free port.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+            )
+            yield stack.enter_context(
+                distributed.Client(stack.enter_context(cluster))
+            )
+            return
+        address = scheduler
+        if "://" not in scheduler:
+            address = files.read_json(scheduler)["address"]
+        try:
+            client = distributed.Client(address, timeout=_CONNECT_TIMEOUT_S)
+        except (OSError, ValueError) as error:
+            raise WorkerError(
+                f"--scheduler: Expected a Dask scheduler at {address}, "
+                f"received: {error}"
+            ) from error
+        print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
+        yield stack.enter_context(client)
 
-    Raises:
-        WorkerError: if a process dies meanwhile.
-    """
+
+@contextlib.contextmanager
+def _lost_scheduler(scheduler: str) -> Iterator[None]:
     try:
-        client.wait_for_workers(num_workers, timeout=_START_TIMEOUT_S)
-        client.run(_prepare_worker, make_function)
-    except (CommClosedError, TimeoutError) as error:
+        yield
+    except (CancelledError, CommClosedError) as error:
         raise WorkerError(
-            "Expected worker processes to reach their first clip, but one "
-            "died. Is there enough memory? Try fewer --workers."
+            f"Expected the Dask scheduler {scheduler} to stay, but the "
+            "connection was lost. The same command goes on."
         ) from error
 
 
-# The function of a worker process.
-_function: Function | None = None
+def _prepare(
+    client: distributed.Client, num_workers: int, pickled: bytes
+) -> None:
+    """Waits until processes have their function.
+
+    Args:
+        client: Of the processes.
+        num_workers: How many, all that there are; 0 for one of a cluster,
+            whose processes come and go.
+        pickled: What makes the function.
+
+    Raises:
+        WorkerError: if a process dies meanwhile, or none comes.
+    """
+    try:
+        if num_workers:
+            client.wait_for_workers(num_workers, timeout=_START_TIMEOUT_S)
+            client.run(_make, pickled)
+        else:
+            made = client.submit(
+                _make, pickled, pure=False, resources=_resources()
+            )
+            made.result(timeout=_START_TIMEOUT_S)
+    except (
+        CommClosedError,
+        TimeoutError,
+        distributed.KilledWorker,
+    ) as error:
+        raise WorkerError(
+            "Expected worker processes to reach their first clip, but one "
+            "died or none came. Is there enough memory? Try fewer --workers."
+        ) from error
+    except ImportError as error:
+        raise WorkerError(
+            f"Expected workers that have what this process has, received one "
+            f"without it: {error}."
+        ) from error
+
+
+def _resources() -> dict[str, float] | None:
+    """What DASK_ANNOTATIONS__RESOURCES asks of a worker, for each item."""
+    return dask.config.get("annotations.resources", None)
+
+
 _making = threading.Lock()
 
 
-def _prepare_worker(make_function: Callable[[], Function]) -> None:
-    # A terminal interrupts all processes; this one is ended by its parent.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _made(make_function)
+@functools.lru_cache(_FUNCTIONS_KEPT)
+def _made(pickled: bytes) -> Function:
+    return pickle.loads(pickled)()
 
 
-def _made(make_function: Callable[[], Function]) -> Function:
-    global _function
+def _make(pickled: bytes) -> None:
     with _making:
-        if _function is None:
-            _function = make_function()
-    return _function
+        _made(pickled)
 
 
-def _apply_in_worker(make_function: Callable[[], Function], item: Any) -> Any:
+def _apply(pickled: bytes, item: Any) -> Any:
     # A new process may be given an item before it is prepared.
-    return _made(make_function)(item)
+    with _making:
+        function = _made(pickled)
+    return function(item)

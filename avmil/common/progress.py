@@ -18,11 +18,15 @@ class Progress:
         total: Pieces of work in all.
         unit: What a piece is, in the singular.
         initial: Pieces that were done before.
+
+    Attributes:
+        notes: Shown behind the rate, beside those of `update`.
     """
 
     def __init__(self, total: int, unit: str, initial: int = 0) -> None:
         self._total, self._unit = total, unit
         self.done = initial
+        self.notes: dict[str, Any] = {}
         self._line_s = time.monotonic()
         # The rate counts from the first update: start-up is no work.
         self._first: tuple[int, float] | None = None
@@ -39,6 +43,7 @@ class Progress:
     def update(self, count: int = 1, **notes: Any) -> None:
         """Adds finished pieces; the notes are shown behind the rate."""
         self.done += count
+        notes |= self.notes
         now_s = time.monotonic()
         if self._first is None:
             self._first = self.done, now_s

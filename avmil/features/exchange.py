@@ -20,7 +20,7 @@ from avmil.common.progress import Progress
 from avmil.features import clip_features, shards
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
-from flags import ExportConfig, ImportConfig
+from flags import FeatureExportConfig, ImportConfig
 
 _HDF5 = re.compile(r"(.+\.(?:h5|hdf5))(?::(.+))?")
 _IDS = "clip_ids"
@@ -268,7 +268,7 @@ def _boxes(shape: Sequence[int]) -> np.ndarray:
     return np.repeat(boxes, copies, axis=0).astype(np.float32)
 
 
-def export_features(config: ExportConfig) -> None:
+def export_features(config: FeatureExportConfig) -> None:
     """Writes fields of all clips as .npy files by clip id, or as HDF5.
 
     An HDF5 file holds one array of all clips, where their shapes are equal,

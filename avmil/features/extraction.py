@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import math
 import os
+import socket
 from collections.abc import Callable
+from typing import TypeVar
 
+import distributed
 import keras
 
 from avmil.clips import manifest
@@ -22,10 +26,12 @@ from avmil.features.given_features import (
     has_audio_of,
 )
 from avmil.features.shards import ExtractClip, Shard
-from avmil.features.store import INFO_NAME
+from avmil.features.store import INFO_NAME, differences
 from flags import ExtractionConfig, RecipeConfig
 
-Work = tuple[Shard, ManifestEntry]
+Config = TypeVar("Config", ExtractionConfig, RecipeConfig)
+# A clip of a shard, or a shard whose clips are there, to be joined.
+Work = tuple[Shard, ManifestEntry | None]
 
 # At a time in one process.
 _JAX_CLIPS = 4
@@ -40,6 +46,10 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     Raises:
         AvmilError: for a mistake in flags or files, or if no process starts.
     """
+    if config.scheduler:
+        config = _with_absolute_paths(
+            config, "manifest", "features_dir", "boxes_from"
+        )
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
     )
@@ -51,14 +61,21 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             recipe_config, frame_rate_hz=rate_hz
         )
     recipe = extractor.recipe(recipe_config, given)
+    if config.scheduler:
+        recipe_config = _with_absolute_paths(
+            recipe_config, *extractor.file_flags(recipe_config)
+        )
     num_workers, num_threads, clips_at_a_time = _processes(config.workers)
     given_audio = given is not None and has_audio_of(given, recipe)
     make_extractor = functools.partial(
         _make_extractor,
         recipe_config,
-        num_threads,
+        0 if config.scheduler else num_threads,
         config.boxes_from,
         given_audio,
+        config.features_dir,
+        recipe,
+        keras.backend.backend(),
     )
     with files.exclusive(config.features_dir):
         planned = shards.plan(
@@ -84,7 +101,9 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
                     num_workers,
                     progress,
                     clips_at_a_time,
+                    config.scheduler,
                 )
+            shards.remove_leftovers(planned)
         except ConfigError:  # Of the networks, before the first clip.
             shards.discard_empty(config.features_dir)
             raise
@@ -112,12 +131,56 @@ def _processes(num_workers: int) -> tuple[int, int, int]:
     return num_workers, num_threads, num_threads if is_jax else 1
 
 
+def _with_absolute_paths(config: Config, *names: str) -> Config:
+    """Makes local paths absolute: a worker's current folder is another."""
+    paths = {
+        name: path
+        for name in names
+        if (path := getattr(config, name))
+        and not (files.is_remote(path) or path.startswith("random"))
+    }
+    return dataclasses.replace(
+        config, **{name: os.path.abspath(path) for name, path in paths.items()}
+    )
+
+
 def _make_extractor(
     recipe_config: RecipeConfig,
     num_threads: int,
     boxes_from: str,
     audio_too: bool,
+    features_dir: str,
+    recipe: dict,
+    backend: str,
 ) -> extractor.ClipExtractor:
+    """Makes the extractor of a process, of whatever machine.
+
+    Without `num_threads` it has as many as its process has for clips.
+
+    Raises:
+        ConfigError: if the process sees other files than the one of the job.
+    """
+    if keras.backend.backend() != backend:
+        raise ConfigError(
+            f"Expected workers whose Keras computes with {backend}, received "
+            f"one with {keras.backend.backend()}: start them with "
+            f"KERAS_BACKEND={backend} in their environment."
+        )
+    if not files.exists(files.join(features_dir, INFO_NAME)):
+        raise ConfigError(
+            f"Expected {features_dir} to be the same directory for all "
+            f"workers, received {socket.gethostname()}, which has none."
+        )
+    here = extractor.recipe(
+        recipe_config, given_recipe(boxes_from) if boxes_from else None
+    )
+    if differing := differences(recipe, here):
+        listed = "\n  ".join(differing)
+        raise ConfigError(
+            f"Expected the same weights on all machines, received on "
+            f"{socket.gethostname()}:\n  {listed}"
+        )
+    num_threads = num_threads or distributed.get_worker().state.nthreads
     given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
     return extractor.ClipExtractor(recipe_config, num_threads, given)
 
@@ -128,8 +191,9 @@ def run(
     num_workers: int,
     progress: Progress,
     clips_at_a_time: int = 1,
+    scheduler: str = "",
 ) -> None:
-    """Extracts what shards lack in processes of their own and joins them.
+    """Extracts what shards lack, and joins them, in processes of their own.
 
     Args:
         planned: The shards.
@@ -137,43 +201,55 @@ def run(
         num_workers: Most processes.
         progress: Updated for each clip, with the number of failures.
         clips_at_a_time: Clips that a process extracts at the same time.
+        scheduler: Dask scheduler whose workers are used instead, as for
+            `processes.apply`.
 
     Raises:
         WorkerError: if processes die before their first clip.
     """
     by_path = {shard.path: shard for shard in planned}
-    work, num_left = [], {}
+    work: collections.deque[Work] = collections.deque()
+    num_left = {}
     for shard in planned:
         rows = shard.open_rows()
         alone = dataclasses.replace(shard, rows=())  # Less to send.
-        work += [(alone, row) for row in rows]
+        work.extend((alone, row) for row in rows)
         num_left[shard.path] = len(rows)
         if not rows and not shard.is_complete():
             shard.join()
     num_failed = 0
-    for (alone, row), extracted in processes.apply(
+    for (shard, row), done in processes.apply(
         functools.partial(_make_keep, make_extract_clip),
         work,
         num_workers,
         clips_at_a_time,
+        scheduler,
+        progress,
     ):
-        if extracted is None:
-            alone.fail(row, "process", "the worker process died")
-        num_failed += not extracted
+        if row is None:
+            if done is None:  # Its processes died of other things.
+                shard.join()
+            continue
+        if done is None:
+            shard.fail(row, "process", "the worker process died")
+        num_failed += not done
         progress.update(failed=num_failed)
-        num_left[alone.path] -= 1
-        if not num_left[alone.path]:
-            by_path[alone.path].join()
+        num_left[shard.path] -= 1
+        if not num_left[shard.path]:
+            work.appendleft((by_path[shard.path], None))
 
 
 def _make_keep(
     make_extract_clip: Callable[[], ExtractClip],
 ) -> Callable[[Work], bool]:
-    """Makes the function that extracts and keeps a clip, in its process."""
+    """Makes the function that does a piece of work, in its process."""
     extract_clip = make_extract_clip()
 
     def keep(work: Work) -> bool:
         shard, row = work
-        return shard.extract(row, extract_clip)
+        if row is not None:
+            return shard.extract(row, extract_clip)
+        shard.join()
+        return True
 
     return keep

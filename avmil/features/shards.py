@@ -8,8 +8,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import google_crc32c
 
@@ -92,7 +93,14 @@ class Shard:
         ShardIndex(self.fields, missing=[missing]).write(part)
 
     def join(self) -> None:
-        """Joins the kept clips, one for each row, and writes the index."""
+        """Joins the kept clips, one for each row, and writes the index.
+
+        Where an earlier join was ended behind the index, the rest is done.
+        """
+        if self.is_complete():
+            if files.exists(self._parts):
+                files.path(self._parts).rmtree()
+            return
         index, position = ShardIndex(self.fields), 0
         with (
             files.replacing(self.path) as temporary,
@@ -230,6 +238,103 @@ def plan(
     ]
 
 
+def join_features(sources: Sequence[str], output_dir: str) -> None:
+    """Joins features directories of one recipe into a new one.
+
+    Shards are copied as they are, in their order; clips stay in their splits.
+    Ended before its end, the same call goes on. extract_features.py takes the
+    new directory with a manifest of all clips.
+
+    Args:
+        sources: Complete features directories, local or remote.
+        output_dir: Directory to make.
+
+    Raises:
+        FeaturesError: if recipes or classes differ, two directories hold the
+            same clip, one is not complete, or `output_dir` holds other clips.
+    """
+    infos = [read_info(source) for source in sources]
+    first, *others = (
+        {**info["recipe"], **{k: info[k] for k in ("class_names", "record")}}
+        for info in infos
+    )
+    for source, other in zip(sources[1:], others, strict=True):
+        if differing := differences(first, {**dict.fromkeys(first), **other}):
+            listed = "\n  ".join(differing)
+            raise FeaturesError(
+                f"Expected the recipe of {sources[0]} in {source}, received "
+                f"another:\n  {listed}"
+            )
+    shards: dict[str, dict[tuple[str, str], list[ManifestEntry]]] = {
+        split: {} for split in manifest.SPLITS
+    }
+    holders: dict[str, str] = {}
+    for source in sources:
+        for clip_id, labels, split, start_s, end_s, name in _plan_lines(source):
+            if clip_id in holders:
+                raise FeaturesError(
+                    f"Expected each clip once, received {clip_id} in "
+                    f"{holders[clip_id]} and {source}."
+                )
+            holders[clip_id] = source
+            times_s = (float(s) if s else None for s in (start_s, end_s))
+            names = tuple(filter(None, labels.split(";")))
+            row = ManifestEntry(clip_id, "", names, split, *times_s)
+            shards[split].setdefault((source, name), []).append(row)
+    copies, members = {}, {}
+    for split, found in shards.items():
+        members[split] = {}
+        for number, ((source, name), rows) in enumerate(found.items()):
+            copied = f"{split}-{number:05d}-of-{len(found):05d}{_RECORD}"
+            members[split][copied] = rows
+            place = files.join(source, name)
+            copies[place] = copied, ShardIndex.read(place)
+    fields = next(iter(copies.values()))[1].fields
+    with files.exclusive(output_dir):
+        if any(_RECORD in name for name in files.names(output_dir)):
+            there = {line[0] for line in _plan_lines(output_dir)}
+            if there != {*holders}:
+                raise FeaturesError(
+                    f"Expected a new directory, received {output_dir}, which "
+                    "holds other clips."
+                )
+        recipe, class_names = infos[0]["recipe"], first["class_names"]
+        _write_plan(output_dir, recipe, class_names, members, fields)
+        joined = []
+        for place, (copied, index) in copies.items():
+            joined.append(Shard(files.join(output_dir, copied), (), fields))
+            if not joined[-1].is_complete():
+                files.copy(place, joined[-1].path)
+                index.write(joined[-1].path)
+        write_failed(output_dir, joined)
+
+
+def write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
+    """Lists the missing clips of all complete shards in failed.csv."""
+    missing = [
+        clip
+        for shard in planned
+        if shard.is_complete()
+        for clip in ShardIndex.read(shard.path).missing
+    ]
+    rows = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
+    path = files.join(features_dir, "failed.csv")
+    files.write_csv(path, [("clip_id", "stage", "reason"), *rows])
+    return missing
+
+
+def remove_leftovers(planned: list[Shard]) -> None:
+    """Removes what processes left that died, or that a job took for dead."""
+    by_name = {os.path.basename(shard.path): shard for shard in planned}
+    for directory in {os.path.dirname(shard.path) for shard in planned}:
+        for name in files.names(directory):
+            shard = by_name.get(name.removesuffix(".parts"))
+            if name.endswith(".parts") and shard and shard.is_complete():
+                shard.join()
+            elif ".tfrecord" in name and ".tmp-" in name:
+                files.path(files.join(directory, name)).unlink()
+
+
 def discard_empty(features_dir: str) -> None:
     """Removes the plan of a directory in which nothing was extracted."""
     if not any(".tfrecord" in name for name in files.names(features_dir)):
@@ -245,15 +350,7 @@ def report(
     Returns:
         An exit status: 1 if there is not a single clip.
     """
-    missing = [
-        clip
-        for shard in planned
-        if shard.is_complete()
-        for clip in ShardIndex.read(shard.path).missing
-    ]
-    lines = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
-    path = files.join(features_dir, "failed.csv")
-    files.write_csv(path, [("clip_id", "stage", "reason"), *lines])
+    missing = write_failed(features_dir, planned)
     if not all(map(Shard.is_complete, planned)):
         return 1
     num_clips = sum(len(shard.rows) for shard in planned)
@@ -277,12 +374,16 @@ def _describe(row: ManifestEntry) -> list[str]:
     return [row.clip_id, ";".join(row.labels), row.split, *times_s]
 
 
+def _plan_lines(features_dir: str) -> list[list[str]]:
+    text = files.read_bytes(files.join(features_dir, PLAN_NAME)).decode()
+    return list(csv.reader(io.StringIO(text, newline="")))[1:]
+
+
 def _read_plan(
     features_dir: str, rows: list[ManifestEntry]
 ) -> dict[str, list[str]]:
     """Reads the clips that are there; they must stay, and stay the same."""
-    text = files.read_bytes(files.join(features_dir, PLAN_NAME)).decode()
-    _, *lines = csv.reader(io.StringIO(text, newline=""))
+    lines = _plan_lines(features_dir)
     given = {row.clip_id: _describe(row) for row in rows}
     problems = [
         f"{clip_id}: not in the manifest"

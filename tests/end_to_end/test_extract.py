@@ -20,6 +20,7 @@ import flags
 from avmil.clips import manifest
 from avmil.common.errors import AvmilError, ConfigError
 from avmil.features import extraction
+from avmil.features import extractor as extractor_module
 from avmil.features.extractor import ClipExtractor
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring, training
@@ -427,6 +428,25 @@ def test_mistakes_are_named_before_anything_is_written(
     with pytest.raises((AvmilError, OSError), match=message):
         extraction.extract(*configs)
     assert not features_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("features", "seed", "backend", "message"),
+    [
+        ("whole", 0, "torch", "KERAS_BACKEND=torch"),
+        ("elsewhere", 0, "tensorflow", "the same directory for all workers"),
+        ("whole", 1, "tensorflow", "network_seed: there 1, received 0"),
+    ],
+)
+def test_a_worker_unlike_its_job_is_refused(
+    whole, features, seed, backend, message
+):
+    config = flags.RecipeConfig(**UNTRAINED)
+    recipe = {**extractor_module.recipe(config), "network_seed": seed}
+    with pytest.raises(ConfigError, match=message):
+        extraction._make_extractor(
+            config, 1, "", False, str(whole.parent / features), recipe, backend
+        )
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def failures(features_dir):
 
 def run_export(features_dir, output_dir, **options):
     exchange.export_features(
-        flags.ExportConfig(features_dir, str(output_dir), **options)
+        flags.FeatureExportConfig(features_dir, str(output_dir), **options)
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import numpy as np
 import pytest
 
+import avmil
 from avmil.common.errors import ClipError, FeaturesError, WorkerError
 from avmil.common.progress import Progress
 from avmil.features import clip_features, extraction, shards
@@ -17,6 +19,7 @@ from tests.feature_files import (
     make_clip,
     make_rows,
     plan_shards,
+    write_features,
 )
 
 LAYOUT = clip_features.layout(9216, 128)
@@ -161,6 +164,54 @@ def test_added_clips_go_into_new_shards(tmp_path):
     assert store[7].clip_id == "new-train002"
     assert store.info["num_clips"] == {"train": 11, "val": 2, "test": 1}
     assert store.info["clips_sha256"] != digest
+
+
+def test_directories_of_one_recipe_are_joined(tmp_path):
+    """Written in two parts, they are as one; it can grow like any other."""
+    counts = {"train": 5, "val": 2}
+    rows = write_features(str(tmp_path / "a"), counts, missing=("train001",))
+    more = [
+        dataclasses.replace(row, clip_id=f"new-{row.clip_id}", start_s=0.5)
+        for row in make_rows({"train": 2, "test": 1})
+    ]
+    for shard in plan_shards(str(tmp_path / "b"), more):
+        extract(shard, extract_clip)
+    parts = [str(tmp_path / name) for name in "ab"]
+    joined = str(tmp_path / "joined")
+    for _ in range(2):  # Joined again, nothing changes.
+        avmil.join_features(parts, joined)
+    stores = [FeatureStore(part, "train") for part in parts]
+    store = FeatureStore(joined, "train")
+    assert store.clip_ids == [c for s in stores for c in s.clip_ids]
+    np.testing.assert_array_equal(
+        store.read(5, ["regions"])["regions"],
+        stores[1].read(1, ["regions"])["regions"],
+    )
+    assert store.info["num_clips"] == {"train": 7, "val": 2, "test": 1}
+    assert [clip.clip_id for clip in store.missing] == ["train001"]
+    assert "train001" in (tmp_path / "joined" / "failed.csv").read_text()
+    latest = make_rows({"val": 3})[2:]
+    grown = plan_shards(joined, [*rows, *more, *latest])
+    open_rows = [row for shard in grown for row in shard.open_rows()]
+    assert open_rows == latest
+
+
+def test_what_does_not_belong_together_is_not_joined(tmp_path):
+    write_features(str(tmp_path / "a"), {"train": 2})
+    write_features(str(tmp_path / "b"), {"train": 1})
+    write_features(str(tmp_path / "c"), {"test": 1}, segment_size=64)
+    plan_shards(str(tmp_path / "d"), make_rows({"val": 1}))
+    for other, message in (
+        ("b", "each clip once, received train000"),
+        ("c", "record: there"),
+        ("d", "not complete"),
+    ):
+        with pytest.raises(FeaturesError, match=message):
+            avmil.join_features(
+                [str(tmp_path / "a"), str(tmp_path / other)],
+                str(tmp_path / "joined"),
+            )
+        assert not (tmp_path / "joined").exists()
 
 
 def test_known_clips_must_stay_the_same(tmp_path):

@@ -83,6 +83,7 @@ setuptools.setup(
         "benchmarks": ["vggsounder>=0.1.6; python_version >= '3.11'"],
         # onnx 1.19 and later need a newer ml-dtypes than TensorFlow 2.17 has.
         "onnx": ["onnx>=1.16,<1.19", "tf2onnx>=1.16"],
+        "remote": ["s3fs>=2024.3", "gcsfs>=2024.3"],
         # Dask's dashboard, and its workers as SLURM jobs.
         "cluster": ["bokeh>=3.1", "dask-jobqueue>=0.9"],
         "test": [
@@ -99,6 +100,9 @@ setuptools.setup(
             "tf2onnx>=1.16",
             "onnxruntime>=1.19",
             "selenium>=4.20",
+            "s3fs>=2024.3",
+            "moto[s3]>=5.1",
+            "flask-cors>=4",
         ],
     },
     entry_points={

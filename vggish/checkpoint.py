@@ -105,6 +105,9 @@ def _official_name(network: str, layer: str, weight: str) -> str:
 def _read_vggish(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
     import tensorflow as tf
 
+    if path.startswith("s3://"):  # TensorFlow itself opens gs:// only.
+        import tensorflow_io  # noqa: F401
+
     reader = tf.train.load_checkpoint(path)
     names = filter(reader.has_tensor, shapes)
     return {name: reader.get_tensor(name) for name in names}

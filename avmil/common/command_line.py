@@ -25,6 +25,8 @@ _TENSORFLOW_ERRORS = (
     "ResourceExhaustedError",
     "UnavailableError",
 )
+# Whose errors say what an object store refused.
+_STORE_PACKAGES = ("aiohttp", "botocore", "gcsfs", "google")
 # What XLA writes whatever level of notes it is asked for.
 _XLA_NOTES = "^(I[0-9]{4} |WARNING: All log messages before absl::Initialize)"
 _USAGE_STATUS = 2
@@ -51,7 +53,8 @@ def run(
     """
     # Before they are imported: most of their notes are not for users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("jax").setLevel(logging.WARNING)
+    for name in ("jax", "aiobotocore", "botocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     flags.define(*configs)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -135,6 +138,7 @@ def _run_main(
         if not (
             isinstance(error, (AvmilError, OSError))
             or type(error).__name__ in _TENSORFLOW_ERRORS
+            or type(error).__module__.split(".")[0] in _STORE_PACKAGES
         ):
             raise
         print(f"error: {error}", file=sys.stderr)
@@ -144,9 +148,9 @@ def _run_main(
 def _end(status: int) -> None:
     """Ends the process without the interpreter's shut-down.
 
-    All work is done by then, and the shut-down can crash: tensorflow-io
-    aborts in it after an access to s3://, and threads of tf.data may still be
-    calling Python.
+    All work is done by then, and the shut-down can crash: threads of tf.data
+    may still be calling Python, and tensorflow-io aborts in it after it read
+    weights from s3://.
     """
     sys.stdout.flush()
     sys.stderr.flush()

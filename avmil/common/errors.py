@@ -22,6 +22,10 @@ class DirectoryInUseError(AvmilError):
     """A directory to which another process is writing."""
 
 
+class StorageError(AvmilError, OSError):
+    """An object store that cannot be reached or refuses; no file's fault."""
+
+
 class ManifestError(AvmilError, ValueError):
     """A manifest or class list with problems, all of them listed."""
 

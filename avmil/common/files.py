@@ -1,7 +1,8 @@
 """Files on a local disk, s3:// or gs://, written atomically.
 
 `epath` gives all of them pathlib's interface; what lies on an object store
-goes through TensorFlow's file systems, which are imported only then.
+goes through fsspec (s3fs, gcsfs), which is imported only then and tries again
+where a store is slow or throttles.
 """
 
 from __future__ import annotations
@@ -13,17 +14,33 @@ import io
 import json
 import os
 import re
+import shutil
+import signal
 import socket
+import sys
 import tempfile
+import threading
+import time
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import filelock
 from etils import epath
 
-from avmil.common.errors import ConfigError, DirectoryInUseError
+from avmil.common.errors import (
+    ConfigError,
+    DirectoryInUseError,
+    StorageError,
+)
 
 _REMOTE_PREFIXES = ("s3://", "gs://")
+# Otherwise epath takes TensorFlow's file systems where there is TensorFlow.
+os.environ["EPATH_USE_TF"] = "0"
+# How often a job shows on an object store that it lives, and how long nothing
+# of it is seen before it is taken for dead.
+_SIGN_EVERY_S = 5.0
+_DEAD_AFTER_S = 15.0
 
 
 def is_remote(name: str | os.PathLike) -> bool:
@@ -35,23 +52,32 @@ def path(name: str | os.PathLike) -> epath.Path:
     """A local or remote file or directory, with pathlib's methods.
 
     Raises:
-        ConfigError: for an address of another kind, or a server of objects
-            whose address the file system would try for minutes.
+        ConfigError: for an address of another kind, or without what opens it.
     """
-    if re.match(r"[A-Za-z][\w+.-]*://", str(name)) and not is_remote(name):
+    if is_remote(name):
+        _store(name)
+    elif re.match(r"[A-Za-z][\w+.-]*://", str(name)):
         raise ConfigError(
             f"Expected a local path, s3:// or gs://, received {name}."
         )
-    if str(name).startswith("s3://"):
-        endpoint = os.environ.get("S3_ENDPOINT", "")
-        if endpoint and not re.match("https?://", endpoint):
-            raise ConfigError(
-                "S3_ENDPOINT: Expected an address that begins with http:// or "
-                f"https://, received {endpoint}."
-            )
-        # TensorFlow itself opens gs://; tensorflow-io adds s3:// when imported.
-        import tensorflow_io  # noqa: F401
     return epath.Path(name)
+
+
+def _store(name: str | os.PathLike) -> Any:
+    """The fsspec file system of an object store, the one that epath takes."""
+    scheme = str(name).partition(":")[0]
+    try:
+        import fsspec
+
+        # Another job may write there too.
+        options = fsspec.config.conf.setdefault(scheme, {})
+        options.setdefault("use_listings_cache", False)
+        return fsspec.filesystem(scheme)
+    except ImportError as error:
+        raise ConfigError(
+            f"{name}: Expected s3fs for s3:// and gcsfs for gs://, received "
+            f"none ({error}): pip install -c constraints.txt '.[remote]'."
+        ) from error
 
 
 def join(directory: str | os.PathLike, *names: str) -> str:
@@ -61,15 +87,16 @@ def join(directory: str | os.PathLike, *names: str) -> str:
 
 def exists(name: str | os.PathLike) -> bool:
     """Says whether there is a file or directory."""
-    return path(name).exists()
+    with _as_os_error("find", name):
+        return path(name).exists()
 
 
 def names(directory: str | os.PathLike) -> list[str]:
     """Names in a directory, sorted; none where there is no directory."""
-    listed = path(directory)
-    if not listed.exists():
+    if not exists(directory):
         return []
-    return sorted(entry.name for entry in listed.iterdir())
+    with _as_os_error("list", directory):
+        return sorted(entry.name for entry in path(directory).iterdir())
 
 
 def matching(pattern: str) -> list[str]:
@@ -84,11 +111,14 @@ def matching(pattern: str) -> list[str]:
 def make_directory(name: str | os.PathLike) -> None:
     """Makes a directory and those above it, where they are missing.
 
+    An object store has none, only names with slashes.
+
     Raises:
         OSError: if it cannot be made.
     """
-    with _as_os_error("make", name):
-        path(name).mkdir(parents=True, exist_ok=True)
+    if not is_remote(name):
+        with _as_os_error("make", name):
+            path(name).mkdir(parents=True, exist_ok=True)
 
 
 def read_bytes(name: str | os.PathLike) -> bytes:
@@ -124,21 +154,28 @@ def read_json(name: str | os.PathLike) -> Any:
 
 @contextlib.contextmanager
 def replacing(name: str | os.PathLike) -> Iterator[str]:
-    """Yields a temporary path beside a file, which it then replaces.
+    """Yields a temporary local path of what then replaces a file.
 
-    The temporary name holds machine and process, so that two writers of the
-    same file never share one.
+    It lies beside a local file, under a name that holds machine and process,
+    so that two writers of the same file never share one. An object store
+    shows an object when all of it is there.
 
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
+    if is_remote(name):
+        with tempfile.TemporaryDirectory() as directory:
+            temporary = join(directory, os.path.basename(name))
+            yield temporary
+            with _as_os_error("write", name):
+                _store(name).put_file(temporary, str(name))
+        return
     temporary = f"{name}.tmp-{socket.gethostname()}-{os.getpid()}"
     try:
-        with _as_os_error("write", name):
-            yield temporary
-            path(temporary).replace(name)
+        yield temporary
+        path(temporary).replace(name)
     except BaseException:
-        with contextlib.suppress(OSError), _as_os_error("remove", temporary):
+        with contextlib.suppress(OSError):
             path(temporary).unlink(missing_ok=True)
         raise
 
@@ -168,8 +205,8 @@ def write_csv(name: str | os.PathLike, rows: Iterable[Iterable[Any]]) -> None:
 
 def copy(source: str | os.PathLike, name: str | os.PathLike) -> None:
     """Copies a file, local or remote, to a place that may be either."""
-    with replacing(name) as temporary:
-        path(source).copy(temporary, overwrite=True)
+    with local_copy(source) as local, replacing(name) as temporary:
+        shutil.copyfile(local, temporary)
 
 
 def sha256(name: str | os.PathLike) -> str:
@@ -190,34 +227,40 @@ def local_copy(name: str | os.PathLike) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as directory:
         local = join(directory, os.path.basename(name))
         with _as_os_error("read", name):
-            path(name).copy(local)
+            _store(name).get_file(str(name), local)
         yield local
+
+
+def read_part(name: str, start: int, stop: int) -> bytes:
+    """Reads some bytes of a remote file and no others."""
+    if start == stop:
+        return b""
+    with _as_os_error("read", name):
+        return _store(name).cat_file(name, start=start, end=stop)
 
 
 @contextlib.contextmanager
 def exclusive(directory: str | os.PathLike) -> Iterator[None]:
     """Makes a directory and holds it for this process.
 
-    The operating system ends the hold with the process, however that ends. A
-    remote directory is not held. What fails leaves no lock, nor an empty
-    directory, that was not there before.
+    The operating system ends the hold with the process, however that ends. On
+    an object store it ends `_DEAD_AFTER_S` after the process. What fails leaves
+    no lock, nor an empty directory, that was not there before.
 
     Raises:
         DirectoryInUseError: if another process holds it.
     """
     lock = join(directory, ".lock")
+    if is_remote(directory):
+        with _exclusive_object(lock):
+            yield
+        return
     was_there, was_held_before = exists(directory), exists(lock)
     make_directory(directory)
-    if is_remote(directory):
-        yield
-        return
     try:
         held = filelock.FileLock(lock).acquire(timeout=0)
     except filelock.Timeout as error:
-        raise DirectoryInUseError(
-            f"Expected {directory} to be free, but another process is "
-            "writing to it. Wait for it or name another directory."
-        ) from error
+        raise _in_use(lock) from error
     with held:
         try:
             yield
@@ -229,19 +272,105 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
             raise
 
 
+def _in_use(lock: str) -> DirectoryInUseError:
+    return DirectoryInUseError(
+        f"Expected {os.path.dirname(lock)} to be free, but another process is "
+        "writing to it. Wait for it or name another directory."
+    )
+
+
 @contextlib.contextmanager
-def _as_os_error(verb: str, name: str | os.PathLike) -> Iterator[None]:
-    """Turns what TensorFlow's file systems raise into an OSError."""
+def _exclusive_object(lock: str) -> Iterator[None]:
+    """Holds an object that only one process can create.
+
+    Its holder writes it again and again. Where it stays the same its holder is
+    dead, whatever the machines' clocks show. A holder that finds the object of
+    another, after it was cut off from the store, is interrupted.
+    """
+    owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex}"
+    ended, lost = threading.Event(), threading.Event()
+
+    def show_signs() -> None:
+        number = 0
+        while not ended.wait(_SIGN_EVERY_S):
+            number += 1
+            try:
+                if not read_bytes(lock).startswith(owner.encode()):
+                    raise FileNotFoundError
+                write_text(lock, f"{owner} {number}")
+            except FileNotFoundError:
+                lost.set()
+                main = threading.main_thread().ident
+                signal.pthread_kill(main, signal.SIGINT)
+                return
+            except OSError:
+                continue  # The store may be back at the next time.
+
+    _create(lock, owner)
+    thread = threading.Thread(target=show_signs, daemon=True)
+    thread.start()
     try:
         yield
+    finally:
+        ended.set()
+        thread.join()
+        if lost.is_set():
+            raise _in_use(lock)
+        with contextlib.suppress(OSError), _as_os_error("remove", lock):
+            path(lock).unlink()
+
+
+def _create(lock: str, owner: str) -> None:
+    """Creates an object, in the place of one whose holder is dead.
+
+    Raises:
+        DirectoryInUseError: if another process holds it.
+    """
+
+    def is_created() -> bool:
+        with _as_os_error("write", lock):
+            try:
+                _store(lock).pipe_file(lock, owner.encode(), mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    if is_created():
+        return
+    print(f"{lock} is there: is its process alive?", file=sys.stderr)
+    try:
+        found = read_bytes(lock)
+        for _ in range(round(_DEAD_AFTER_S)):
+            time.sleep(1)
+            if read_bytes(lock) != found:
+                raise _in_use(lock)
+        path(lock).unlink()
+    except FileNotFoundError:
+        pass  # It has just ended.
+    if not is_created():
+        raise _in_use(lock)
+
+
+@contextlib.contextmanager
+def _as_os_error(verb: str, name: str | os.PathLike) -> Iterator[None]:
+    """Turns what file systems raise into an OSError that names the file."""
+    try:
+        yield
+    except ConfigError:
+        raise
     except FileExistsError as error:
         raise OSError(
             f"Expected a directory that can be made, received {name}: there is "
             "a file."
         ) from error
     except Exception as error:
-        if not hasattr(error, "error_code"):  # What tf.errors have.
+        if not is_remote(name):
             raise
-        raise OSError(
-            f"Expected to {verb} {name}, received: {error.message}."
+        if isinstance(error, FileNotFoundError):
+            bucket = "/".join(str(name).split("/")[:3])
+            if _store(name).exists(bucket):
+                raise
+        raise StorageError(
+            f"Expected to {verb} {name}, received: {error}. Mend it, and the "
+            "same command goes on."
         ) from error

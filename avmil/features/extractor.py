@@ -26,6 +26,7 @@ from avmil.common.errors import (
     ConfigError,
     MediaError,
     NoTrackError,
+    StorageError,
     config_errors,
 )
 from avmil.features import clip_features
@@ -64,7 +65,13 @@ _WITHOUT_FILE = {
     "audio_weights": "`random` leaves the network untrained.",
 }
 # What no clip is to blame for, and what names its stage already.
-_OTHER_ERRORS = (ClipError, TypeError, AttributeError, ImportError)
+_OTHER_ERRORS = (
+    ClipError,
+    StorageError,
+    TypeError,
+    AttributeError,
+    ImportError,
+)
 
 
 def recipe(

@@ -250,7 +250,7 @@ class FeatureStore:
         path = self._paths[shard]
         try:
             content = self._shard_bytes(path)[start:end]
-        except Exception as error:  # Also TensorFlow's; it may be empty.
+        except (OSError, ValueError) as error:  # It may be empty.
             raise FeaturesError(
                 f"Expected a shard that can be read, received {path}: {error}."
             ) from error
@@ -284,9 +284,7 @@ class _RemoteBytes:
     path: str
 
     def __getitem__(self, part: slice) -> memoryview:
-        with files.path(self.path).open("rb") as file:
-            file.seek(part.start)
-            return memoryview(file.read(part.stop - part.start))
+        return memoryview(files.read_part(self.path, part.start, part.stop))
 
 
 def _open_shard(path: str) -> memoryview | _RemoteBytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import tempfile
 import zipfile
@@ -58,7 +57,7 @@ class Checkpoints:
         return sorted(
             int(name.removeprefix(f"{kind}-"))
             for name in files.names(self._path)
-            if name.startswith(f"{kind}-") and not name.endswith(".partial")
+            if name.startswith(f"{kind}-") and self._is_whole(name)
         )
 
     def find(self, kind: str, step: int | None = None) -> int:
@@ -85,7 +84,8 @@ class Checkpoints:
     ) -> None:
         """Saves a compiled network; `num_kept` checkpoints of its kind stay."""
         final = self._of(kind, state.step)
-        partial = f"{final}.partial"
+        is_remote = files.is_remote(final)
+        partial = final if is_remote else f"{final}.partial"
         files.make_directory(partial)
         if kind != "last":  # Without the optimizer: never compiled.
             network = keras.Model(
@@ -100,8 +100,9 @@ class Checkpoints:
             ) from error
         state_path = files.join(partial, "state.json")
         files.write_json(state_path, dataclasses.asdict(state))
-        files.path(final).rmtree(missing_ok=True)
-        files.path(partial).rename(final)
+        if not is_remote:
+            files.path(final).rmtree(missing_ok=True)
+            files.path(partial).rename(final)
         # Later ones are of a run that was set back to an older checkpoint.
         earlier = [step for step in self.steps(kind) if step <= state.step]
         stay = {self._of(kind, step) for step in earlier[-num_kept:]}
@@ -158,6 +159,12 @@ class Checkpoints:
             )
         return network, state
 
+    def _is_whole(self, name: str) -> bool:
+        """An object store renames no folder: there state.json comes last."""
+        if files.is_remote(self._path):
+            return files.exists(files.join(self._path, name, "state.json"))
+        return not name.endswith(".partial")
+
     def _of(self, kind: str, step: int) -> str:
         """Path of a checkpoint; names sort as the steps do."""
         return files.join(self._path, f"{kind}-{step:08d}")
@@ -183,7 +190,5 @@ def _save_model(network: keras.Model, path: str) -> None:
     if not files.is_remote(path):
         network.save(path)
         return
-    with tempfile.TemporaryDirectory() as directory:
-        local = os.path.join(directory, "model.keras")
-        network.save(local)
-        files.copy(local, path)
+    with files.replacing(path) as temporary:
+        network.save(temporary)

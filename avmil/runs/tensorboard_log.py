@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import struct
+import tempfile
 import time
 from collections.abc import Mapping
 
@@ -20,6 +21,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
 
 import flags
+from avmil.common import files
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
     ClipLocalization,
@@ -33,15 +35,22 @@ class TensorBoardLog:
     """Writes the events of one run.
 
     Args:
-        path: Directory of the events, local or remote.
+        path: Directory of the events, local or remote. A remote one gets them
+            when the log is closed: objects do not grow.
     """
 
     def __init__(self, path: str) -> None:
-        self._writer = EventFileWriter(path)
+        self._path, self._folder = path, tempfile.TemporaryDirectory()
+        is_remote = files.is_remote(path)
+        self._writer = EventFileWriter(self._folder.name if is_remote else path)
 
     def close(self) -> None:
         """Writes what is left."""
         self._writer.close()
+        with self._folder as local:
+            for name in files.names(local):
+                inner = files.join(local, name)
+                files.copy(inner, files.join(self._path, name))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes the points of curves."""

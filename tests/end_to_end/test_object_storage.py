@@ -1,0 +1,218 @@
+"""Clips, features and runs on s3://: moto's server stands for the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import signal
+import threading
+import time
+
+import fsspec
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+import flags
+from avmil.clips import manifest
+from avmil.common import files
+from avmil.common.errors import DirectoryInUseError, StorageError
+from avmil.features import extraction
+from avmil.features.extractor import ClipExtractor, stage
+from avmil.features.store import FeatureStore
+from avmil.localization.batch import localize_videos
+from avmil.runs import evaluation, training
+from avmil.runs.run import Run
+from tests.command_line import flag_list, run, start
+from tests.end_to_end.test_extract import (
+    UNTRAINED,
+    drawn_frames,
+    write_manifest,
+)
+from tests.feature_files import (
+    extract,
+    make_clip,
+    make_rows,
+    plan_shards,
+    write_features,
+)
+from tests.media_files import noise, write_clip
+
+SMALL = {
+    "steps": 10,
+    "batch_size": 2,
+    "fc_units": 4,
+    "audio_units": 4,
+    "learning_rate": 0.003,
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket of a server on loopback; a job's death is soon believed."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "id")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setattr(files, "_SIGN_EVERY_S", 0.2)
+        patch.setattr(files, "_DEAD_AFTER_S", 2.0)
+        fsspec.filesystem("s3").mkdir("bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def manifest_path(bucket, tmp_path_factory):
+    """A manifest and its six clips in the bucket."""
+    folder = tmp_path_factory.mktemp("clips")
+    rows = []
+    for number in range(6):
+        name = f"clip{number}.mp4"
+        write_clip(folder / name, drawn_frames(number), noise(2.0))
+        split = ("train", "train", "val", "test")[number % 4]
+        rows.append([name[:5], name, ("bus", "train")[number % 2], split])
+    write_manifest(folder, rows)
+    for name in files.names(folder):
+        files.copy(folder / name, f"{bucket}/clips/{name}")
+    return f"{bucket}/clips/manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def features_dir(bucket, manifest_path):
+    """Features of an extraction to a fresh prefix that was killed once."""
+    features_dir = f"{bucket}/new/features"
+    parts = f"{features_dir}/*.parts/*.index.json"
+    wanted = {"manifest": manifest_path, "features_dir": features_dir}
+    wanted |= {"workers": 1, "shard_size": 3}
+    process = start("extract_features.py", *flag_list(**wanted, **UNTRAINED))
+    while not files.matching(parts) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    config = flags.ExtractionConfig(**wanted)
+    assert extraction.extract(config, flags.RecipeConfig(**UNTRAINED)) == 0
+    return features_dir
+
+
+def test_killed_extraction_goes_on_to_its_end(features_dir, manifest_path):
+    _, rows = manifest.read(manifest_path)
+    store = FeatureStore(features_dir)
+    extract = ClipExtractor(flags.RecipeConfig(**UNTRAINED), os.cpu_count())
+    assert sorted(store.clip_ids) == [row.clip_id for row in rows]
+    stored, expected = store[5], extract(rows[3])
+    assert stored.clip_id == rows[3].clip_id
+    np.testing.assert_array_equal(stored.boxes, expected.boxes)
+    np.testing.assert_array_equal(stored.regions, expected.regions)
+    left = [n for n in files.names(features_dir) if n.endswith("parts")]
+    assert [*left, *files.matching(f"{features_dir}/.lock")] == []
+
+
+def test_one_field_is_one_ranged_read(features_dir, monkeypatch):
+    parts = []
+    read_part = files.read_part
+    monkeypatch.setattr(
+        files, "read_part", lambda *part: parts.append(part) or read_part(*part)
+    )
+    store = FeatureStore(features_dir, "train")
+    segments = store.read(1, ["segments"])["segments"]
+    assert segments.shape == (4, 128)
+    ((path, begin, stop),) = parts
+    assert stop - begin == segments.nbytes
+    assert files.read_bytes(path)[begin:stop] == segments.tobytes()
+
+
+def test_train_evaluate_and_localize(bucket, features_dir):
+    config = flags.TrainConfig(
+        system="av_two_stream",
+        features_dir=features_dir,
+        run_dir=f"{bucket}/runs/a",
+        **SMALL,
+    )
+    training.train(dataclasses.replace(config, steps=5))
+    training.train(config)  # Goes on.
+    trained = Run(config.run_dir)
+    assert trained.checkpoints.steps("last") == [10]
+    assert files.names(f"{config.run_dir}/tensorboard")
+    evaluation.evaluate(flags.EvaluationConfig(run_dir=config.run_dir))
+    assert files.exists(trained.file("thresholds.json"))
+    output_dir = f"{bucket}/found"
+    clip = f"{bucket}/clips/clip0.mp4"
+    wanted = flags.LocalizeConfig(run_dir=config.run_dir, output_dir=output_dir)
+    assert localize_videos(wanted, [clip]) == 0
+    assert files.read_json(f"{output_dir}/results.json")["videos"]
+    assert not [n for n in files.names(config.run_dir) if n == ".lock"]
+
+
+def test_a_directory_is_held_while_its_job_lives(bucket):
+    directory = f"{bucket}/held"
+    with files.exclusive(directory):
+        with pytest.raises(DirectoryInUseError), files.exclusive(directory):
+            pass
+        assert files.names(directory) == [".lock"]
+    files.write_text(f"{directory}/.lock", "of a process that died")
+    with files.exclusive(directory):
+        pass
+    assert files.names(directory) == []
+
+
+def _hold_until_taken(directory):
+    with files.exclusive(directory):
+        files.write_text(f"{directory}/.lock", "another")
+        threading.Event().wait(60)
+
+
+def test_who_lost_a_directory_ends(bucket):
+    with pytest.raises(DirectoryInUseError):
+        _hold_until_taken(f"{bucket}/lost")
+    assert files.read_bytes(f"{bucket}/lost/.lock") == b"another"
+
+
+def test_missing_credentials_are_one_line(bucket, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    flag = flag_list(manifest=f"{bucket}/clips/manifest.csv")
+    output = run("extract_features.py", *flag, "--features_dir=x", status=2)
+    assert output.count("\n") == 1
+    assert f"read {bucket}/clips/manifest.csv" in output
+    assert "credentials" in output
+
+
+def test_a_bucket_that_goes_in_the_middle(bucket):
+    """Nothing blames a clip, and the same command goes on."""
+    store, directory = fsspec.filesystem("s3"), "s3://going/features"
+    with pytest.raises(StorageError, match="s3://going/features"):
+        write_features(directory, {"train": 3})
+    store.mkdir("going")
+    rows = make_rows({"train": 3})
+    (shard,) = plan_shards(directory, rows)
+
+    def extract_clip(row):
+        if row == rows[1]:
+            store.rm("going", recursive=True)
+        return make_clip(row.clip_id, row.labels)
+
+    with pytest.raises(StorageError, match="s3://going/features/train-00000"):
+        extract(shard, extract_clip)
+    store.mkdir("going")
+    write_features(directory, {"train": 3})
+    assert len(FeatureStore(directory)) == 3
+
+
+def test_a_clip_in_a_bucket_that_is_none_is_not_to_blame(bucket):
+    with pytest.raises(FileNotFoundError), files.local_copy(f"{bucket}/none"):
+        pass
+    with (
+        pytest.raises(StorageError, match="s3://none/clip"),
+        stage("decode"),
+        files.local_copy("s3://none/clip.mp4"),
+    ):
+        pass

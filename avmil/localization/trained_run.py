@@ -130,7 +130,9 @@ class TrainedRun:
             )
             if not np.isfinite(clip.scores).all():
                 raise ClipError("localize", "scores are not finite")
-            if self.lacks_modality(clip):  # The other one is taken to agree.
+            averages = systems.gives_probabilities(self.system)
+            if self.lacks_modality(clip) and not averages:
+                # The other one is taken to agree.
                 clip = dataclasses.replace(clip, scores=2 * clip.scores)
         return VideoLocalization(
             video=video,

@@ -21,7 +21,7 @@ from avmil.features.batches import (
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
 from avmil.runs.steps import SplitData, batch_of
-from model.layers import ScoreNormalization
+from model.layers import MeanScores, ScoreNormalization
 
 # Regions at a time: fc6 and fc7 of more need memory, and are no faster.
 _REGIONS_AT_A_TIME = 500
@@ -155,10 +155,12 @@ def localize_streams(
         visual_scores, called["region_scores"] = model.get_layer(
             "visual_scoring"
         ).combine(tuple(clip.regions.swapaxes(0, 1)[:, None]))
-        for layer in model.layers:
-            if layer.name == "visual_normalization":
-                visual_scores = layer(visual_scores)
+        by_name = {layer.name: layer for layer in model.layers}
+        if "visual_normalization" in by_name:
+            visual_scores = by_name["visual_normalization"](visual_scores)
         called["scores"] += visual_scores
+        if isinstance(by_name.get("scores"), MeanScores) and len(clip.segments):
+            called["scores"] /= 2
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
     no_scores = np.zeros((0, len(class_names)), np.float32)
     regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]

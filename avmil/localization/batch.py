@@ -30,6 +30,14 @@ _THUMBNAIL_PX = 320
 _RESULT_FILE = "result.json"
 
 
+@dataclasses.dataclass
+class _Kept:
+    """Content of `result.json`."""
+
+    made_for: dict[str, Any]
+    result: VideoResult
+
+
 def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
     """Localizes in all videos and folders of videos and writes their files.
 
@@ -130,7 +138,7 @@ class _Localizer:
                         "made_for": self._made_for(entry),
                         "result": dataclasses.asdict(result),
                     }
-                    files.write_json(path, content)
+                    files.write_json(path, content, digest=True)
         except ClipError as error:
             return _failed(entry, error)
         shown = found.shown(self._classes_shown)
@@ -139,15 +147,13 @@ class _Localizer:
     def result_of(self, entry: ManifestEntry) -> VideoResult | None:
         """What an earlier start found; None unless it wrote all asked for."""
         try:
-            content = files.read_json(self._result_path(entry))
-            there, wanted = content["made_for"], self._made_for(entry)
+            kept = files.read_json(self._result_path(entry), _Kept)
+            there, wanted = kept.made_for, self._made_for(entry)
             has_outputs = {*there.pop("outputs")} >= {*wanted.pop("outputs")}
             if not has_outputs or there != wanted:
                 return None
-            result = content["result"]
-            found = [FoundClass(**item) for item in result["found"]]
-            return VideoResult(**result | {"found": found})
-        except (OSError, ConfigError, LookupError, TypeError):
+            return kept.result
+        except (OSError, ConfigError, LookupError):
             return None  # There is no result, or a damaged one, or no video.
 
     def has_result(self, entry: ManifestEntry) -> bool:

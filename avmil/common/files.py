@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import filelock
 import msgspec
+import psutil
 from etils import epath
 
 from avmil.common.errors import ConfigError, DirectoryInUseError
@@ -238,7 +239,8 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
     """Makes a directory and holds it for this process.
 
     The operating system ends the hold with the process, however that ends. A
-    remote directory is not held. What fails leaves no lock, nor an empty
+    remote directory is not held. What killed processes left half written goes.
+    What fails leaves no lock, nor an empty
     directory, that was not there before.
 
     Raises:
@@ -258,6 +260,7 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
             "writing to it. Wait for it or name another directory."
         ) from error
     with held:
+        _sweep(path(directory))
         try:
             yield
         except BaseException:
@@ -266,6 +269,15 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
             if not was_there and not names(directory):
                 path(directory).rmdir()
             raise
+
+
+def _sweep(directory: epath.Path) -> None:
+    """Removes what `replacing` left in and below a directory when killed."""
+    for pattern in ("*.tmp-*", "*/*.tmp-*"):
+        for left in directory.glob(pattern):
+            process = left.name.rpartition(".tmp-")[2]
+            if process.isdecimal() and not psutil.pid_exists(int(process)):
+                left.unlink()
 
 
 @contextlib.contextmanager

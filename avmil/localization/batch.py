@@ -13,7 +13,7 @@ from typing import Any
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files, processes
 from avmil.common.errors import ClipError, ConfigError
-from avmil.common.progress import Progress
+from avmil.common.progress import Progress, printable
 from avmil.features.extractor import stage
 from avmil.localization import videos, writers
 from avmil.localization.trained_run import TrainedRun, load_run
@@ -83,7 +83,7 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
             if result.status == "failed":
                 progress.write(text)
             else:
-                print(text, flush=True)
+                print(printable(text), flush=True)
             progress.update(failed=num_failed)
     _write_results(config, run, [done[entry.clip_id] for entry in entries])
     before = f", {num_before} of them before" if num_before else ""

@@ -20,6 +20,7 @@ from tests.fuzz.targets import TARGETS, try_input
 
 _SECONDS_AN_INPUT = 60
 _START_S = 300
+_MOST_ENDS = 10  # Of processes, for one file; then it is given up.
 _MOST_MEMORY_BYTES = 2 << 30  # Beyond that of reading the sound file.
 
 
@@ -49,7 +50,7 @@ def run(name: str, num_inputs: int) -> tuple[collections.Counter, list, float]:
     counts, failures = collections.Counter(), []
     seed, peak_mb = 0, 0.0
     context = multiprocessing.get_context("spawn")
-    while seed < num_inputs:
+    while seed < num_inputs and counts["crash"] + counts["hang"] < _MOST_ENDS:
         ours, theirs = context.Pipe()
         child = context.Process(
             target=_work, args=(name, seed, num_inputs, theirs)
@@ -57,9 +58,8 @@ def run(name: str, num_inputs: int) -> tuple[collections.Counter, list, float]:
         child.start()
         theirs.close()
         try:
-            if not ours.poll(_START_S):
-                raise TimeoutError("the sound file")
-            ours.recv()
+            if not ours.poll(_START_S) or ours.recv() != "ready":
+                raise TimeoutError(f"Expected the sound {name} to be read.")
             while seed < num_inputs:
                 if not ours.poll(_SECONDS_AN_INPUT):
                     counts["hang"] += 1

@@ -182,7 +182,8 @@ def write_json(
 ) -> None:
     """Writes JSON atomically; an object also with the digest of the others."""
     if digest:
-        value = {**value, _DIGEST: _digest(value)}
+        # First: what is cut out elsewhere cannot join it to other text.
+        value = {_DIGEST: _digest(value), **value}
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     write_text(name, text + "\n")
 

@@ -170,3 +170,8 @@ def test_media_outside_the_manifests_folder_are_named_from_there(
     with open(path) as file:
         names = [line.split(",")[1] for line in file]
     assert names[1:] == ["s3://bucket/b.mp4", "../a.mp4"]
+
+
+def test_a_folder_whose_name_begins_with_dots_is_inside(path):
+    (entry,) = read(path, f"{HEADER}a,..foo/a.mp4,bus,val\n")[1]
+    assert entry.path.endswith("..foo/a.mp4")

@@ -12,7 +12,7 @@ endif
 # All processor cores; a file's tests share their fixtures.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-.PHONY: demo tables bench test test-unit lint format install clean
+.PHONY: demo tables bench test test-unit fuzz lint format install clean
 
 demo: $(INSTALLED)
 	$(BIN)/python demo.py
@@ -63,6 +63,10 @@ test: $(INSTALLED)
 
 test-unit: $(INSTALLED)
 	$(PYTEST) --ignore=tests/end_to_end -m "not slow"
+
+# 2,000 damaged files, in guarded processes; `make test` reads some of them.
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz.fuzz --inputs=2000
 
 # Beside PyTorch too where it is installed: .venv/bin/pip install torch.
 bench: $(INSTALLED)

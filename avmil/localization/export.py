@@ -7,6 +7,7 @@ import importlib
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
@@ -84,7 +85,7 @@ def _write_facts(run: Run, trained: TrainedRun, folder: str) -> None:
         weights=str(trained.weights),
         classes=run.class_names,
         thresholds=trained.thresholds,
-        metrics=files.read_json(metrics_path)
+        metrics=files.read_json(metrics_path, dict[str, Any])
         if files.exists(metrics_path)
         else {},
         training=config.choices(),

@@ -64,6 +64,9 @@ class Scorer:
                 outputs[layer.name.removesuffix("_normalization")] = (
                     layer.output
                 )
+            elif isinstance(layer, MeanScores):
+                for modality in ("visual", "audio"):
+                    outputs[modality] = model.output[f"{modality}_scores"]
         self._network = keras.Model(model.input, outputs)
         self._network.jit_compile = model.jit_compile
 
@@ -74,8 +77,9 @@ class Scorer:
 
         Returns:
             The scores, clips without features being missed; and, for each
-            modality whose scores are normalized, `visual` or `audio`, these
-            scores of the clips that have features, float32 [N, C].
+            modality whose scores are normalized or averaged, `visual` or
+            `audio`, these scores of the clips that have features, float32
+            [N, C].
         """
         store, size = self._store, self._batch_size
         # The clips that fill up the last batch are left out again.

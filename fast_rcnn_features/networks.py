@@ -52,12 +52,14 @@ class RegionNetwork:
             values, float32.
         channels: Depth of the feature map.
         stride_px: Pixels of the input from one cell to the next.
+        multiple_px: What both sides of the input have to be a multiple of.
     """
 
     build: Callable[[str | os.PathLike[str] | None, int], keras.Model]
     normalize: Callable[[np.ndarray], np.ndarray]
     channels: int
     stride_px: int
+    multiple_px: int = 1
 
 
 @functools.lru_cache
@@ -284,4 +286,5 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
         ),
         channels=channels,
         stride_px=stride_px,
+        multiple_px=32,  # Odd sizes of maps would be padded on other sides.
     )

@@ -28,8 +28,9 @@ def prepare_image(
         long_side_px: Limit of the longer side, which goes first.
 
     Returns:
-        float32 [h, w, 3] and the factor from pixels of the frame to pixels of
-        the result, the same for both sides.
+        float32 [h, w, 3], filled up with zeros at the right and at the bottom
+        to the multiple that the network asks for; and the factor from pixels
+        of the frame to pixels of the result, the same for both sides.
     """
     check_image(image_rgb)
     image = networks.get(network).normalize(image_rgb)
@@ -42,6 +43,9 @@ def prepare_image(
     image = cv2.resize(
         image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
     )
+    multiple_px = networks.get(network).multiple_px
+    missing = [-side % multiple_px for side in image.shape[:2]]
+    image = np.pad(image, [*((0, count) for count in missing), (0, 0)])
     return image, scale
 
 

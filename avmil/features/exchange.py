@@ -155,7 +155,7 @@ def _open_hdf5(
     arrays = file[key]
     name = f"{os.path.basename(path)}:{key}"
     if isinstance(arrays, h5py.Group):
-        return _Source(name, path, lambda row: arrays[row.clip_id][()])
+        return _Source(name, path, lambda row: arrays[row.clip_id])
     ids = [row.clip_id for row in rows]
     if _IDS in file:
         ids = file[_IDS].asstr()[:].tolist()
@@ -316,15 +316,14 @@ def export_features(config: FeatureExportConfig) -> None:
                 h5py.File(temporary, "w") as file,
             ):
                 file[_IDS] = list(clips)
-                if len(shapes) == 1:
+                is_regular = len(shapes) == 1
+                if is_regular:
                     shape = len(clips), *shapes.pop()
-                    dtype = store.fields[name].dtype
-                    arrays = file.create_dataset(name, shape, dtype)
-                else:
-                    arrays = file.create_group(name)
+                    file.create_dataset(name, shape, store.fields[name].dtype)
                 for place, (clip_id, number) in enumerate(clips.items()):
-                    by_place = isinstance(arrays, h5py.Dataset)
-                    key = place if by_place else clip_id
-                    arrays[key] = read(name, number)
+                    if is_regular:
+                        file[name][place] = read(name, number)
+                    else:
+                        file[f"{name}/{clip_id}"] = read(name, number)
                     progress.update()
     print(f"Finished: {len(clips)} clips exported to {config.output_dir}")

@@ -154,6 +154,8 @@ def _make_extractor(
     Without `num_threads` it has as many as its process has for clips. A
     ConfigError if the process differs from the job's `recipe` and backend.
     """
+    num_threads = num_threads or distributed.get_worker().state.nthreads
+    extractor.configure_backend(num_threads)
     host = socket.gethostname()
     if not files.exists(files.join(features_dir, INFO_NAME)):
         raise ConfigError(
@@ -170,7 +172,6 @@ def _make_extractor(
             "Expected the same weights and backend on all machines, received "
             f"on {host}:\n  {listed}"
         )
-    num_threads = num_threads or distributed.get_worker().state.nthreads
     given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
     return extractor.ClipExtractor(recipe_config, num_threads, given)
 

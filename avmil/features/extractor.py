@@ -197,7 +197,7 @@ class ClipExtractor:
         given: GivenFeatures | None = None,
         needs_both: bool = True,
     ) -> None:
-        _configure_backend(num_threads)
+        configure_backend(num_threads)
         self._fields = layout(config)
         self._needs_all = needs_both or config.modalities != "audio_visual"
         self._config = config
@@ -441,8 +441,8 @@ class _Bag:
             self._waiting.clear()
 
 
-def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and the precision of convolutions."""
+def configure_backend(num_threads: int) -> None:
+    """Sets threads, before any network, and the precision of convolutions."""
     cv2.setNumThreads(num_threads or -1)
     if keras.backend.backend() == "jax":
         import jax

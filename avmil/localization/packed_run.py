@@ -16,37 +16,20 @@ import zipfile
 from collections.abc import Iterator
 
 from avmil.common import files
-from avmil.common.errors import config_errors
-from avmil.runs.run import CONFIG_FILE
+from avmil.common.errors import ConfigError, FeaturesError, config_errors
 
-# Of a run directory, those that a packed run holds where they are there.
-COPIED_FILES = (
-    "versions.json",
-    "thresholds.json",
-    "event_thresholds.json",
-    "metrics.json",
-    "scores.json",
-    "scores-val.npz",
-    "scores-test.npz",
-)
-_MODEL = r"checkpoints/(last|best)-\d{8}/model\.keras"
-_MEMBERS = {
-    "": "|".join(
-        [
-            *map(re.escape, (CONFIG_FILE, "flags.txt", *COPIED_FILES)),
-            r"classes\.txt|README\.md|checkpoints/(last|best)-\d{8}/state\.json",
-            _MODEL,
-        ]
-    ),
-    # Members that are archives themselves.
-    _MODEL: r"metadata\.json|config\.json|model\.weights\.h5",
-    r"scores-(val|test)\.npz": r"(clip_ids|class_names|labels|scores)\.npy",
-}
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    NotImplementedError,  # Of a zip version that Python does not know.
-    RuntimeError,  # Encrypted.
+# Members of archives within stand behind a colon.
+_MEMBERS = re.compile(
+    r"""
+    (config|versions|thresholds|event_thresholds|metrics|scores)\.json
+    | (flags|classes)\.txt
+    | README\.md
+    | checkpoints/(last|best)-\d{8}/state\.json
+    | checkpoints/(last|best)-\d{8}/model\.keras
+        (:(metadata\.json|config\.json|model\.weights\.h5))?
+    | scores-(val|test)\.npz(:(clip_ids|class_names|labels|scores)\.npy)?
+    """,
+    re.VERBOSE,
 )
 
 
@@ -63,6 +46,8 @@ def pack(directory: str, path: str) -> None:
 def opened(name: str) -> Iterator[str]:
     """Yields a run's directory; a packed one is unpacked for the time.
 
+    What is then wrong with its files is told of the packed run.
+
     Raises:
         ConfigError: if it is a file that is no packed run, or a damaged one.
     """
@@ -74,31 +59,35 @@ def opened(name: str) -> Iterator[str]:
         directory = os.path.join(top, stem)
         with config_errors(
             f"Expected a packed run of export_model.py, received {name}",
-            *_ZIP_ERRORS,
+            zipfile.BadZipFile,
+            EOFError,
+            NotImplementedError,  # Of a zip version that Python does not know.
+            RuntimeError,  # Encrypted.
         ):
             _unpack(local, directory)
-        yield directory
+        try:
+            yield directory
+        except (ConfigError, FeaturesError) as error:
+            text = str(error).replace(directory, name)
+            raise type(error)(text) from error
 
 
 def _unpack(path: str, directory: str) -> None:
     """Unpacks; errors as of `_check` and of zipfile."""
+    _check(path)
     with zipfile.ZipFile(path) as archive:
-        _check(archive, path, _MEMBERS[""])
         archive.extractall(directory)
-        names = archive.namelist()
-    for kind, members in _MEMBERS.items():
-        for name in names:
-            if kind and re.fullmatch(kind, name):
-                inner = os.path.join(directory, name)
-                with zipfile.ZipFile(inner) as archive:
-                    _check(archive, inner, members)
+    for name in archive.namelist():
+        if name.endswith((".keras", ".npz")):
+            _check(os.path.join(directory, name), f"{name}:")
 
 
-def _check(archive: zipfile.ZipFile, path: str, known: str) -> None:
+def _check(path: str, prefix: str = "") -> None:
     """Raises a ValueError unless an archive's members are known and stored."""
-    members = archive.infolist()
-    names = [member.filename for member in members]
-    if unknown := [name for name in names if not re.fullmatch(known, name)]:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    names = [prefix + member.filename for member in members]
+    if unknown := [name for name in names if not _MEMBERS.fullmatch(name)]:
         raise ValueError(f"it holds {unknown[0]!a}, which no run has.")
     if len({*names}) < len(names):
         raise ValueError("it holds two files of one name.")

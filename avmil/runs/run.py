@@ -50,6 +50,19 @@ class TrainedOn:
         return cls(**{field.name: store.info[field.name] for field in fields})
 
 
+def write_config(
+    directory: str, config: TrainConfig, trained_on: TrainedOn
+) -> None:
+    """Writes what `Run` reads, and the flags for people."""
+    path = files.join(directory, "flags.txt")
+    files.write_text(path, to_flagfile(config))
+    content = {
+        "config": dataclasses.asdict(config),
+        "features": dataclasses.asdict(trained_on),
+    }
+    files.write_json(files.join(directory, CONFIG_FILE), content)
+
+
 def write_scores(
     directory: str,
     scores: Mapping[str, ScoreSet],
@@ -215,12 +228,7 @@ class Run(ScoredRun):
         else:
             files.make_directory(path)
             files.write_json(files.join(path, "versions.json"), versions())
-        files.write_text(files.join(path, "flags.txt"), to_flagfile(config))
-        content = {
-            "config": dataclasses.asdict(config),
-            "features": dataclasses.asdict(trained_on),
-        }
-        files.write_json(files.join(path, CONFIG_FILE), content)
+        write_config(path, config, trained_on)
         return cls(path)
 
     @property

@@ -156,6 +156,7 @@ def network_with(packed, **changes):
         ({"compression": zipfile.ZIP_DEFLATED}, "compressed"),
         ({"config.json": None}, "without config.json"),
         ({f"{STEP}/model.keras": b"x"}, "not a zip file"),
+        ({"thresholds.json": b"{}"}, r"each class in \S+/b\.zip/thresholds"),
     ],
 )
 def test_files_of_strangers_are_checked(packed, tmp_path, changes, expected):
@@ -168,7 +169,7 @@ def test_files_of_strangers_are_checked(packed, tmp_path, changes, expected):
 def test_archives_within_are_checked(packed, tmp_path):
     changes = network_with(packed, **{"assets/a": b"x"})
     path = repacked(packed, tmp_path / "b.zip", **changes)
-    with pytest.raises(ConfigError, match="'assets/a', which no run has"):
+    with pytest.raises(ConfigError, match=r"model\.keras:assets/a', which no"):
         avmil.load_run(path)
 
 

@@ -67,6 +67,7 @@ setuptools.setup(
         "google-crc32c>=1.5",
         "h5py>=3.10",
         "imageio-ffmpeg>=0.5",
+        "msgspec>=0.19",
         "pooch>=1.8",
         "psutil>=5.9",
         "tensorboard>=2.17,<2.18",

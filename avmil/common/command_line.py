@@ -17,6 +17,7 @@ from absl import flags as absl_flags
 
 import flags
 from avmil.common.errors import AvmilError, ConfigError
+from avmil.common.progress import printable
 
 # TensorFlow's errors that the user can mend: files, disks and memory.
 _TENSORFLOW_ERRORS = (
@@ -137,7 +138,7 @@ def _run_main(
             or type(error).__name__ in _TENSORFLOW_ERRORS
         ):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return _USAGE_STATUS
 
 

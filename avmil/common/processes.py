@@ -162,7 +162,7 @@ def _cluster(
             return
         address = scheduler
         if "://" not in scheduler:
-            address = files.read_json(scheduler)["address"]
+            address = files.read_json(scheduler, dict[str, Any])["address"]
         try:
             client = distributed.Client(address, timeout=_CONNECT_TIMEOUT_S)
         except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ import importlib
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
@@ -78,7 +79,9 @@ def _write_facts(run: Run, trained: TrainedRun, folder: str) -> None:
     metrics = os.path.join(folder, "metrics.json")
     card = model_card.render(
         trained,
-        files.read_json(metrics) if files.exists(metrics) else {},
+        files.read_json(metrics, dict[str, Any])
+        if files.exists(metrics)
+        else {},
         config.choices(),
     )
     classes = "".join(f"{name}\n" for name in run.class_names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -28,6 +28,18 @@ from avmil.runs.run import Run
 from model.layers import TwoStreamScoring
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
+EventThresholds = TypedDict(
+    "EventThresholds",
+    {
+        "weights": dict[str, Any],
+        "from": str,
+        "thresholds": dict[str, float] | None,
+        "box_thresholds": dict[str, float] | None,
+        "num_segments": float | None,
+        "num_regions": float | None,
+    },
+    total=False,
+)
 
 
 def evaluate_run(
@@ -84,7 +96,8 @@ def evaluate_run(
         if result.event_thresholds is not None:
             content["from"] = "truth"
             content["thresholds"] = _by_class(run, result.event_thresholds)
-    files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
+    path = run.file(EVENT_THRESHOLDS_FILE)
+    files.write_json(path, content, digest=True)
     return result
 
 

@@ -50,6 +50,14 @@ class TrainedOn:
         return cls(**{field.name: store.info[field.name] for field in fields})
 
 
+@dataclasses.dataclass(frozen=True)
+class _RunContent:
+    """Content of `config.json`."""
+
+    config: TrainConfig
+    features: TrainedOn
+
+
 def write_config(
     directory: str, config: TrainConfig, trained_on: TrainedOn
 ) -> None:
@@ -60,7 +68,8 @@ def write_config(
         "config": dataclasses.asdict(config),
         "features": dataclasses.asdict(trained_on),
     }
-    files.write_json(files.join(directory, CONFIG_FILE), content)
+    path = files.join(directory, CONFIG_FILE)
+    files.write_json(path, content, digest=True)
 
 
 def write_scores(
@@ -73,7 +82,7 @@ def write_scores(
         files.write_bytes(_scores_path(directory, split), score_set.to_bytes())
     if weights:
         path = files.join(directory, SCORES_FILE)
-        files.write_json(path, dataclasses.asdict(weights))
+        files.write_json(path, dataclasses.asdict(weights), digest=True)
 
 
 def read_scores(
@@ -96,8 +105,7 @@ def read_scores(
     weights_path = files.join(directory, SCORES_FILE)
     if not files.exists(weights_path):
         return scores, None
-    with config_errors(weights_path, TypeError):
-        return scores, WeightsIdentity(**files.read_json(weights_path))
+    return scores, files.read_json(weights_path, WeightsIdentity)
 
 
 def _scores_path(directory: str, split: str) -> str:
@@ -167,21 +175,13 @@ class Run(ScoredRun):
         self._use_saved_scores = use_saved_scores
         self.checkpoints = Checkpoints(path)
         try:
-            content = files.read_json(self.file(CONFIG_FILE))
-            self.config = TrainConfig(**content["config"])
-            self.trained_on = TrainedOn(**content["features"])
+            content = files.read_json(self.file(CONFIG_FILE), _RunContent)
         except FileNotFoundError as error:
             raise ConfigError(
                 f"Expected a run directory, received {path} without "
                 f"{CONFIG_FILE}. train.py makes one."
             ) from error
-        except ConfigError:  # It is no JSON.
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"Expected a run of this version of avmil, received "
-                f"{self.file(CONFIG_FILE)}: {error}."
-            ) from error
+        self.config, self.trained_on = content.config, content.features
         if (
             systems.needs_standardization(self.config.system)
             and "cvssp_scaling_rate_hz" not in self.trained_on.recipe

@@ -11,11 +11,9 @@ import flags
 from tests.command_line import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-# Absl's own, and flags of TensorBoard, pip, Docker, Dask and Slurm.
-OTHER_FLAGS = {
-    *("flagfile", "help", "logdir", "no", "row"),
-    *("build", "gres", "nthreads", "nworkers", "resources"),
-}
+# Flags of other programs, and absl's own.
+OTHER_FLAGS = {"flagfile", "help", "logdir", "no", "row"}  # pip's --no-deps.
+OTHER_FLAGS |= {"build", "gres", "nthreads", "nworkers", "resources"}
 
 
 def known_flags():

@@ -111,13 +111,8 @@ class _Localizer:
         shown = _classes_shown(config.classes_shown, self.run.class_names)
         self._classes_shown = shown
         self._outputs = [name.strip() for name in config.outputs.split(",")]
-        if unknown := set(self._outputs) - set(writers.OUTPUTS):
-            raise ConfigError(
-                f"--outputs: Expected some of {','.join(writers.OUTPUTS)}, "
-                f"received {','.join(sorted(unknown))}."
-            )
         self._formats = [name.strip() for name in config.formats.split(",")]
-        formats.check(self._formats)
+        writers.check(self._outputs, self._formats)
 
     def __call__(self, entry: ManifestEntry) -> tuple[VideoResult, str]:
         """Localizes in a video; also gives what to print of it."""

@@ -137,7 +137,7 @@ class Checkpoints:
                 files.local_copy(files.join(path, "model.keras")) as local,
                 tempfile.TemporaryDirectory() as folder,
             ):
-                _unpack(local, folder)
+                unpack(local, folder)
                 network = _load_model(folder, path, optimizer)
         except (OSError, zipfile.BadZipFile) as error:
             raise ConfigError(
@@ -157,14 +157,20 @@ class Checkpoints:
         return files.join(self._path, f"{kind}-{step:08d}")
 
 
-def _unpack(path: str, folder: str) -> None:
-    """Unpacks model.keras, comparing checksums; a BadZipFile if damaged.
+def unpack(path: str, folder: str, known: str = ".*") -> None:
+    """Unpacks an archive whose members are stored without compression.
 
-    Keras would hold the whole file in memory beside the network, and unpack
-    any size: Keras itself writes members that are not compressed.
+    Checksums are compared. Of Keras's: it would hold the whole file in memory
+    beside the network, and unpack any size.
+
+    Raises:
+        BadZipFile: if it is damaged, or holds other names than are known.
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if not re.fullmatch(known, name, re.VERBOSE):
+                    raise ValueError(f"it holds {name!a}, which no run has")
             members = archive.infolist()
             if sum(m.file_size for m in members) > os.path.getsize(path):
                 raise ValueError("it unpacks to more than its size")

@@ -58,6 +58,20 @@ class _RunContent:
     features: TrainedOn
 
 
+def write_config(
+    directory: str, config: TrainConfig, trained_on: TrainedOn
+) -> None:
+    """Writes what `Run` reads, and the flags for people."""
+    path = files.join(directory, "flags.txt")
+    files.write_text(path, to_flagfile(config))
+    content = {
+        "config": dataclasses.asdict(config),
+        "features": dataclasses.asdict(trained_on),
+    }
+    path = files.join(directory, CONFIG_FILE)
+    files.write_json(path, content, digest=True)
+
+
 def write_scores(
     directory: str,
     scores: Mapping[str, ScoreSet],
@@ -214,12 +228,7 @@ class Run(ScoredRun):
         else:
             files.make_directory(path)
             files.write_json(files.join(path, "versions.json"), versions())
-        files.write_text(files.join(path, "flags.txt"), to_flagfile(config))
-        content = {
-            "config": dataclasses.asdict(config),
-            "features": dataclasses.asdict(trained_on),
-        }
-        files.write_json(files.join(path, CONFIG_FILE), content, digest=True)
+        write_config(path, config, trained_on)
         return cls(path)
 
     @property
@@ -292,20 +301,18 @@ class Run(ScoredRun):
         return {split: of["scores"] for split, of in self._computed.items()}
 
     def modality_scores(self, split: str) -> dict[str, ScoreSet]:
-        """Scores of all clips of `val` or `test`, by what they come from.
+        """What the system says is audible, visible and both, of all clips.
 
-        Those of `audio` and of `visual`, each alone, of a system that tells
-        them apart, and `scores`, of the clips, of one that has both.
+        Of `val` or `test`; each modality alone of a system that tells them
+        apart, and `both` of one that has both.
         """
-        found = dict(self._computed[split])
-        has = {
-            "audio": systems.has_audio(self.config.system),
-            "visual": systems.has_visual(self.config.system),
-        }
-        if not all(has.values()):
-            (only,) = (name for name in has if has[name])
-            found = {only: found["scores"]}
-        return found
+        names = {"audio": "audible", "visual": "visible", "scores": "both"}
+        if not systems.has_visual(self.config.system):
+            names = {"scores": "audible"}
+        elif not systems.has_audio(self.config.system):
+            names = {"scores": "visible"}
+        found = self._computed[split]
+        return {names[n]: found[n] for n in names if n in found}
 
     @property
     def identity(self) -> RunIdentity:

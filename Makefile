@@ -12,7 +12,7 @@ endif
 # All processor cores; a file's tests share their fixtures.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-.PHONY: demo tables bench test test-unit lint format install clean
+.PHONY: demo tables bench test test-unit fuzz lint format install clean
 
 demo: $(INSTALLED)
 	$(BIN)/python demo.py
@@ -24,8 +24,8 @@ demo: $(INSTALLED)
 # Several seeds: SEEDS="0 1 2", or of row (d) alone SEEDS_d=0. Other flags of
 # train.py: TRAIN_FLAGS for all rows, TRAIN_FLAGS_g behind it for row (g); of
 # evaluate.py: EVALUATE_FLAGS. Row (f) is made of (g).
-ROWS ?= a b c d e g
-VISUAL_ROWS := a c d e e-mean
+ROWS ?= a b c d e g h
+VISUAL_ROWS := a c d e e-mean h
 SEEDS ?= 0
 seeds = $(or $(SEEDS_$(1)),$(SEEDS))
 fc_weights = $(and $(filter $(VISUAL_ROWS),$(1)),$(FC_WEIGHTS:%=--fc_weights=%))
@@ -47,8 +47,8 @@ runs = $(foreach row,$(ROWS),$(foreach seed,$(call seeds,$(row)),$(RUNS)/$(row)-
     $(foreach seed,$(fused),$(RUNS)/f-$(seed))
 
 tables: $(INSTALLED)
-	@test -z "$(filter-out a b c d e e-mean g,$(ROWS))" || { echo "Expected \
-	ROWS of a b c d e e-mean g, separated by spaces ((f) follows from g), received $(ROWS)."; \
+	@test -z "$(filter-out a b c d e e-mean g h,$(ROWS))" || { echo "Expected \
+	ROWS of a b c d e e-mean g h, separated by spaces ((f) follows from g), received $(ROWS)."; \
 	exit 2; }
 	@test -n "$(FEATURES)" -a -n "$(RUNS)" || { echo "Expected a features \
 	directory and one for the runs: make tables FEATURES=... RUNS=..."; exit 2; }
@@ -63,6 +63,10 @@ test: $(INSTALLED)
 
 test-unit: $(INSTALLED)
 	$(PYTEST) --ignore=tests/end_to_end -m "not slow"
+
+# 2,000 damaged files, in guarded processes; `make test` reads some of them.
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz.fuzz --inputs=2000
 
 # Beside PyTorch too where it is installed: .venv/bin/pip install torch.
 bench: $(INSTALLED)

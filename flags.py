@@ -220,13 +220,14 @@ class TrainConfig:
 
     system: str = _flag(
         "av_two_stream",
-        "System of the paper's Table 1.",
+        "System of the paper's Table 1, or av_late_fusion, which is better.",
         choices=(
             "av_two_stream",
             "audio_two_stream",
             "visual_two_stream",
             "visual_wsddn",
             "av_one_stream",
+            "av_late_fusion",
             "cvssp_gated_crnn",
             "cvssp_gated_crnn_attention",
         ),

@@ -47,7 +47,8 @@ setuptools.setup(
         # tensorflow-io has working native operations up to TensorFlow 2.17.
         "tensorflow>=2.17,<2.18",
         "tensorflow-io>=0.37,<0.38",
-        "keras>=3.5",
+        # Earlier ones' safe mode lets saved models name any function of Keras.
+        "keras>=3.12.4",
         "numpy>=1.26",
         # OpenCV 5 drops the importer that reads .caffemodel files.
         "opencv-contrib-python-headless>=4.11,<5",
@@ -67,6 +68,7 @@ setuptools.setup(
         "google-crc32c>=1.5",
         "h5py>=3.10",
         "imageio-ffmpeg>=0.5",
+        "msgspec>=0.19",
         "pooch>=1.8",
         "psutil>=5.9",
         "tensorboard>=2.17,<2.18",

@@ -26,7 +26,7 @@ def main() -> None:
 
 def console_entry_point() -> None:
     """Starts the script."""
-    rows = (*"abcde", "e-mean")
+    rows = (*"abcdeh", "e-mean")
     flags.define_row(*rows, "g", *(f"small/{row}" for row in rows))
     command_line.run(main, flags.TrainConfig)
 

@@ -104,7 +104,7 @@ def _ours(
             float(values["learning_rate"]),
             epsilon=float(values["adam_epsilon"]),
         ),
-        loss={"scores": systems.loss(values["system"])},
+        loss=systems.losses(values["system"]),
         jit_compile=values["xla"] == "true",
     )
     train = steps.train_function(model)

@@ -10,12 +10,20 @@ PAMI 2015; pdollar/edges, edgeBoxesImg.m; OpenCV contrib, ximgproc.
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import re
+import zlib
 
 import cv2
 import numpy as np
 
 _SMOOTHING_RADIUS_PX = 4
+# Of a forest: the published one has options up to 32 and 16 MB.
+_MAX_OPTION = 64
+_MAX_FOREST_BYTES = 1 << 28
+_EDGES = ("edgeBoundaries", "edgeBins")
 
 
 def gradient_edges(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +98,7 @@ class StructuredForest:
         try:
             _check_forest(path)
             self._detector = cv2.ximgproc.createStructuredEdgeDetection(path)
-        except (cv2.error, ValueError) as error:
+        except (cv2.error, OSError, EOFError, ValueError, zlib.error) as error:
             raise ValueError(
                 "Expected forest_path of a structured edge forest in OpenCV's "
                 f"format, received {path!r}: {error}"
@@ -112,12 +120,13 @@ class StructuredForest:
 
 
 def _check_forest(path: str) -> None:
-    """Raises ValueError for sizes that OpenCV divides by unchecked."""
+    """Raises ValueError for numbers that OpenCV uses unchecked."""
     storage = cv2.FileStorage()
     storage.open(path, cv2.FILE_STORAGE_READ)
-    options = storage.getNode("options")
-    if not options.isMap():
+    node = storage.getNode("options")
+    if not node.isMap():
         raise ValueError("it has no entry 'options'")
+    options = {key: node.getNode(key).real() for key in node.keys()}  # noqa: SIM118
     for key in (
         "stride",
         "shrinkNumber",
@@ -128,10 +137,64 @@ def _check_forest(path: str) -> None:
         "numberOfTrees",
         "numberOfTreesToEvaluate",
     ):
-        if not options.getNode(key).real() > 0:
-            raise ValueError(f"option {key} is not positive")
-    num_trees = options.getNode("numberOfTrees").real()
-    tables = ("childs", "featureIds", "thresholds")
-    for key in (*tables, "edgeBoundaries", "edgeBins"):
-        if storage.getNode(key).size() != num_trees:
-            raise ValueError(f"{key} does not hold {num_trees:.0f} trees")
+        if not 0 < options.get(key, 0) <= _MAX_OPTION:
+            raise ValueError(f"option {key} is not in (0, {_MAX_OPTION}]")
+    if not all(0 <= value <= _MAX_OPTION for value in options.values()):
+        raise ValueError(f"an option is not in [0, {_MAX_OPTION}]")
+    num_trees = int(options["numberOfTrees"])
+    patch, inner = options["patchSize"], options["patchInnerSize"]
+    shrink, grid = options["shrinkNumber"], options["selfsimilarityGridSize"]
+    if patch % shrink or options["stride"] % shrink or inner > patch:
+        raise ValueError("its sizes of patches do not fit together")
+    # As in OpenCV's predictEdges: features of a patch, then pairs of cells.
+    num_channels = 2 * (options["numberOfGradientOrientations"] + 1) + 3
+    num_features = num_channels * (
+        (patch / shrink) ** 2 + grid**2 * (grid**2 - 1) / 2
+    )
+    trees = _read_trees(path, num_trees)
+    sizes = {len(tree) for tree in trees["childs"]}
+    if len(sizes) > 1:
+        raise ValueError("its trees are not of one size")
+    childs = np.stack(trees.pop("childs"))  # [trees, nodes]
+    tables = {key: np.concatenate(table) for key, table in trees.items()}
+    boundaries, bins = tables["edgeBoundaries"], tables["edgeBins"]
+    # A node's children, child - 1 and child, lie behind it: no way is endless.
+    is_leaf, nodes = childs == 0, np.arange(childs.shape[1])
+    is_child = (childs - 1 > nodes) & (childs < childs.shape[1])
+    for key, fits in {
+        "childs": (is_leaf | is_child).all(),
+        "featureIds": len(tables["featureIds"]) == childs.size
+        and _lie_within(tables["featureIds"], num_features),
+        "thresholds": len(tables["thresholds"]) == childs.size
+        and np.isfinite(tables["thresholds"]).all(),
+        "edgeBoundaries": len(boundaries) > childs.size
+        and boundaries[0] >= 0
+        and (np.diff(boundaries) >= 0).all()
+        and boundaries[-1] <= len(bins),
+        "edgeBins": _lie_within(bins, inner**2),
+    }.items():
+        if not fits:
+            raise ValueError(f"{key} has numbers that fit no such forest")
+
+
+def _lie_within(values: np.ndarray, stop: float) -> bool:
+    return bool(((values >= 0) & (values < stop)).all())
+
+
+def _read_trees(path: str, num_trees: int) -> dict[str, list[np.ndarray]]:
+    """The forest's tables, tree by tree; OpenCV's nodes would take a minute."""
+    with open(path, "rb") as file:
+        content = file.read()
+    if content.startswith(b"\x1f\x8b"):
+        with gzip.open(io.BytesIO(content)) as file:
+            content = file.read(_MAX_FOREST_BYTES)
+    text = content.decode("ascii")
+    tables = {}
+    for key in ("childs", "featureIds", "thresholds", *_EDGES):
+        _, _, rest = text.partition(f"\n{key}:")
+        table = re.match(r"(\s*-\s*\[[^\]]*\])*", rest)[0]
+        trees = re.findall(r"\[([^\]]*)\]", table)
+        if len(trees) != num_trees:
+            raise ValueError(f"{key} does not hold {num_trees} trees")
+        tables[key] = [np.array(tree.split(","), np.float64) for tree in trees]
+    return tables

@@ -91,13 +91,12 @@ class RegionFeatures:
         scale = prepared[0][1]
         with self._lock:  # Keras' models serve one thread at a time.
             feature_maps = self._model.predict_on_batch(images)  # [F, h, w, D]
-        known = networks.get(self._network)
+        stride_px = networks.get(self._network).stride_px
         for index, feature_map in zip(wanted, feature_maps, strict=True):
-            corners = boxes[index].astype(np.float64) * scale - known.center_px
             pooled = roi_max_pool(
                 feature_map,
-                np.maximum(corners, 0),
-                1 / known.stride_px,
+                boxes[index].astype(np.float64) * scale,
+                1 / stride_px,
                 self._num_bins,
             )  # [R, P, P, D]
             found[index] = pooled.transpose(0, 3, 1, 2).reshape(len(pooled), -1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import math
 import os
 import random
 from collections.abc import Callable
@@ -27,9 +28,10 @@ from keras import ops
 from fast_rcnn_features.weights import load_conv_weights
 
 KERAS_PREFIX = "keras:"
-# Side that every stage of a keras.applications backbone divides evenly.
-_KERAS_MULTIPLE_PX = 32
-_KERAS_STRIDES_PX = (16, 32)
+# Side of the input by which the strides in a keras.applications backbone are
+# found; paddings before a strided layer are no feature maps.
+_PROBE_PX = 1024
+_NO_CUTS = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
 
 # Fast R-CNN's PIXEL_MEANS, in the order blue, green, red.
 _CAFFENET_MEAN_BGR = np.array([102.9801, 115.9465, 122.7717], np.float32)
@@ -50,7 +52,6 @@ class RegionNetwork:
             values, float32.
         channels: Depth of the feature map.
         stride_px: Pixels of the input from one cell to the next.
-        center_px: Pixel that the first cell is centered on.
         multiple_px: What both sides of the input have to be a multiple of.
     """
 
@@ -58,7 +59,6 @@ class RegionNetwork:
     normalize: Callable[[np.ndarray], np.ndarray]
     channels: int
     stride_px: int
-    center_px: float = 0.0
     multiple_px: int = 1
 
 
@@ -206,18 +206,16 @@ def _normalize_alexnet(image_rgb: np.ndarray) -> np.ndarray:
 
 
 _NETWORKS = {
-    "caffenet": RegionNetwork(
-        build=functools.partial(_build_caffe, "caffenet"),
-        normalize=_normalize_caffenet,
+    name: RegionNetwork(
+        functools.partial(_build_caffe, name),
+        normalize,
         channels=256,
         stride_px=16,
-    ),
-    "alexnet": RegionNetwork(
-        build=functools.partial(_build_caffe, "alexnet"),
-        normalize=_normalize_alexnet,
-        channels=256,
-        stride_px=16,
-    ),
+    )
+    for name, normalize in (
+        ("caffenet", _normalize_caffenet),
+        ("alexnet", _normalize_alexnet),
+    )
 }
 NAMES = tuple(_NETWORKS)
 
@@ -225,9 +223,8 @@ NAMES = tuple(_NETWORKS)
 def _keras_network(name: str, layer: str = "") -> RegionNetwork:
     """A backbone of keras.applications, with random, own or ImageNet weights.
 
-    Where its cells lie is computed from its layers. They have the padding of
-    TensorFlow's `same`, whose sides depend on whether a size is even; inputs
-    of a multiple of 32 px keep the cells on one grid.
+    Its cells count as centered like CaffeNet's, as Fast R-CNN has it of any
+    network; the padding of some centers them up to a cell farther.
     """
     constructor = getattr(keras.applications, name, None)
     if not name[:1].isupper() or not callable(constructor):
@@ -235,13 +232,36 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
             "Expected keras:NAME with a backbone of keras.applications, as "
             f"keras:ResNet50, received keras:{name}."
         )
+    cuts = []
+    probe_shape = (_PROBE_PX, _PROBE_PX, 3)
+    probe = constructor(
+        include_top=False, weights=None, input_shape=probe_shape
+    )
+    for number, operation in enumerate(probe.operations):
+        shape = operation.output.shape
+        if len(shape) == 4 and not isinstance(operation, _NO_CUTS):
+            # Without padding at the borders there are a few cells less.
+            stride_px = 2 ** round(math.log2(_PROBE_PX / shape[1]))
+            wanted = operation.name == layer if layer else stride_px == 16
+            if wanted and stride_px in (16, 32):
+                cuts.append((number, shape[-1], stride_px))
+    if not cuts:
+        raise ValueError(
+            f"Expected a layer of keras:{name} with a stride of 16 or 32 px, "
+            f"received {layer or 'a backbone without one'}. "
+            f"keras.applications.{name}(include_top=False).summary() lists "
+            "its layers; keras:NAME/LAYER names one."
+        )
+    number, channels, stride_px = cuts[-1]
 
-    def whole(weights: str | os.PathLike[str] | None, seed: int) -> keras.Model:
+    def build_cut(
+        weights: str | os.PathLike[str] | None, seed: int
+    ) -> keras.Model:
         # Initializers without a seed take one from Python's generator.
         state = random.getstate()
         random.seed(seed)
         try:
-            return constructor(
+            whole = constructor(
                 include_top=False,
                 weights=None if weights is None else os.fspath(weights),
                 input_shape=(None, None, 3),
@@ -256,98 +276,15 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
             ) from error
         finally:
             random.setstate(state)
+        return keras.Model(whole.input, whole.operations[number].output)
 
-    grids = _grids(whole(None, 0))
-    cuts = [
-        (number, operation, grid)
-        for number, (operation, grid) in enumerate(grids)
-        if grid.stride_px in _KERAS_STRIDES_PX
-        and not isinstance(operation, keras.layers.ZeroPadding2D)
-        and (not layer or operation.name == layer)
-    ]
-    if not layer:
-        cuts = [cut for cut in cuts if cut[-1].stride_px == 16]
-    if not cuts:
-        raise ValueError(
-            f"Expected a layer of keras:{name} with a stride of 16 or 32 px, "
-            f"received {layer or 'a backbone without one'}. "
-            f"keras.applications.{name}(include_top=False).summary() lists "
-            "its layers; keras:NAME/LAYER names one."
-        )
-    number, operation, grid = cuts[-1]
-
-    def build_cut(
-        weights: str | os.PathLike[str] | None, seed: int
-    ) -> keras.Model:
-        model = whole(weights, seed)
-        return keras.Model(model.input, _node(model.operations[number])[1])
-
+    module = importlib.import_module(constructor.__module__)
     return RegionNetwork(
         build=build_cut,
-        normalize=_normalize_as(constructor),
-        channels=_node(operation)[1].shape[-1],
-        stride_px=grid.stride_px,
-        center_px=grid.center_px,
-        multiple_px=_KERAS_MULTIPLE_PX,
+        normalize=lambda image: module.preprocess_input(
+            image.astype(np.float32)
+        ),
+        channels=channels,
+        stride_px=stride_px,
+        multiple_px=32,  # Odd sizes of maps would be padded on other sides.
     )
-
-
-def _normalize_as(
-    constructor: Callable[..., keras.Model],
-) -> Callable[[np.ndarray], np.ndarray]:
-    module = importlib.import_module(constructor.__module__)
-    return lambda image_rgb: module.preprocess_input(
-        image_rgb.astype(np.float32)
-    )
-
-
-class _Grid(NamedTuple):
-    """Where the cells of a feature map lie; without a place a stride of 0."""
-
-    stride_px: int
-    center_px: float  # Of the first one.
-
-
-def _grids(model: keras.Model) -> list[tuple[keras.Operation, _Grid]]:
-    """The grid behind each operation of a model, in their order.
-
-    The branches of an operation have the same grid; the first one counts.
-    """
-    start = _Grid(1, 0.0)
-    grids: dict[int, _Grid] = {}
-    found = []
-    for operation in model.operations:
-        source, output = _node(operation)
-        grid = start if source is None else grids[id(source)]
-        for layer in getattr(operation, "layers", [operation]):
-            grid = _behind(layer, grid)
-        if len(output.shape) != 4:
-            grid = _Grid(0, 0.0)
-        grids[id(output)] = grid
-        found.append((operation, grid))
-    return found
-
-
-def _node(
-    operation: keras.Operation,
-) -> tuple[keras.KerasTensor | None, keras.KerasTensor]:
-    """First input (None of the model's own input) and output in the model."""
-    node = operation._inbound_nodes[-1]
-    return next(iter(node.input_tensors), None), node.outputs[0]
-
-
-def _behind(layer: keras.Operation, grid: _Grid) -> _Grid:
-    """The grid behind a layer whose input has an even size."""
-    stride_px, center_px = grid
-    if isinstance(layer, keras.layers.ZeroPadding2D):
-        before = layer.padding[0][0]
-        return _Grid(stride_px, center_px - stride_px * before)
-    kernel = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
-    if kernel is None:
-        return grid
-    extent = (kernel[0] - 1) * getattr(layer, "dilation_rate", (1,))[0]
-    step, before = layer.strides[0], 0
-    if layer.padding == "same":
-        before = max(0, extent + 1 - step) // 2
-    center_px += stride_px * (extent / 2 - before)
-    return _Grid(stride_px * step, center_px)

@@ -33,8 +33,7 @@ def prepare_image(
         of the frame to pixels of the result, the same for both sides.
     """
     check_image(image_rgb)
-    known = networks.get(network)
-    image = known.normalize(image_rgb)
+    image = networks.get(network).normalize(image_rgb)
     short_side, long_side = sorted(image.shape[:2])
     scale = short_side_px / short_side
     if round(scale * long_side) > long_side_px:
@@ -44,9 +43,9 @@ def prepare_image(
     image = cv2.resize(
         image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
     )
-    if known.multiple_px > 1:
-        missing = [-side % known.multiple_px for side in image.shape[:2]]
-        image = np.pad(image, [*((0, count) for count in missing), (0, 0)])
+    multiple_px = networks.get(network).multiple_px
+    missing = [-side % multiple_px for side in image.shape[:2]]
+    image = np.pad(image, [*((0, count) for count in missing), (0, 0)])
     return image, scale
 
 

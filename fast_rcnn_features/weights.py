@@ -18,6 +18,9 @@ import cv2
 import keras
 import numpy as np
 
+# Weights hardly shrink when packed; what grows more is made to fill a disk.
+_MAX_EXPANSION = 20
+
 
 def load_conv_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Assigns the weights of a file to the five convolution layers.
@@ -96,6 +99,8 @@ def _read(
         found = entries[key].shape if key in entries else "nothing"
         if found != shape:
             problems.append(f"{key} of shape {shape}, received {found}")
+        elif not np.isfinite(entries[key]).all():
+            problems.append(f"finite {key}, received NaN or infinity")
     if problems:
         raise ValueError(
             f"Expected weights for this network in {path}: "
@@ -108,7 +113,11 @@ def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(file):
         raise ValueError("it is not a zip archive")
     entries = {}
+    size = os.fstat(file.fileno()).st_size
     with np.load(file, allow_pickle=False) as archive:
+        unpacked = sum(member.file_size for member in archive.zip.infolist())
+        if unpacked > _MAX_EXPANSION * size:
+            raise ValueError(f"its {size} bytes unpack to {unpacked}")
         for key in archive:
             name, _, suffix = key.rpartition("_")
             suffix = {"w": "kernel", "b": "bias"}.get(suffix, suffix)

@@ -201,6 +201,93 @@ class OneStreamScoring(_Scoring):
 
 
 @keras.saving.register_keras_serializable(package="avmil")
+class LinearSoftmaxScoring(_Scoring):
+    """Probabilities of each proposal, pooled by their linear softmax.
+
+    The bag's score is sum(q^2) / sum(q) over the probabilities q of its
+    proposals: each proposal is weighted by its own probability, so that a
+    class that is there for a while is not thinned out, as by the mean, nor
+    learned from one proposal alone, as by the maximum (Wang et al., "A
+    comparison of five multiple instance learning pooling functions", ICASSP
+    2019). A proposal's score is q times the bag's score. Call arguments and
+    output as in `TwoStreamScoring`; scores lie in [0, 1].
+    """
+
+    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+        (logits,) = streams
+        probabilities = ops.sigmoid(logits)  # [B, P, C]
+        if mask is not None:
+            mask = ops.expand_dims(mask, -1)  # [B, P, 1]
+            probabilities = ops.where(mask, probabilities, 0.0)
+        total = ops.sum(probabilities, axis=1, keepdims=True)  # [B, 1, C]
+        squares = ops.sum(ops.square(probabilities), axis=1, keepdims=True)
+        scores = squares / ops.maximum(total, 1e-7)
+        return scores[:, 0], probabilities * scores
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class TemporalContext(_MaskedLayer):
+    """Adds to each segment what a convolution sees of it and its neighbors.
+
+    Args:
+        units: Size D of a segment.
+        seed: Seed of the initial weights.
+
+    Call arguments:
+        segments: `[B, T, D]`, in the order of time.
+        mask: bool `[B, T]`, True for real segments; None for all.
+
+    Output shape: `[B, T, D]`.
+    """
+
+    def __init__(self, units: int, seed: int = 0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.seed = seed
+        self.convolution = keras.layers.Conv1D(
+            units,
+            kernel_size=3,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            dtype=self.dtype_policy,
+            name="convolution",
+        )
+
+    def build(self, segments_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
+        self.convolution.build(segments_shape)
+
+    def call(self, segments, mask=None):  # noqa: ANN001, ANN201, D102
+        if mask is not None:  # Padding is as what lies before and behind.
+            mask = ops.expand_dims(mask, -1)  # [B, T, 1]
+            segments = ops.where(mask, segments, ops.zeros_like(segments))
+        return segments + self.convolution(segments)
+
+    def get_config(self) -> dict:  # noqa: D102
+        config = {"units": self.units, "seed": self.seed}
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable(package="avmil")
+class MeanScores(keras.layers.Layer):
+    """Mean of the modalities' scores, of those that a clip has.
+
+    Call arguments:
+        scores: Of each modality, `[B, C]`; 0 where a clip lacks it.
+        masks: Of each modality's proposals, bool `[B, P]`.
+
+    Output shape: `[B, C]`.
+    """
+
+    def call(self, scores, masks):  # noqa: ANN001, ANN201, D102
+        counts = [
+            ops.cast(ops.any(mask, axis=1, keepdims=True), scores[0].dtype)
+            for mask in masks
+        ]  # [B, 1] each
+        return sum(scores) / ops.maximum(sum(counts), 1.0)
+
+
+@keras.saving.register_keras_serializable(package="avmil")
 class ScoreNormalization(keras.layers.Layer):
     """Divides the scores of each clip by their l2 norm (section 3.2).
 

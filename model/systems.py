@@ -1,4 +1,4 @@
-"""The systems of the paper's Table 1, composed of the same parts."""
+"""The systems of the paper's Table 1, and one more, of the same parts."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class _Composition:
     audio: type[keras.layers.Layer] | None = None  # Scoring of the segments.
     normalized: bool = True  # Each modality's scores, by their l2 norm.
     loss: type[keras.losses.Loss] = keras.losses.Hinge  # Eq. 2
+    temporal: bool = False  # Segments see their neighbors, with dropout.
     crnn_attention: bool | None = None  # Of a gated CRNN, instead of bags.
 
 
@@ -64,6 +65,14 @@ _SYSTEMS = {
     "av_one_stream": _Composition(  # (e): log-sum-exp, no localization.
         visual=layers.OneStreamScoring, audio=layers.OneStreamScoring
     ),
+    # (h), not the paper's: probabilities, and a loss for each modality.
+    "av_late_fusion": _Composition(
+        visual=layers.WsddnScoring,
+        audio=layers.LinearSoftmaxScoring,
+        normalized=False,
+        loss=keras.losses.BinaryCrossentropy,
+        temporal=True,
+    ),
     "cvssp_gated_crnn": _Composition(  # (g)
         loss=keras.losses.BinaryCrossentropy, crnn_attention=False
     ),
@@ -78,9 +87,18 @@ def names() -> tuple[str, ...]:
     return tuple(_SYSTEMS)
 
 
-def loss(name: str) -> keras.losses.Loss:
-    """The loss that a system is trained with; labels are 0 and 1."""
-    return _SYSTEMS[name].loss()
+def losses(name: str) -> dict[str, keras.losses.Loss]:
+    """The losses that a system is trained with; labels are 0 and 1.
+
+    They are named after the output that they are of and add up: each modality
+    of `av_late_fusion` learns by itself, else the one that learns faster
+    leaves nothing to the other.
+    """
+    parts = _SYSTEMS[name]
+    outputs = ["scores"]
+    if parts.visual and parts.audio and not parts.normalized:
+        outputs = ["visual_scores", "audio_scores"]
+    return {output: parts.loss() for output in outputs}
 
 
 def gives_probabilities(name: str) -> bool:
@@ -150,7 +168,7 @@ def _compose(
     name: str, parts: _Composition, num_classes: int, config: SystemConfig
 ) -> keras.Model:
     """Bags -> representations -> scores of each modality -> their sum."""
-    inputs, outputs, scores = {}, {}, []
+    inputs, outputs, scores, masks = {}, {}, [], []
     seeds = layers.child_seeds(config.seed, 4)
     for modality, kind, scoring, represent, (bag_seed, scoring_seed) in (
         ("visual", "region", parts.visual, _regions, seeds[:2]),
@@ -158,8 +176,12 @@ def _compose(
     ):
         if scoring is None:
             continue
-        bag, representation = represent(config, bag_seed)
         mask = keras.Input((None,), dtype="bool", name=f"{kind}_mask")
+        bag, representation = represent(config, bag_seed)
+        if parts.temporal and kind == "segment":
+            representation = _with_context(
+                config, bag_seed, representation, mask
+            )
         inputs |= {f"{kind}s": bag, f"{kind}_mask": mask}
         options = {"dtype": "float32", "name": f"{modality}_scoring"}
         if scoring is layers.OneStreamScoring:
@@ -173,8 +195,12 @@ def _compose(
                 dtype="float32", name=f"{modality}_normalization"
             )(clip_scores)
         scores.append(clip_scores)
+        masks.append(mask)
     if len(scores) == 1:
         (outputs["scores"],) = scores
+    elif not parts.normalized:
+        mean = layers.MeanScores(dtype="float32", name="scores")
+        outputs["scores"] = mean(scores, masks)  # [B, C]
     else:
         add = keras.layers.Add(dtype="float32", name="scores")
         outputs["scores"] = add(scores)  # [B, C]
@@ -216,6 +242,25 @@ def _segments(
         name="audio_fc",
     )(segments)  # [B, T, audio_units]
     return segments, outputs
+
+
+def _with_context(
+    config: SystemConfig,
+    seed: int,
+    segments: keras.KerasTensor,
+    mask: keras.KerasTensor,
+) -> keras.KerasTensor:
+    """Segments [B, T, audio_units] that know those before and behind them."""
+    first, second, third = layers.child_seeds(seed, 3)
+    segments = keras.layers.Dropout(
+        config.dropout, seed=first, name="drop_audio_fc"
+    )(segments)
+    segments = layers.TemporalContext(
+        config.audio_units, second, name="audio_context"
+    )(segments, mask=mask)
+    return keras.layers.Dropout(
+        config.dropout, seed=third, name="drop_audio_context"
+    )(segments)
 
 
 def set_fc_weights(

@@ -81,6 +81,8 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
                 f"{name} has shape {list(values[name].shape)} instead of "
                 f"{list(shape)}"
             )
+        elif not np.isfinite(values[name]).all():
+            problems.append(f"{name} holds NaN or infinity")
     if problems:
         raise ValueError(
             f"Expected {network}'s weights in {path}, received a checkpoint in "
@@ -130,7 +132,10 @@ def _read_h5(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:
             if layer.endswith("depthwise_conv"):
                 weight = "depthwise_kernel"  # Keras 3 says kernel here too.
             dataset = file.get(f"{layer}/{layer}/{weight}:0")
-            if isinstance(dataset, h5py.Dataset):
+            # Another one may unpack to more than there is memory for.
+            if isinstance(dataset, h5py.Dataset) and dataset.size <= np.prod(
+                shapes[name], dtype=int
+            ):
                 values[name] = dataset.astype(np.float32)[()]
     return values
 

@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-import zipfile
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -25,33 +23,6 @@ from vggish.yamnet import build_yamnet
 
 # Segments at a time: more need memory, and are no faster.
 _BATCH_SIZE = 64
-# Where the parts of a saved model may come from, and those among them that run
-# other programs or read other files.
-_SAFE_MODULES = (
-    "keras.layers",
-    "keras.src.layers",
-    "keras.src.models",
-    "keras.src.ops",
-    "keras.initializers",
-    "keras.regularizers",
-    "keras.constraints",
-    "keras.dtype_policies",
-    # Named by compiled models, and not made.
-    "keras.optimizers",
-    "keras.losses",
-    "keras.metrics",
-)
-_UNSAFE_PARTS = (
-    "Lambda",
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-    "StringLookup",
-    "IntegerLookup",
-    "TextVectorization",
-)
-
 _Weights = str | os.PathLike[str] | None
 
 
@@ -79,34 +50,18 @@ def _yamnet(weights: _Weights, _: str | None, seed: int):
 
 
 def _keras_file(weights: _Weights, _: str | None, __: int):
-    """Loads a saved model; a ValueError where it is unsafe or of other shapes.
-
-    Safe mode alone lets a file name any function of Keras, some of which fetch
-    or read other files.
-    """
-    if weights is None or os.path.splitext(weights)[1] != ".keras":
-        raise ValueError(
-            f"Expected a .keras file that holds the network, received {weights}"
-            ". model.save('network.keras') writes one."
-        )
+    """Loads a saved model, in Keras' safe mode."""
     try:
-        with zipfile.ZipFile(weights) as archive:
-            config = json.loads(archive.read("config.json"))
-        unsafe = {part for part in _parts(config) if not _is_safe(*part)}
-        if unsafe:
-            listed = ", ".join(
-                f"{name} of {module}" for module, name in sorted(unsafe)
-            )
-            raise ValueError(f"it holds {listed}, which is not loaded")
-        model = keras.saving.load_model(weights, compile=False, safe_mode=True)
-    except FileNotFoundError:
-        raise
+        if not str(weights).endswith(".keras"):
+            raise ValueError("it is of another kind")
+        model = keras.saving.load_model(weights, compile=False)
+        takes, gives = model.input_shape, model.output_shape
     except Exception as error:
         raise ValueError(
-            "Expected a .keras file of Keras' own layers, without Lambda or "
-            f"classes of your own, received {weights}: {error}"
+            "Expected a .keras file of Keras' own layers, which "
+            "model.save('network.keras') writes, without Lambda or classes of "
+            f"your own, received {weights}: {error}"
         ) from error
-    takes, gives = model.input_shape, model.output_shape
     is_single = isinstance(takes, tuple) and isinstance(gives, tuple)
     if not (
         is_single
@@ -213,28 +168,6 @@ def windows(
     Zeros follow where it ends.
     """
     needed = (count - 1) * hop_samples + window_samples
-    samples = np.zeros(needed, np.float32)
-    part = waveform[:needed]
-    samples[: len(part)] = part
+    part = waveform[:needed].astype(np.float32)
+    samples = np.pad(part, (0, needed - len(part)))
     return sliding_window_view(samples, window_samples)[::hop_samples]
-
-
-def _parts(config: Any) -> Iterator[tuple[str, str]]:
-    """Module and name of each class and function in a saved configuration."""
-    if isinstance(config, dict):
-        name = config.get("class_name", "__")
-        if not name.startswith("__"):  # As __tensor__ does.
-            if name == "function":
-                name = f"function {config.get('config')}"
-            yield str(config.get("module")), name
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _parts(value)
-
-
-def _is_safe(module: str, name: str) -> bool:
-    if name.startswith("function "):  # Activations by their names.
-        return module == "builtins"
-    is_known = module == "keras" or module.startswith(_SAFE_MODULES)
-    return is_known and name not in _UNSAFE_PARTS

@@ -138,7 +138,8 @@ def download(
                 for outcome in fetched:
                     outcomes[outcome.clip_id] = outcome
                     # Behind the half of a line that a killed process leaves.
-                    print(f"\n{outcome.to_json()}", file=journal, flush=True)
+                    journal.write(f"\n{outcome.to_json()}")
+                    journal.flush()
                     num_missing += not outcome.file
                     progress.update(missing=num_missing)
                     may_pass = outcome.reason in PASSING

@@ -21,7 +21,7 @@ from yt_dlp.networking import exceptions
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import MediaError
+from avmil.common.errors import ConfigError, MediaError
 
 # yt-dlp's own archive knows videos only, not sections, places and reasons.
 JOURNAL_NAME = "downloads.jsonl"
@@ -123,8 +123,8 @@ class Outcome:
     message: str = ""  # What exactly happened.
 
     def to_json(self) -> str:
-        """The outcome as a line without its feed."""
-        return json.dumps(dataclasses.asdict(self))
+        """The outcome as a line."""
+        return json.dumps(dataclasses.asdict(self)) + "\n"
 
 
 def video_id(entry: ManifestEntry) -> str:
@@ -154,9 +154,11 @@ def read_outcomes(
     text = files.read_bytes(path) if files.exists(path) else b""
     for line in text.splitlines():
         # A clip with half a line is fetched again.
-        with contextlib.suppress(ValueError, TypeError):
-            outcome = Outcome(**json.loads(line))
+        with contextlib.suppress(ConfigError):
+            outcome = files.parse_json(line, Outcome, path)
             outcomes[outcome.clip_id] = outcome
+    if text:  # Its last word on each clip: it does not grow with the starts.
+        files.write_text(path, "".join(map(Outcome.to_json, outcomes.values())))
     for outcome in list(outcomes.values()):
         if outcome.file:
             holds = os.path.exists(files.join(clips_dir, outcome.file))

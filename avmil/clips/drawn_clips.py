@@ -303,7 +303,9 @@ def write_drawn_clips(
         return directory / "clips" / f"{plan.clip_id}.mp4"
 
     with files.exclusive(directory):
-        found = files.read_json(made) if made.exists() else None
+        found = None
+        if made.exists():
+            found = files.read_json(made, dict[str, Any])
         if found != wanted and (found or manifest.exists()):
             raise ConfigError(
                 f"Expected drawn clips of {wanted} in {directory}, received "

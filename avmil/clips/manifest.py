@@ -20,7 +20,10 @@ SPLITS = ("train", "val", "test")
 _REQUIRED = ("clip_id", "path", "labels", "split")
 _OPTIONAL = ("start_s", "end_s")
 # A clip id becomes a file name, hence no separators and no leading dot.
-_CLIP_ID = re.compile(r"(?!\.)[\w.+=-]{1,200}", re.ASCII)
+_CLIP_ID = re.compile(r"(?![.+=])[\w.+=-]{1,200}", re.ASCII)
+# A class name becomes a cell, which is not to be a formula, a line of a
+# terminal and text in SVG.
+_CLASS_NAME = re.compile(r"(?![=+@-])[^;\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +119,7 @@ def write(
         rows.append((entry.clip_id, name, labels, entry.split, *times_s))
     names = "".join(f"{name}\n" for name in class_names)
     files.write_text(files.join(folder, "classes.txt"), names)
-    files.write_csv(path, rows)
+    files.write_csv(path, rows, exact=True)
 
 
 def read_text(path: str) -> str:
@@ -145,9 +148,10 @@ def _read_class_names(path: str) -> tuple[str, ...]:
     names = [line.strip() for line in read_text(path).rstrip().splitlines()]
     problems = [
         f"line {number}: Expected a name that is not listed yet, without the "
-        f"';' that joins labels, received {name!r}."
+        "';' that joins labels and control characters, and with none of =+-@ "
+        f"at its start, received {name!r}."
         for number, name in enumerate(names, start=1)
-        if not name or ";" in name or name in names[: number - 1]
+        if not _CLASS_NAME.fullmatch(name) or name in names[: number - 1]
     ]
     if not names:
         problems.append("Expected class names, received none.")
@@ -175,7 +179,7 @@ def _parse(
     is_outside = (
         os.path.isabs(path)
         or files.is_remote(path)
-        or os.path.normpath(path).startswith("..")
+        or os.path.normpath(path).split(os.sep)[0] == os.pardir
     )
     if is_outside and not allow_outside_paths:
         problems.append(

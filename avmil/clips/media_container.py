@@ -66,7 +66,11 @@ class Section:
             )
 
     def duration_s(self, file_end_s: float) -> float:
-        """Returns the length of what the file has of it; MediaError if none."""
+        """The length of what the file has of it; MediaError if none, or long.
+
+        What a file declares (its last frame may last for years) counts here.
+        """
+        self.check_length(file_end_s)
         if self.start_s >= file_end_s:
             raise MediaError(
                 f"start_s={self.start_s:g} is not before the end of the file "
@@ -166,7 +170,7 @@ def decode_streams(
     if seeked:
         try:
             container.seek(int((origin_s + seek_s) * av.time_base))
-        except av.FFmpegError as error:
+        except (av.FFmpegError, OverflowError) as error:
             raise SeekMissedError from error
     tracks = {
         stream.index: _Track(stream, sink, section, origin_s, seeked)

@@ -55,9 +55,9 @@ def make_manifest(
 ) -> None:
     """Writes a manifest, classes.txt beside it, and prints the counts.
 
-    Of LLP, AVE and VGGSounder it writes truth.json too. The
-    arguments are the flags of make_manifest.py. Raises what `read_audioset`
-    does, and a ConfigError if the output exists or the arguments do not fit.
+    Of LLP, AVE and VGGSounder it writes truth.json too. The arguments are the
+    flags of make_manifest.py. Raises what the lists' readers do, and a
+    ConfigError if the output exists or the arguments do not fit.
     """
     if not output.endswith(".csv"):
         raise ConfigError(f"--output: Expected a .csv file, received {output}.")
@@ -80,22 +80,22 @@ def make_manifest(
             "--val_percent with audioset or vggsounder, received "
             f"{dataset}."
         )
-    truth: timed_lists.Truth = {}
     if dataset == "audioset":
         wanted = [*filter(None, map(str.strip, wanted_classes.split(";")))]
-        class_names, entries = read_audioset(lists_dir, wanted, val_percent)
-    elif dataset == "llp":
-        class_names, entries, truth = timed_lists.read_llp(lists_dir)
-    elif dataset == "ave":
-        class_names, entries, truth = timed_lists.read_ave(lists_dir)
+        listed = read_audioset(lists_dir, wanted, val_percent)
     elif dataset == "vggsounder":
         listed = timed_lists.read_vggsounder(lists_dir, val_percent)
-        class_names, entries, truth = listed
     else:
-        class_names, entries = read_dcase2017(lists_dir)
+        read = {
+            "dcase2017": read_dcase2017,
+            "llp": timed_lists.read_llp,
+            "ave": timed_lists.read_ave,
+        }[dataset]
+        listed = read(lists_dir)
+    class_names, entries, *truth = listed
     files.make_directory(folder)
     if truth:
-        files.write_json(truth_path, truth)
+        files.write_json(truth_path, *truth)
     in_folder = [
         dataclasses.replace(entry, path=files.join(folder, entry.path))
         for entry in entries

@@ -81,12 +81,12 @@ def read_llp(directory: str) -> _Listed:
                 num_unused += 1
             elif class_name not in LLP_CLASSES:
                 lists.report(f"Expected a class of LLP, received {class_name}.")
-            elif modality == "audio":
-                event = {"class": class_name, "sound": [begin_s, end_s]}
-                truth[video].append(event)
             else:
-                sight = {"t0": begin_s, "t1": end_s}
-                truth[video].append({"class": class_name, "sight": sight})
+                times = {
+                    "audio": {"sound": [begin_s, end_s]},
+                    "visual": {"sight": {"t0": begin_s, "t1": end_s}},
+                }
+                truth[video].append({"class": class_name, **times[modality]})
     if num_unused:
         print(
             f"note: {num_unused} lines of AVVP_eval_*.csv name no video of "
@@ -126,15 +126,12 @@ def read_ave(directory: str) -> _Listed:
             continue
         listed[video] += 1
         clip_id = video + f"_{listed[video]}" * (listed[video] > 1)
-        path, labels = f"{video}.mp4", (class_name,)
-        entry = ManifestEntry(
-            clip_id, path, labels, splits[number], 0.0, _AVE_DURATION_S
-        )
-        entries.append(entry)
-        times_s = float(begin_s), float(end_s)
-        sight = dict(zip(("t0", "t1"), times_s, strict=True))
-        event = {"class": class_name, "sound": [*times_s], "sight": sight}
-        truth[clip_id] = [event] * (times_s[0] < times_s[1])
+        place = f"{video}.mp4", (class_name,), splits[number]
+        entries.append(ManifestEntry(clip_id, *place, 0.0, _AVE_DURATION_S))
+        sound = [float(begin_s), float(end_s)]
+        sight = {"t0": sound[0], "t1": sound[1]}
+        event = {"class": class_name, "sound": sound, "sight": sight}
+        truth[clip_id] = [event] * (sound[0] < sound[1])
     lists.raise_problems(bool(entries))
     class_names = sorted({entry.labels[0] for entry in entries})
     return tuple(class_names), entries, truth
@@ -203,12 +200,8 @@ def read_vggsounder(directory: str, val_percent: int = 0) -> _Listed:
         youtube_id, times = clip_id[:11], _ten_seconds(clip_id[12:])
         lists.add(youtube_id, *times, clip.labels, "test", clip_id)
         truth[clip_id] = [
-            {
-                "class": name,
-                "sound": True if "A" in modality else None,
-                "sight": True if "V" in modality else None,
-            }
-            for name, modality in zip(clip.labels, clip.modalities, strict=True)
+            {"class": n, "sound": "A" in of or None, "sight": "V" in of or None}
+            for n, of in zip(clip.labels, clip.modalities, strict=True)
         ]
     return class_names, lists.entries(), truth
 

@@ -17,6 +17,7 @@ from absl import flags as absl_flags
 
 import flags
 from avmil.common.errors import AvmilError, ConfigError
+from avmil.common.progress import printable
 
 # TensorFlow's errors that the user can mend: files, disks and memory.
 _TENSORFLOW_ERRORS = (
@@ -141,7 +142,7 @@ def _run_main(
             or type(error).__module__.split(".")[0] in _STORE_PACKAGES
         ):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return _USAGE_STATUS
 
 

@@ -23,9 +23,11 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
+import msgspec
+import psutil
 from etils import epath
 
 from avmil.common.errors import (
@@ -41,6 +43,12 @@ os.environ["EPATH_USE_TF"] = "0"
 # of it is seen before it is taken for dead.
 _SIGN_EVERY_S = 5.0
 _DEAD_AFTER_S = 15.0
+# Of a JSON file's other entries; a file without it is of an older version.
+_DIGEST = "content_sha256"
+# Spreadsheets take a cell that begins so for a formula.
+_FORMULA = re.compile(r"[=+@\t\r]|-(?!\d|$)")
+
+T = TypeVar("T")
 
 
 def is_remote(name: str | os.PathLike) -> bool:
@@ -137,19 +145,47 @@ def read_bytes(name: str | os.PathLike) -> bytes:
         ) from error
 
 
-def read_json(name: str | os.PathLike) -> Any:
-    """Reads a JSON file.
+def read_json(name: str | os.PathLike, of: type[T], advice: str = "") -> T:
+    """Reads a JSON file whose entries have the names and types of a class.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ConfigError: if it is not JSON.
+        ConfigError: if it is damaged, or of another version; names the entry.
     """
+    return parse_json(read_bytes(name), of, name, advice)
+
+
+def parse_json(
+    content: bytes | str, of: type[T], name: object, advice: str = ""
+) -> T:
+    """Reads JSON as `read_json` does; errors call it by its name."""
     try:
-        return json.loads(read_bytes(name))
-    except ValueError as error:
+        entries = msgspec.json.decode(content)
+        digest = isinstance(entries, dict) and entries.pop(_DIGEST, None)
+        if digest and digest != _digest(entries):
+            raise ValueError("not what was written, as its digest says")
+        parsed = msgspec.convert(entries, of)
+        _check_names(entries, parsed)
+        return parsed
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"Expected JSON, received a damaged file {name}: {error}."
+            f"Expected {name} as it was written, received a damaged file or "
+            f"that of another version: {error}. {advice}".rstrip()
         ) from error
+
+
+def _check_names(entries: Any, parsed: Any) -> None:
+    """Raises ValueError for entries that a dataclass does not know."""
+    known = getattr(parsed, "__dataclass_fields__", entries)
+    for name in entries if isinstance(entries, dict) else ():
+        if name not in known:
+            raise ValueError(f"unknown entry {name!r}")
+        _check_names(entries[name], getattr(parsed, name, None))
+
+
+def _digest(entries: Any) -> str:
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -191,16 +227,37 @@ def write_text(name: str | os.PathLike, text: str) -> None:
     write_bytes(name, text.encode("utf-8"))
 
 
-def write_json(name: str | os.PathLike, value: Any) -> None:
-    """Writes indented JSON atomically."""
-    write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def write_json(
+    name: str | os.PathLike,
+    value: Any,
+    digest: bool = False,
+    indent: int | None = 2,
+) -> None:
+    """Writes JSON atomically; an object also with the digest of the others."""
+    if digest:
+        # First: what is cut out elsewhere cannot join it to other text.
+        value = {_DIGEST: _digest(value), **value}
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    write_text(name, text + "\n")
 
 
-def write_csv(name: str | os.PathLike, rows: Iterable[Iterable[Any]]) -> None:
-    """Writes a CSV file atomically; the first row is its header."""
+def write_csv(
+    name: str | os.PathLike, rows: Iterable[Iterable[Any]], exact: bool = False
+) -> None:
+    """Writes a CSV file atomically; the first row is its header.
+
+    Unless it has to be exact, to be read again, no cell of it is a formula.
+    """
     text = io.StringIO(newline="")
+    if not exact:
+        rows = [[*map(_without_formula, row)] for row in rows]
     csv.writer(text).writerows(rows)
     write_text(name, text.getvalue())
+
+
+def _without_formula(value: Any) -> Any:
+    is_formula = isinstance(value, str) and _FORMULA.match(value)
+    return f"'{value}" if is_formula else value
 
 
 def copy(source: str | os.PathLike, name: str | os.PathLike) -> None:
@@ -244,8 +301,9 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
     """Makes a directory and holds it for this process.
 
     The operating system ends the hold with the process, however that ends. On
-    an object store it ends `_DEAD_AFTER_S` after the process. What fails leaves
-    no lock, nor an empty directory, that was not there before.
+    an object store it ends `_DEAD_AFTER_S` after the process. What killed
+    processes left half written goes. What fails leaves no lock, nor an empty
+    directory, that was not there before.
 
     Raises:
         DirectoryInUseError: if another process holds it.
@@ -262,6 +320,7 @@ def exclusive(directory: str | os.PathLike) -> Iterator[None]:
     except filelock.Timeout as error:
         raise _in_use(lock) from error
     with held:
+        _sweep(path(directory))
         try:
             yield
         except BaseException:
@@ -277,6 +336,15 @@ def _in_use(lock: str) -> DirectoryInUseError:
         f"Expected {os.path.dirname(lock)} to be free, but another process is "
         "writing to it. Wait for it or name another directory."
     )
+
+
+def _sweep(directory: epath.Path) -> None:
+    """Removes what `replacing` left in and below a directory when killed."""
+    for pattern in ("*.tmp-*", "*/*.tmp-*"):
+        for left in directory.glob(pattern):
+            process = left.name.rpartition(".tmp-")[2]
+            if process.isdecimal() and not psutil.pid_exists(int(process)):
+                left.unlink()
 
 
 @contextlib.contextmanager

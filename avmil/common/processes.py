@@ -88,10 +88,7 @@ def apply(
     # Dask's notes are for administrators; absl would print them.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    with (
-        _cluster(scheduler, num_workers, items_at_a_time) as client,
-        _lost_scheduler(scheduler),
-    ):
+    with _cluster(scheduler, num_workers, items_at_a_time) as client:
         pickled = pickle.dumps(make_function)
         prepare = functools.partial(
             _prepare, client, 0 if scheduler else num_workers, pickled
@@ -156,48 +153,34 @@ def _cluster(
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=logging.CRITICAL,
             )
-            yield stack.enter_context(
-                distributed.Client(stack.enter_context(cluster))
-            )
-            return
-        address = scheduler
-        if "://" not in scheduler:
-            address = files.read_json(scheduler)["address"]
+            client = distributed.Client(stack.enter_context(cluster))
+        else:
+            address = scheduler
+            if "://" not in scheduler:
+                address = files.read_json(scheduler, dict[str, Any])["address"]
+            try:
+                client = distributed.Client(address, timeout=_CONNECT_TIMEOUT_S)
+            except (OSError, ValueError) as error:
+                raise WorkerError(
+                    f"--scheduler: Expected a Dask scheduler at {address}, "
+                    f"received: {error}"
+                ) from error
+            print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
         try:
-            client = distributed.Client(address, timeout=_CONNECT_TIMEOUT_S)
-        except (OSError, ValueError) as error:
+            yield stack.enter_context(client)
+        except (CancelledError, CommClosedError) as error:
             raise WorkerError(
-                f"--scheduler: Expected a Dask scheduler at {address}, "
-                f"received: {error}"
+                f"Expected the Dask scheduler {scheduler} to stay, but the "
+                "connection was lost. The same command goes on."
             ) from error
-        print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
-        yield stack.enter_context(client)
-
-
-@contextlib.contextmanager
-def _lost_scheduler(scheduler: str) -> Iterator[None]:
-    try:
-        yield
-    except (CancelledError, CommClosedError) as error:
-        raise WorkerError(
-            f"Expected the Dask scheduler {scheduler} to stay, but the "
-            "connection was lost. The same command goes on."
-        ) from error
 
 
 def _prepare(
     client: distributed.Client, num_workers: int, pickled: bytes
 ) -> None:
-    """Waits until processes have their function.
+    """Waits until all processes have their function, or one of a cluster has.
 
-    Args:
-        client: Of the processes.
-        num_workers: How many, all that there are; 0 for one of a cluster,
-            whose processes come and go.
-        pickled: What makes the function.
-
-    Raises:
-        WorkerError: if a process dies meanwhile, or none comes.
+    A WorkerError if a process dies meanwhile, or none comes.
     """
     try:
         if num_workers:
@@ -208,11 +191,7 @@ def _prepare(
                 _make, pickled, pure=False, resources=_resources()
             )
             made.result(timeout=_START_TIMEOUT_S)
-    except (
-        CommClosedError,
-        TimeoutError,
-        distributed.KilledWorker,
-    ) as error:
+    except (CommClosedError, TimeoutError, distributed.KilledWorker) as error:
         raise WorkerError(
             "Expected worker processes to reach their first clip, but one "
             "died or none came. Is there enough memory? Try fewer --workers."
@@ -243,7 +222,5 @@ def _make(pickled: bytes) -> None:
 
 
 def _apply(pickled: bytes, item: Any) -> Any:
-    # A new process may be given an item before it is prepared.
-    with _making:
-        function = _made(pickled)
-    return function(item)
+    _make(pickled)  # A new process may be given an item before its function.
+    return _made(pickled)(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 import tqdm
 
 _LINE_EVERY_S = 10.0
+# Without the feed and the tab. Names of files may hold escape sequences.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """The text with its control characters written out, for a terminal."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class Progress:
@@ -67,7 +75,7 @@ class Progress:
 
     def write(self, text: str) -> None:
         """Prints a line without breaking the bar."""
-        tqdm.tqdm.write(text, file=sys.stderr)
+        tqdm.tqdm.write(printable(text), file=sys.stderr)
 
     def __enter__(self) -> Progress:
         return self

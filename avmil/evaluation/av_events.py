@@ -49,68 +49,65 @@ def measure(
         the run's class and the true one (of the longest event) in all seconds
         of a clip; and a random label.
     """
-    num_classes = test.labels.shape[-1]
-    true = [_with_background(of) for of in (val, test)]  # [N, S, C + 1]
-    classes = [
-        np.array([clip.scores.argmax() for clip in clips])
-        for clips in (val_clips, test_clips)
-    ]
-    scores = [_scores(*of) for of in zip((val, test), classes, strict=True)]
-    right = np.take_along_axis(true[0], classes[0][:, None, None], axis=2)
-    gains = right[..., 0].astype(int) - true[0][..., -1]  # [N, S]
-    threshold = _tune(gains[val.are_in_clip], scores[0][val.are_in_clip])
+    true, best, scores = _of_seconds(val, val_clips)
+    right = np.take_along_axis(true, best[..., np.newaxis], axis=2)[..., 0]
+    gains = right.astype(int) - true[..., -1]  # [N, S]
+    threshold = _tune(gains[val.are_in_clip], scores[val.are_in_clip])
 
-    everywhere = np.ones(scores[1].shape, int)  # [N, S]
-    of_clip = classes[1][:, np.newaxis] * everywhere
-    durations = true[1][..., :-1].sum(axis=1)  # [N, C]
-    has_event = durations.any(axis=1)
-    longest = np.where(has_event, durations.argmax(axis=1), num_classes)
-    labels = {
-        "run": np.where(scores[1] > threshold, of_clip, num_classes),
-        "background": num_classes * everywhere,
-        "predicted_class": of_clip,
-        "true_class": longest[:, np.newaxis] * everywhere,
-    }
-    is_right = {
-        name: np.take_along_axis(true[1], of[..., np.newaxis], axis=2)[..., 0]
-        for name, of in labels.items()
-    }
+    true, best, scores = _of_seconds(test, test_clips)
+    background = true.shape[2] - 1
+    everything = np.ones(scores.shape, bool)  # [N, S]
+    is_background = true[..., background]
+    kinds = [everything, ~is_background, is_background]
     scored = np.isfinite([clip.scores for clip in test_clips]).any(axis=1)
-    for name in ("run", "predicted_class"):
-        is_right[name] &= scored[:, np.newaxis]
-    found = {
-        name: {
-            "seconds": Accuracies(
-                _share(of[test.are_in_clip]),
-                _share(of[test.are_in_clip & ~true[1][..., -1]]),
-                _share(of[test.are_in_clip & true[1][..., -1]]),
-            )
-        }
-        for name, of in is_right.items()
-    }
-    random = Accuracies(*[1 / (num_classes + 1)] * 3)
-    run = found.pop("run")
-    return Benchmark(run, found | {"random_label": {"seconds": random}})
+    scored = scored[:, np.newaxis] & everything
+
+    def shares(labels: np.ndarray, counted: np.ndarray) -> dict:
+        right = np.take_along_axis(true, labels[..., np.newaxis], axis=2)
+        is_right = right[..., 0] & counted
+        found = (is_right[test.are_in_clip & kind] for kind in kinds)
+        return {"seconds": Accuracies(*map(_share, found))}
+
+    durations = true[..., :background].sum(axis=1)  # [N, C]
+    longest = np.where(
+        durations.any(axis=1), durations.argmax(axis=1), background
+    )
+    random = 1 / true.shape[2]
+    return Benchmark(
+        shares(np.where(scores > threshold, best, background), scored),
+        {
+            "background": shares(background * everything, everything),
+            "predicted_class": shares(best, scored),
+            "true_class": shares(
+                longest[:, np.newaxis] * everything, everything
+            ),
+            "random_label": {"seconds": Accuracies(random, random, random)},
+        },
+    )
 
 
-def _with_background(seconds: Seconds) -> np.ndarray:
-    """What is right in each second, background last, bool [N, S, C + 1]."""
+def _of_seconds(
+    seconds: Seconds, clips: Sequence[ClipLocalization]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is true, the best class of the clip, and scores for that class.
+
+    Bool [N, S, C + 1] with background last, int [N, S] and float [N, S].
+    """
     events = seconds.labels.all(axis=0)  # Heard and seen.
-    return np.append(events, ~events.any(axis=2, keepdims=True), axis=2)
-
-
-def _scores(seconds: Seconds, classes: np.ndarray) -> np.ndarray:
-    """Scores of the seconds for the class of their clip, [N, S]."""
-    found = [np.full(seconds.are_in_clip.shape, np.inf)]
+    true = np.append(events, ~events.any(axis=2, keepdims=True), axis=2)
+    classes = np.array([clip.scores.argmax() for clip in clips])
+    lowest = np.full(seconds.are_in_clip.shape, np.inf)
     for scores in seconds.scores:  # [N, S, C]
         known = np.isfinite(scores)
         if known.any():
             of_clip = np.where(known, scores, 0).sum(axis=1)  # [N, C]
             norms = np.linalg.norm(of_clip, axis=1)[:, np.newaxis]
             scores = scores[np.arange(len(classes)), :, classes]  # [N, S]
-            found.append(scores / np.where(norms > 0, norms, 1))
-    lowest = np.min(found, axis=0)
-    return np.where(np.isinf(lowest), -np.inf, lowest)  # Without any.
+            scores = scores / np.where(norms > 0, norms, 1)
+            lowest = np.minimum(lowest, scores)
+    lowest[np.isinf(lowest)] = -np.inf  # Without any.
+    best = np.repeat(classes[:, np.newaxis], lowest.shape[1], axis=1)
+    return true, best, lowest
 
 
 def _tune(gains: np.ndarray, scores: np.ndarray) -> float:

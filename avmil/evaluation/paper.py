@@ -77,6 +77,8 @@ SYSTEMS: Mapping[str, PublishedSystem] = {
     ),
 }
 # fmt: on
+# The system that is avmil's own.
+_OWN = ("av_late_fusion", "(h)", "AV Late Fusion, not the paper's")
 
 
 def class_f1(system: str, class_names: Collection[str]) -> Mapping[str, float]:
@@ -97,6 +99,8 @@ def place(system: str) -> int:
 
 def letter(system: str) -> str:
     """A system's letter in Table 1, "(b)", or the name of one it lacks."""
+    if system == _OWN[0]:
+        return _OWN[1]
     published = SYSTEMS.get(system)
     return f"({published.letter})" if published else system
 
@@ -104,8 +108,10 @@ def letter(system: str) -> str:
 def numbered_name(system: str, short: bool = False) -> str:
     """A system as Table 1, or in short Table 2, names it: "(b) TS Audio-Only".
 
-    One that the paper lacks keeps its name.
+    One that the paper lacks keeps its name, but for row (h), avmil's own.
     """
+    if system == _OWN[0]:
+        return " ".join(_OWN[1:])
     published = SYSTEMS.get(system)
     if published is None:
         return system

@@ -56,21 +56,6 @@ class Seconds(NamedTuple):
     labels: np.ndarray  # What is heard and what is seen, bool [2, N, S, C].
     scores: np.ndarray  # [2, N, S, C]; -inf where the system says nothing.
 
-    def thresholds(self) -> np.ndarray:
-        """Thresholds that maximize the F1 of each class's seconds, [2, C].
-
-        A modality without scores never exceeds them.
-        """
-        num_classes = self.labels.shape[-1]
-        tuned = np.full((2, num_classes), np.inf)
-        for index, scores in enumerate(self.scores):
-            if np.isfinite(scores).any():
-                tuned[index] = thresholds.tune(
-                    self.labels[index].reshape(-1, num_classes),
-                    scores.reshape(-1, num_classes),
-                )
-        return tuned
-
 
 class _Counts(NamedTuple):
     """Of each video and class, [N, C]."""
@@ -151,9 +136,17 @@ def measure(
         Levels `segment` and `event` -> `LevelScores`; the references are these
         tags in every second.
     """
-    tuned = val.thresholds()[:, np.newaxis, np.newaxis]  # [2, 1, 1, C]
+    num_classes = val.labels.shape[-1]
+    passed = np.zeros(test.labels.shape, bool)  # [2, N, S, C]
+    for index, scores in enumerate(val.scores):
+        if np.isfinite(scores).any():
+            tuned = thresholds.tune(
+                val.labels[index].reshape(-1, num_classes),
+                scores.reshape(-1, num_classes),
+            )
+            passed[index] = test.scores[index] > tuned
     true = test.labels.swapaxes(2, 3)  # [2, N, C, S]
-    found = [(test.scores > tuned).swapaxes(2, 3)]
+    found = [passed.swapaxes(2, 3)]
     for tags in (predicted_tags, true_tags):
         everywhere = np.asarray(tags)[np.newaxis, ..., np.newaxis]
         found.append(np.broadcast_to(everywhere, true.shape))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import h5py
@@ -28,6 +29,34 @@ _IDS = "clip_ids"
 _SIDE_PX = 224
 
 
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """The arrays of one modality: a folder of .npy files, or an HDF5 file."""
+
+    name: str
+    path: str
+    # Array of a clip; a KeyError or FileNotFoundError if it has none.
+    find: Callable[[ManifestEntry], Any]
+
+    def read(self, row: ManifestEntry) -> np.ndarray:
+        """Reads a clip's array; a ClipError if it has none that is usable."""
+        wanted = f"expected floats [rows of time, ..., size] in {self.path}"
+        try:
+            array = np.asarray(self.find(row))
+        except (FileNotFoundError, KeyError) as error:
+            raise ClipError("import", f"not in {self.path}") from error
+        except (ValueError, OSError, EOFError) as error:
+            raise ClipError("import", f"{wanted}, received: {error}") from error
+        if (
+            array.dtype.kind != "f"
+            or not 2 <= array.ndim <= 4
+            or not array.size
+        ):
+            found = f"{array.dtype} {array.shape}"
+            raise ClipError("import", f"{wanted}, received {found}")
+        return array
+
+
 def import_features(config: ImportConfig) -> int:
     """Makes a features directory of arrays that others have published.
 
@@ -45,141 +74,106 @@ def import_features(config: ImportConfig) -> int:
     # Their videos are not read.
     class_names, rows = manifest.read(config.manifest, config.classes, True)
     named = {"audio": config.audio, "visual": config.visual}
-    if not any(named.values()):
+    named = {modality: name for modality, name in named.items() if name}
+    if not named:
         raise ConfigError("Expected --audio or --visual, received neither.")
     with contextlib.ExitStack() as opened:
         sources = {
-            modality: opened.enter_context(_Source(modality, name, rows))
+            modality: _open(f"--{modality}", name, rows, opened)
             for modality, name in named.items()
-            if name
         }
         importer = _Importer(sources, rows, config.duration_s)
-        with files.exclusive(config.features_dir):
-            planned = shards.plan(
-                rows,
-                config.features_dir,
-                importer.recipe,
-                class_names,
-                config.shard_size,
-                importer.fields,
-            )
-            with Progress(len(rows), "clip") as progress:
-                for shard in planned:
-                    if shard.is_complete():
-                        shard.reopen()
-                    for row in shard.open_rows():
-                        shard.extract(row, importer)
-                    if not shard.is_complete():
-                        shard.join()
-                    progress.update(len(shard.rows))
-            return shards.report(config.features_dir, planned, "imported")
+        opened.enter_context(files.exclusive(config.features_dir))
+        planned = shards.plan(
+            rows,
+            config.features_dir,
+            importer.recipe,
+            class_names,
+            config.shard_size,
+            importer.fields,
+        )
+        with Progress(len(rows), "clip") as progress:
+            for shard in planned:
+                if shard.is_complete():
+                    shard.reopen()
+                for row in shard.open_rows():
+                    shard.extract(row, importer)
+                if not shard.is_complete():
+                    shard.join()
+                progress.update(len(shard.rows))
+        return shards.report(config.features_dir, planned, "imported")
 
 
-class _Source:
-    """The arrays of one modality, in a folder of .npy or in an HDF5 file."""
+def _open(
+    flag: str,
+    name: str,
+    rows: Sequence[ManifestEntry],
+    opened: contextlib.ExitStack,
+) -> _Source:
+    """Opens what a flag names; a ConfigError if there is no such thing."""
+    if match := _HDF5.fullmatch(name):
+        return _open_hdf5(flag, *match.groups(), rows, opened)
+    if not files.path(name).is_dir():
+        raise ConfigError(
+            f"{flag}: Expected a folder of .npy files, FILE.h5 or FILE.h5:KEY, "
+            f"received {name}, which is not there."
+        )
 
-    def __init__(
-        self, modality: str, name: str, rows: Sequence[ManifestEntry]
-    ) -> None:
-        self._flag, self._path = f"--{modality}", name
-        self._file = None
-        match = _HDF5.fullmatch(name)
-        if not match:
-            if not files.path(name).is_dir():
-                raise ConfigError(
-                    f"{self._flag}: Expected a folder of .npy files, FILE.h5 "
-                    f"or FILE.h5:KEY, received {name}, which is not there."
-                )
-            self.name = os.path.basename(name.rstrip("/"))
-            return
-        self._path, key = match.groups()
-        try:
-            self._file = h5py.File(files.path(self._path).open("rb"))
-        except OSError as error:
-            raise ConfigError(
-                f"{self._flag}: Expected an HDF5 file, received {self._path}: "
-                f"{error}."
-            ) from error
-        keys = [name for name in self._file if name != _IDS]
-        if key is None and len(keys) == 1:
-            (key,) = keys
-        if not key or key not in self._file:
-            raise ConfigError(
-                f"{self._flag}: Expected one of the keys {', '.join(keys)} as "
-                f"{self._path}:KEY, received {key or 'none'}."
-            )
-        self.name = f"{os.path.basename(self._path)}:{key}"
-        self._arrays = self._file[key]
-        ids = [row.clip_id for row in rows]
-        if _IDS in self._file:
-            ids = self._file[_IDS].asstr()[:].tolist()
-        if isinstance(self._arrays, h5py.Dataset):
-            if len(ids) != len(self._arrays):
-                raise ConfigError(
-                    f"{self._flag}: Expected as many arrays in {self._path} as "
-                    f"the manifest has clips, in its order, {len(ids)}, "
-                    f"received {len(self._arrays)}. Name the manifest of all "
-                    f"clips, or add the ids as {_IDS}."
-                )
-            self._numbers = dict(zip(ids, range(len(ids)), strict=True))
+    def find(row: ManifestEntry) -> Any:
+        # Published ones are often named by the video of the clip.
+        stem = os.path.splitext(os.path.basename(row.path))[0]
+        path = files.join(name, f"{row.clip_id}.npy")
+        if not files.exists(path):
+            path = files.join(name, f"{stem}.npy")
+        # Without pickled arrays, which could run any program.
+        return np.load(io.BytesIO(files.read_bytes(path)))
 
-    def __enter__(self) -> _Source:
-        return self
+    return _Source(os.path.basename(name.rstrip("/")), name, find)
 
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
 
-    def read(self, row: ManifestEntry) -> np.ndarray:
-        """Reads a clip's array; a ClipError if it has none that is usable."""
-        try:
-            array = self._read(row)
-        except (FileNotFoundError, KeyError) as error:
-            raise ClipError("import", f"not in {self._path}") from error
-        except (ValueError, OSError, EOFError) as error:
-            raise ClipError(
-                "import",
-                f"expected an array of floats in {self._path}, received what "
-                f"cannot be read: {error}",
-            ) from error
-        if (
-            not isinstance(array, np.ndarray)  # But an .npz under this name.
-            or array.dtype.kind != "f"
-            or not 2 <= array.ndim <= 4
-            or not array.size
-        ):
-            found = getattr(array, "dtype", ""), getattr(array, "shape", "")
-            raise ClipError(
-                "import",
-                f"expected floats [rows of time, ..., size] in {self._path}, "
-                f"received {found[0]} {found[1]}",
-            )
-        return array
-
-    def _read(self, row: ManifestEntry) -> Any:
-        if self._file is None:
-            # Published ones are often named by the video of the clip.
-            stem = os.path.splitext(os.path.basename(row.path))[0]
-            names = [
-                files.join(self._path, f"{name}.npy")
-                for name in (row.clip_id, stem)
-            ]
-            path = names[0] if files.exists(names[0]) else names[1]
-            # A pickled array could run any program.
-            return np.load(io.BytesIO(files.read_bytes(path)))
-        if isinstance(self._arrays, h5py.Dataset):
-            return self._arrays[self._numbers[row.clip_id]]
-        return self._arrays[row.clip_id][()]
+def _open_hdf5(
+    flag: str,
+    path: str,
+    key: str | None,
+    rows: Sequence[ManifestEntry],
+    opened: contextlib.ExitStack,
+) -> _Source:
+    try:
+        file = opened.enter_context(h5py.File(files.path(path).open("rb")))
+    except OSError as error:
+        raise ConfigError(
+            f"{flag}: Expected an HDF5 file, received {path}: {error}."
+        ) from error
+    keys = [name for name in file if name != _IDS]
+    if key is None and len(keys) == 1:
+        (key,) = keys
+    if not key or key not in file:
+        raise ConfigError(
+            f"{flag}: Expected one of the keys {', '.join(keys)} as "
+            f"{path}:KEY, received {key or 'none'}."
+        )
+    arrays = file[key]
+    name = f"{os.path.basename(path)}:{key}"
+    if isinstance(arrays, h5py.Group):
+        return _Source(name, path, lambda row: arrays[row.clip_id])
+    ids = [row.clip_id for row in rows]
+    if _IDS in file:
+        ids = file[_IDS].asstr()[:].tolist()
+    if len(ids) != len(arrays):
+        raise ConfigError(
+            f"{flag}: Expected as many arrays in {path} as the manifest has "
+            f"clips, in its order, {len(ids)}, received {len(arrays)}. Name "
+            f"the manifest of all clips, or add the ids as {_IDS}."
+        )
+    numbers = {clip_id: number for number, clip_id in enumerate(ids)}
+    return _Source(name, path, lambda row: arrays[numbers[row.clip_id]])
 
 
 class _Importer:
     """Makes the features of a clip from its arrays.
 
-    The first clip that has them all decides shapes and types.
-
-    Attributes:
-        recipe: Names the sources.
-        fields: Types of the arrays.
+    The first clip that has them all decides shapes and types; `recipe` names
+    the sources.
     """
 
     def __init__(
@@ -191,33 +185,30 @@ class _Importer:
         self._sources, self._duration_s = sources, duration_s
         for row in rows:
             with contextlib.suppress(ClipError):
-                first = {k: s.read(row) for k, s in sources.items()}
+                first = self._read(row)
                 break
         else:  # Says what is wrong with the first one.
-            first = {k: s.read(rows[0]) for k, s in sources.items()}
+            first = self._read(rows[0])
         self._shapes = {name: a.shape[1:] for name, a in first.items()}
-        sizes = {name: shape[-1] for name, shape in self._shapes.items()}
-        self.fields = clip_features.layout(
-            sizes.get("visual", 1), sizes.get("audio", 1)
-        )
-        for name, field in (("audio", "segments"), ("visual", "regions")):
-            if name in first:
-                self.fields[field] = clip_features.Field(
-                    first[name].dtype.name, self.fields[field].shape
-                )
+        self.fields = clip_features.layout(1, 1)
         self.recipe: dict[str, Any] = {
             "modalities": "_".join(sources),
             "duration_s": duration_s,
             **{f"imported_{k}": source.name for k, source in sources.items()},
         }
+        for name, field in (("audio", "segments"), ("visual", "regions")):
+            if name in first:
+                shape = -1, self._shapes[name][-1]
+                dtype = first[name].dtype.name
+                self.fields[field] = clip_features.Field(dtype, shape)
         if "visual" in first:
-            rate_hz = len(first["visual"]) / self._seconds(row)
-            self.recipe["frame_rate_hz"] = rate_hz
+            num_frames = len(first["visual"])
+            self.recipe["frame_rate_hz"] = num_frames / self._clip_s(row)
             self.recipe["visual_grid"] = list(self._shapes["visual"][:-1])
 
     def __call__(self, row: ManifestEntry) -> ClipFeatures:
         """Reads a clip; a ClipError if a source has no such array for it."""
-        arrays = {name: s.read(row) for name, s in self._sources.items()}
+        arrays = self._read(row)
         for name, array in arrays.items():
             if array.shape[1:] != self._shapes[name]:
                 raise ClipError(
@@ -227,7 +218,7 @@ class _Importer:
                     f"received {list(array.shape)} from "
                     f"{self._sources[name].name}",
                 )
-        duration_s = self._seconds(row)
+        duration_s = self._clip_s(row)
         regions = arrays.get("visual", np.zeros((0, 1), np.float32))
         segments = arrays.get("audio", np.zeros((0, 1), np.float32))
         num_frames = len(regions)
@@ -251,7 +242,10 @@ class _Importer:
             cvssp_log_mel=np.zeros((0, 64), np.float32),
         )
 
-    def _seconds(self, row: ManifestEntry) -> float:
+    def _read(self, row: ManifestEntry) -> dict[str, np.ndarray]:
+        return {name: s.read(row) for name, s in self._sources.items()}
+
+    def _clip_s(self, row: ManifestEntry) -> float:
         if row.end_s is None:
             return self._duration_s
         return row.end_s - (row.start_s or 0.0)
@@ -322,15 +316,14 @@ def export_features(config: FeatureExportConfig) -> None:
                 h5py.File(temporary, "w") as file,
             ):
                 file[_IDS] = list(clips)
-                if len(shapes) == 1:
+                is_regular = len(shapes) == 1
+                if is_regular:
                     shape = len(clips), *shapes.pop()
-                    dtype = store.fields[name].dtype
-                    arrays = file.create_dataset(name, shape, dtype)
-                else:
-                    arrays = file.create_group(name)
+                    file.create_dataset(name, shape, store.fields[name].dtype)
                 for place, (clip_id, number) in enumerate(clips.items()):
-                    by_place = isinstance(arrays, h5py.Dataset)
-                    key = place if by_place else clip_id
-                    arrays[key] = read(name, number)
+                    if is_regular:
+                        file[name][place] = read(name, number)
+                    else:
+                        file[f"{name}/{clip_id}"] = read(name, number)
                     progress.update()
     print(f"Finished: {len(clips)} clips exported to {config.output_dir}")

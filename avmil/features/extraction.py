@@ -9,7 +9,7 @@ import math
 import os
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 import distributed
 import keras
@@ -29,7 +29,6 @@ from avmil.features.shards import ExtractClip, Shard
 from avmil.features.store import INFO_NAME, differences
 from flags import ExtractionConfig, RecipeConfig
 
-Config = TypeVar("Config", ExtractionConfig, RecipeConfig)
 # A clip of a shard, or a shard whose clips are there, to be joined.
 Work = tuple[Shard, ManifestEntry | None]
 
@@ -50,6 +49,9 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         config = _with_absolute_paths(
             config, "manifest", "features_dir", "boxes_from"
         )
+        recipe_config = _with_absolute_paths(
+            recipe_config, *extractor.file_flags(recipe_config)
+        )
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
     )
@@ -61,10 +63,6 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             recipe_config, frame_rate_hz=rate_hz
         )
     recipe = extractor.recipe(recipe_config, given)
-    if config.scheduler:
-        recipe_config = _with_absolute_paths(
-            recipe_config, *extractor.file_flags(recipe_config)
-        )
     num_workers, num_threads, clips_at_a_time = _processes(config.workers)
     given_audio = given is not None and has_audio_of(given, recipe)
     make_extractor = functools.partial(
@@ -74,8 +72,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         config.boxes_from,
         given_audio,
         config.features_dir,
-        recipe,
-        keras.backend.backend(),
+        {**recipe, "KERAS_BACKEND": keras.backend.backend()},
     )
     with files.exclusive(config.features_dir):
         planned = shards.plan(
@@ -131,17 +128,17 @@ def _processes(num_workers: int) -> tuple[int, int, int]:
     return num_workers, num_threads, num_threads if is_jax else 1
 
 
-def _with_absolute_paths(config: Config, *names: str) -> Config:
+def _with_absolute_paths(config: Any, *names: str) -> Any:
     """Makes local paths absolute: a worker's current folder is another."""
-    paths = {
-        name: path
-        for name in names
-        if (path := getattr(config, name))
-        and not (files.is_remote(path) or path.startswith("random"))
+    paths = {name: getattr(config, name) for name in names}
+    absolute = {
+        name: os.path.abspath(path)
+        for name, path in paths.items()
+        if path
+        and not files.is_remote(path)
+        and not path.startswith(("random", "imagenet"))
     }
-    return dataclasses.replace(
-        config, **{name: os.path.abspath(path) for name, path in paths.items()}
-    )
+    return dataclasses.replace(config, **absolute)
 
 
 def _make_extractor(
@@ -151,36 +148,30 @@ def _make_extractor(
     audio_too: bool,
     features_dir: str,
     recipe: dict,
-    backend: str,
 ) -> extractor.ClipExtractor:
     """Makes the extractor of a process, of whatever machine.
 
-    Without `num_threads` it has as many as its process has for clips.
-
-    Raises:
-        ConfigError: if the process sees other files than the one of the job.
+    Without `num_threads` it has as many as its process has for clips. A
+    ConfigError if the process differs from the job's `recipe` and backend.
     """
-    if keras.backend.backend() != backend:
-        raise ConfigError(
-            f"Expected workers whose Keras computes with {backend}, received "
-            f"one with {keras.backend.backend()}: start them with "
-            f"KERAS_BACKEND={backend} in their environment."
-        )
+    num_threads = num_threads or distributed.get_worker().state.nthreads
+    extractor.configure_backend(num_threads)
+    host = socket.gethostname()
     if not files.exists(files.join(features_dir, INFO_NAME)):
         raise ConfigError(
             f"Expected {features_dir} to be the same directory for all "
-            f"workers, received {socket.gethostname()}, which has none."
+            f"workers, received {host}, which has none."
         )
     here = extractor.recipe(
         recipe_config, given_recipe(boxes_from) if boxes_from else None
     )
+    here["KERAS_BACKEND"] = keras.backend.backend()
     if differing := differences(recipe, here):
         listed = "\n  ".join(differing)
         raise ConfigError(
-            f"Expected the same weights on all machines, received on "
-            f"{socket.gethostname()}:\n  {listed}"
+            "Expected the same weights and backend on all machines, received "
+            f"on {host}:\n  {listed}"
         )
-    num_threads = num_threads or distributed.get_worker().state.nthreads
     given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
     return extractor.ClipExtractor(recipe_config, num_threads, given)
 

@@ -55,8 +55,6 @@ from vggish.waveform import SAMPLE_RATE_HZ
 _UNTRAINED = {"region_weights": "random", "audio_weights": "random-2"}
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
-# Weights that Keras fetches, and checks, for networks of keras.applications.
-_IMAGENET = "imagenet"
 # Long recordings would need much memory for a spectrogram of their own.
 _SEGMENTS_AT_A_TIME = 1024
 _WITHOUT_FILE = {
@@ -93,10 +91,8 @@ def recipe(
     """
     with config_errors("--segment_hop_s"):
         mel_features.hop_frames(config.segment_hop_s)
-    is_keras = config.region_network.startswith(networks.KERAS_PREFIX)
-    if config.modalities != "audio":
-        with config_errors("--region_network"):
-            networks.get(config.region_network)
+    with config_errors("--region_network"):
+        networks.get(config.region_network)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
     if given:
         values |= {name: given[name] for name in BOX_PARAMETERS}
@@ -105,8 +101,7 @@ def recipe(
         path = getattr(config, name)
         if given and name == "edge_forest":
             continue
-        own_sound = config.audio_network != "keras_file"
-        if given and name == "audio_weights" and not path and own_sound:
+        if given and name == "audio_weights" and not path:
             values[name] = given[name]
             if has_audio_of(given, values):
                 continue
@@ -114,8 +109,11 @@ def recipe(
         if untrained and path in ("random", untrained):
             values[name] = untrained
             continue
-        if name == "region_weights" and is_keras and path == _IMAGENET:
-            _fetch_imagenet(config.region_network)
+        is_keras = config.region_network.startswith(networks.KERAS_PREFIX)
+        if name == "region_weights" and is_keras and path == "imagenet":
+            # Keras fetches them once, before there are several processes.
+            with config_errors("--region_weights", Exception):
+                networks.build(config.region_network, weights=path)
             values[name] = path
             continue
         # A V2 checkpoint is a prefix of several files.
@@ -149,15 +147,11 @@ def fetch_advice(
         "region_weights": config.region_network,
         "audio_weights": config.audio_network,
     }
-    wanted = " ".join(
-        published[name]
-        for name in names
-        if not published[name].startswith("keras")
-    )
-    if not wanted:
+    wanted = " ".join(published[name] for name in names)
+    if "keras" in wanted:
         return (
-            "--region_weights=imagenet has Keras fetch those of keras: "
-            "networks; keras_file is a .keras file of your own."
+            "Weights of a keras: network are `imagenet` or a file of yours; "
+            "those of keras_file are the .keras file."
         )
     return (
         f"`python fetch_weights.py {wanted} --weights_dir={weights_dir}` "
@@ -179,21 +173,13 @@ def file_flags(config: RecipeConfig) -> list[str]:
 
 def layout(config: RecipeConfig) -> clip_features.Layout:
     """The arrays that a recipe gives; their sizes are the networks'."""
-    num_features, segment_size = 1, 1  # Of what is not extracted.
-    if config.modalities != "audio" or not _is_loaded(config.region_network):
-        with config_errors("--region_network"):
-            num_features = region_size(config.region_network, config.roi_bins)
-    if config.modalities != "visual" or not _is_loaded(config.audio_network):
-        with config_errors("--audio_weights", OSError):
-            segment_size = embedding_size(
-                config.audio_network, config.audio_weights
-            )
+    with config_errors("--region_network"):
+        num_features = region_size(config.region_network, config.roi_bins)
+    with config_errors("--audio_weights"):
+        segment_size = embedding_size(
+            config.audio_network, config.audio_weights
+        )
     return clip_features.layout(num_features, segment_size)
-
-
-def _is_loaded(network: str) -> bool:
-    """Whether a network's size is known only once it is loaded."""
-    return network.startswith("keras")
 
 
 class ClipExtractor:
@@ -218,7 +204,7 @@ class ClipExtractor:
         given: GivenFeatures | None = None,
         needs_both: bool = True,
     ) -> None:
-        _configure_backend(num_threads)
+        configure_backend(num_threads)
         self._fields = layout(config)
         self._needs_all = needs_both or config.modalities != "audio_visual"
         self._config = config
@@ -462,8 +448,8 @@ class _Bag:
             self._waiting.clear()
 
 
-def _configure_backend(num_threads: int) -> None:
-    """Sets threads, and the precision of convolutions."""
+def configure_backend(num_threads: int) -> None:
+    """Sets threads, before any network, and the precision of convolutions."""
     cv2.setNumThreads(num_threads or -1)
     if keras.backend.backend() == "jax":
         import jax
@@ -479,17 +465,6 @@ def _configure_backend(num_threads: int) -> None:
 
 def _path_or_none(weights: str) -> str | None:
     return None if weights in _UNTRAINED.values() else weights
-
-
-def _fetch_imagenet(network: str) -> None:
-    """Has Keras fetch weights, once and before there are several processes."""
-    try:
-        networks.build(network, weights=_IMAGENET)
-    except Exception as error:  # Keras raises it as it is.
-        raise ConfigError(
-            f"--region_weights: Expected Keras to fetch {network}'s weights, "
-            f"received: {error}. Name a file of them, or `random`."
-        ) from error
 
 
 @contextlib.contextmanager

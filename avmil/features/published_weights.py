@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import pooch
@@ -56,6 +56,13 @@ class WeightFile(NamedTuple):
     license: str
     flags: str  # Those that take the file.
     purpose: str
+
+
+class _Noted(TypedDict):
+    """Of a file without a published digest, in the lock file."""
+
+    sha256: str
+    date: str
 
 
 WEIGHT_FILES = (
@@ -318,8 +325,10 @@ def _check(
     advice = f"Delete {name}, if it is there, to fetch it."
     if expected is None:
         lock = directory / _LOCK_NAME
-        with config_errors(f"Delete {lock} to start anew"):
-            noted = files.read_json(lock) if lock.exists() else {}
+        noted = {}
+        if lock.exists():
+            advice = f"Delete {lock} to start anew."
+            noted = files.read_json(lock, dict[str, _Noted], advice)
         if name not in noted:
             if name.endswith(".yml.gz"):
                 _check_forest(path)

@@ -418,7 +418,7 @@ def _write_plan(
         for row in rows
     ]
     path = files.join(features_dir, PLAN_NAME)
-    files.write_csv(path, [_PLAN_COLUMNS, *lines])
+    files.write_csv(path, [_PLAN_COLUMNS, *lines], exact=True)
     clips = json.dumps([line[:-1] for line in lines])
     info = {
         "schema_version": SCHEMA_VERSION,
@@ -432,4 +432,4 @@ def _write_plan(
         "shards": {split: list(shards) for split, shards in members.items()},
         "record": {n: dataclasses.asdict(field) for n, field in fields.items()},
     }
-    files.write_json(files.join(features_dir, INFO_NAME), info)
+    files.write_json(files.join(features_dir, INFO_NAME), info, digest=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import mmap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import xxhash
@@ -98,28 +97,27 @@ class ShardIndex:
             "fields": fields,
             "missing": [dataclasses.asdict(clip) for clip in self.missing],
         }
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        files.write_text(self.path(shard_path), text)
+        path = self.path(shard_path)
+        files.write_json(path, content, digest=True, indent=None)
 
     @classmethod
     def read(cls, shard_path: str) -> ShardIndex:
         """Reads an index; a FeaturesError if there is none or it is damaged."""
         path = cls.path(shard_path)
         try:
-            content = files.read_json(path)
-            fields = content["fields"]
+            content = files.read_json(path, _IndexContent)
             index = cls(
-                fields=_layout(fields),
-                clip_ids=content["clip_ids"],
-                labels=[tuple(labels) for labels in content["labels"]],
-                spans={
-                    name: list(map(Span, f["offset"], f["size"], f["xxh3"]))
-                    for name, f in fields.items()
+                fields={
+                    name: Field(field.dtype, field.shape)
+                    for name, field in content.fields.items()
                 },
-                missing=[
-                    MissingClip(**{**clip, "labels": tuple(clip["labels"])})
-                    for clip in content["missing"]
-                ],
+                clip_ids=content.clip_ids,
+                labels=content.labels,
+                spans={
+                    name: list(map(Span, f.offset, f.size, f.xxh3))
+                    for name, f in content.fields.items()
+                },
+                missing=content.missing,
             )
             lists = [index.clip_ids, index.labels, *index.spans.values()]
             if len(set(map(len, lists))) > 1:
@@ -131,11 +129,42 @@ class ShardIndex:
                 "extraction is not complete. Run extract_features.py again; "
                 "it goes on."
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise FeaturesError(
                 f"Expected the index of a shard, received a damaged file "
-                f"{path}: {error}. Delete it with its shard and extract again."
+                f"{path}: {error} Delete it with its shard and extract again."
             ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class _FieldContent(Field):
+    """A field in an index: its type and the places of the clips' bytes."""
+
+    offset: list[int]
+    size: list[int]
+    xxh3: list[str]
+
+
+@dataclasses.dataclass
+class _IndexContent:
+    """What an index holds as JSON."""
+
+    clip_ids: list[str]
+    labels: list[tuple[str, ...]]
+    fields: dict[str, _FieldContent]
+    missing: list[MissingClip]
+
+
+class DatasetInfo(TypedDict):
+    """Content of `dataset_info.json`."""
+
+    schema_version: int
+    recipe: dict[str, Any]
+    class_names: list[str]
+    clips_sha256: str
+    num_clips: dict[str, int]
+    shards: dict[str, list[str]]
+    record: dict[str, Field]
 
 
 class FeatureStore:
@@ -170,7 +199,7 @@ class FeatureStore:
             )
         self.info = read_info(features_dir)
         self.class_names = tuple(self.info["class_names"])
-        self.fields = _layout(self.info["record"])
+        self.fields = self.info["record"]
         self.region_size = self.fields["regions"].shape[1]
         self.segment_size = self.fields["segments"].shape[1]
         self._paths = [
@@ -294,29 +323,24 @@ def _open_shard(path: str) -> memoryview | _RemoteBytes:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _layout(fields: Mapping[str, Mapping[str, Any]]) -> Layout:
-    return {
-        name: Field(field["dtype"], tuple(field["shape"]))
-        for name, field in fields.items()
-    }
-
-
-def read_info(features_dir: str) -> dict[str, Any]:
+def read_info(features_dir: str) -> DatasetInfo:
     """Reads `dataset_info.json`; a FeaturesError for that of another schema."""
     path = files.join(features_dir, INFO_NAME)
     try:
-        info = files.read_json(path)
+        content = files.read_bytes(path)
     except FileNotFoundError as error:
         raise FeaturesError(
             f"Expected a features directory, received {features_dir} without "
             f"{INFO_NAME}. extract_features.py makes one."
         ) from error
-    if info.get("schema_version") != SCHEMA_VERSION:
+    there = files.parse_json(content, dict[str, Any], path)
+    if there.get("schema_version") != SCHEMA_VERSION:
         raise FeaturesError(
             f"Expected schema version {SCHEMA_VERSION} in {path}, received "
-            f"{info.get('schema_version')}: extract again into another "
+            f"{there.get('schema_version')}: extract again into another "
             "--features_dir."
         )
+    info = files.parse_json(content, DatasetInfo, path)
     if "region_network" in info["recipe"]:  # Before the flag there were 6.
         info["recipe"].setdefault("roi_bins", 6)
     return info

@@ -13,7 +13,7 @@ from typing import Any
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files, processes
 from avmil.common.errors import ClipError, ConfigError
-from avmil.common.progress import Progress
+from avmil.common.progress import Progress, printable
 from avmil.features.extractor import stage
 from avmil.localization import formats, videos, writers
 from avmil.localization.trained_run import TrainedRun, load_run
@@ -28,6 +28,14 @@ _ALL = "all"
 _THUMBNAIL_PX = 320
 # Of a video whose folder is complete.
 _RESULT_FILE = "result.json"
+
+
+@dataclasses.dataclass
+class _Kept:
+    """Content of `result.json`."""
+
+    made_for: dict[str, Any]
+    result: VideoResult
 
 
 def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
@@ -75,7 +83,7 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
             if result.status == "failed":
                 progress.write(text)
             else:
-                print(text, flush=True)
+                print(printable(text), flush=True)
             progress.update(failed=num_failed)
     _write_results(config, run, [done[entry.clip_id] for entry in entries])
     before = f", {num_before} of them before" if num_before else ""
@@ -103,13 +111,8 @@ class _Localizer:
         shown = _classes_shown(config.classes_shown, self.run.class_names)
         self._classes_shown = shown
         self._outputs = [name.strip() for name in config.outputs.split(",")]
-        if unknown := set(self._outputs) - set(writers.OUTPUTS):
-            raise ConfigError(
-                f"--outputs: Expected some of {','.join(writers.OUTPUTS)}, "
-                f"received {','.join(sorted(unknown))}."
-            )
         self._formats = [name.strip() for name in config.formats.split(",")]
-        formats.check(self._formats)
+        writers.check(self._outputs, self._formats)
 
     def __call__(self, entry: ManifestEntry) -> tuple[VideoResult, str]:
         """Localizes in a video; also gives what to print of it."""
@@ -135,7 +138,7 @@ class _Localizer:
                         "made_for": self._made_for(entry),
                         "result": dataclasses.asdict(result),
                     }
-                    files.write_json(path, content)
+                    files.write_json(path, content, digest=True)
         except ClipError as error:
             return _failed(entry, error)
         shown = found.shown(self._classes_shown)
@@ -144,18 +147,16 @@ class _Localizer:
     def result_of(self, entry: ManifestEntry) -> VideoResult | None:
         """What an earlier start found; None unless it wrote all asked for."""
         try:
-            content = files.read_json(self._result_path(entry))
-            there, wanted = content["made_for"], self._made_for(entry)
+            kept = files.read_json(self._result_path(entry), _Kept)
+            there, wanted = kept.made_for, self._made_for(entry)
             has_all = all(
                 {*there.pop(name)} >= {*wanted.pop(name)}
                 for name in ("outputs", "formats")
             )
             if not has_all or there != wanted:
                 return None
-            result = content["result"]
-            found = [FoundClass(**item) for item in result["found"]]
-            return VideoResult(**result | {"found": found})
-        except (OSError, ConfigError, LookupError, TypeError):
+            return kept.result
+        except (OSError, ConfigError, LookupError):
             return None  # There is no result, or a damaged one, or no video.
 
     def has_result(self, entry: ManifestEntry) -> bool:

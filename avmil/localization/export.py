@@ -7,18 +7,24 @@ import importlib
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
 
 from avmil.common import files
 from avmil.common.errors import ConfigError
-from avmil.localization import packed_run
+from avmil.localization import model_card, packed_run
 from avmil.localization.trained_run import TrainedRun, load_run
-from avmil.report import model_card
 from avmil.runs.checkpoints import Checkpoints, TrainState
-from avmil.runs.run import CONFIG_FILE, Run
-from flags import ExportConfig, to_flagfile
+from avmil.runs.run import SCORES_FILE, Run, write_config
+from flags import ExportConfig
+
+# Where the run has them.
+_COPIED_FILES = (
+    *("versions.json", "thresholds.json", "event_thresholds.json"),
+    *("metrics.json", SCORES_FILE, "scores-val.npz", "scores-test.npz"),
+)
 
 
 def export_run(run_dir: str, config: ExportConfig) -> None:
@@ -66,48 +72,21 @@ def _write_facts(run: Run, trained: TrainedRun, folder: str) -> None:
     config = dataclasses.replace(
         run.config, features_dir="", run_dir="", fc_weights=fc_weights
     )
-    content = {
-        "config": dataclasses.asdict(config),
-        "features": dataclasses.asdict(run.trained_on),
-    }
-    files.write_json(os.path.join(folder, CONFIG_FILE), content)
-    files.write_text(os.path.join(folder, "flags.txt"), to_flagfile(config))
-    classes = "".join(f"{name}\n" for name in run.class_names)
-    files.write_text(os.path.join(folder, "classes.txt"), classes)
-    for name in packed_run.COPIED_FILES:
+    write_config(folder, config, run.trained_on)
+    for name in _COPIED_FILES:
         if files.exists(run.file(name)):
             files.copy(run.file(name), os.path.join(folder, name))
-    metrics_path = os.path.join(folder, "metrics.json")
+    metrics = os.path.join(folder, "metrics.json")
     card = model_card.render(
-        name=run.name,
-        system=trained.system,
-        weights=str(trained.weights),
-        classes=run.class_names,
-        thresholds=trained.thresholds,
-        metrics=files.read_json(metrics_path)
-        if files.exists(metrics_path)
+        trained,
+        files.read_json(metrics, dict[str, Any])
+        if files.exists(metrics)
         else {},
-        training=config.choices(),
-        recipe=trained.recipe,
-        tensors=_tensors(trained.model),
+        config.choices(),
     )
+    classes = "".join(f"{name}\n" for name in run.class_names)
+    files.write_text(os.path.join(folder, "classes.txt"), classes)
     files.write_text(os.path.join(folder, "README.md"), card)
-
-
-def _tensors(model: keras.Model) -> list[tuple[str, str, str, str]]:
-    """Input or output, name, dtype and shape of each of a network's tensors."""
-    proposals = {"region": "M", "segment": "T"}
-    listed = []
-    for kind, tensors in (("input", model.input), ("output", model.output)):
-        for name, tensor in tensors.items():
-            free = ["B", proposals.get(name.split("_")[0].rstrip("s"), "")]
-            sizes = [
-                free[axis] if size is None else str(size)
-                for axis, size in enumerate(tensor.shape)
-            ]
-            shape = f"[{', '.join(sizes)}]"
-            listed.append((kind, name, tensor.dtype, shape))
-    return listed
 
 
 def _write_onnx(model: keras.Model, path: str) -> None:

@@ -11,12 +11,10 @@ import html
 import io
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from avmil.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from avmil.localization.video_localization import VideoLocalization
@@ -141,8 +139,16 @@ def to_textgrid(result: VideoLocalization) -> str:
         "item []:",
     ]
     for number, name in enumerate(names, start=1):
-        label = " ".join(name.split()).replace('"', '""')
-        intervals = list(_covering(result.events.get(name, ()), end_s))
+        label = _on_one_line(name).replace('"', '""')
+        intervals: list[tuple[float, float, str]] = []
+        covered_s = 0.0
+        for onset_s, offset_s, _ in result.events.get(name, ()):
+            if onset_s > covered_s:
+                intervals.append((covered_s, onset_s, ""))
+            intervals.append((onset_s, offset_s, label))
+            covered_s = offset_s
+        if covered_s < end_s:
+            intervals.append((covered_s, end_s, ""))
         lines += [
             f"    item [{number}]:",
             '        class = "IntervalTier"',
@@ -151,12 +157,12 @@ def to_textgrid(result: VideoLocalization) -> str:
             f"        xmax = {end_s:.6f}",
             f"        intervals: size = {len(intervals)}",
         ]
-        for index, (onset_s, offset_s, is_event) in enumerate(intervals, 1):
+        for index, (start_s, stop_s, text) in enumerate(intervals, start=1):
             lines += [
                 f"        intervals [{index}]:",
-                f"            xmin = {onset_s:.6f}",
-                f"            xmax = {offset_s:.6f}",
-                f'            text = "{label * is_event}"',
+                f"            xmin = {start_s:.6f}",
+                f"            xmax = {stop_s:.6f}",
+                f'            text = "{text}"',
             ]
     return "\n".join(lines) + "\n"
 
@@ -181,19 +187,17 @@ def to_coco(result: VideoLocalization) -> str:
     ]
     annotations: list[dict[str, Any]] = []
     for category_id, name in enumerate(clip.class_names, start=1):
-        for box in result.boxes[name]:
-            frame = np.abs(clip.frame_times_s - box.time_s).argmin()
-            box_width_px = box.x2_px - box.x1_px + 1
-            box_height_px = box.y2_px - box.y1_px + 1
+        for time_s, x1, y1, x2, y2, score in result.boxes[name]:
+            frame = np.abs(clip.frame_times_s - time_s).argmin()
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": int(frame) + 1,
                     "category_id": category_id,
-                    "bbox": [box.x1_px, box.y1_px, box_width_px, box_height_px],
-                    "area": box_width_px * box_height_px,
+                    "bbox": [x1, y1, x2 - x1 + 1, y2 - y1 + 1],
+                    "area": (x2 - x1 + 1) * (y2 - y1 + 1),
                     "iscrowd": 0,
-                    "score": box.score,
+                    "score": score,
                 }
             )
     content = {
@@ -212,31 +216,16 @@ def to_coco(result: VideoLocalization) -> str:
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-class Format(NamedTuple):
-    """The name of a file and what makes its content."""
-
-    file_name: str
-    write: Callable[[VideoLocalization], str]
-
-
-FORMATS = {
-    "json": Format("localization.json", to_json),
-    "csv": Format("segments.csv", to_csv),
-    "vtt": Format("events.vtt", to_webvtt),
-    "srt": Format("events.srt", to_srt),
-    "audacity": Format("labels.txt", to_audacity),
-    "textgrid": Format("events.TextGrid", to_textgrid),
-    "coco": Format("coco.json", to_coco),
+# Name -> name of the file, and what makes its content.
+FORMATS: dict[str, tuple[str, Callable[[VideoLocalization], str]]] = {
+    "json": ("localization.json", to_json),
+    "csv": ("segments.csv", to_csv),
+    "vtt": ("events.vtt", to_webvtt),
+    "srt": ("events.srt", to_srt),
+    "audacity": ("labels.txt", to_audacity),
+    "textgrid": ("events.TextGrid", to_textgrid),
+    "coco": ("coco.json", to_coco),
 }
-
-
-def check(names: Collection[str]) -> None:
-    """Raises a ConfigError unless all are names of `FORMATS`."""
-    if unknown := set(names) - set(FORMATS):
-        raise ConfigError(
-            f"--formats: Expected some of {','.join(FORMATS)}, received "
-            f"{','.join(sorted(unknown))}."
-        )
 
 
 def _numbers(array: np.ndarray) -> list:
@@ -245,26 +234,16 @@ def _numbers(array: np.ndarray) -> list:
 
 
 def _over_time(result: VideoLocalization) -> list[tuple[float, float, str]]:
-    """Onset, offset and class of all events by onset, names on one line."""
+    """Onset, offset and class of all events by onset."""
     return sorted(
-        (onset_s, offset_s, " ".join(name.split()))
+        (onset_s, offset_s, _on_one_line(name))
         for name, events in result.events.items()
         for onset_s, offset_s, _ in events
     )
 
 
-def _covering(
-    events: Collection[tuple[float, float, float]], end_s: float
-) -> Iterator[tuple[float, float, bool]]:
-    """Intervals from 0 to an end, and whether each is an event."""
-    covered_s = 0.0
-    for onset_s, offset_s, _ in events:
-        if onset_s > covered_s:
-            yield covered_s, onset_s, False
-        yield onset_s, offset_s, True
-        covered_s = offset_s
-    if covered_s < end_s:
-        yield covered_s, end_s, False
+def _on_one_line(name: str) -> str:
+    return " ".join(name.split())
 
 
 def _clock(time_s: float, point: str) -> str:

@@ -1,8 +1,9 @@
 """A run directory as one file, which may come from a stranger.
 
 It is a zip archive of known file names whose members are stored as they are:
-none can be written elsewhere, nor grow when it is unpacked. Nothing in it is
-pickled; Keras, which loads the network in its safe mode, runs no code of it.
+none can be written elsewhere, nor grow when it is unpacked, and those that are
+archives are checked when they are read. Nothing in it is pickled; Keras, which
+loads the network in its safe mode, runs no code of it.
 """
 
 from __future__ import annotations
@@ -10,44 +11,20 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
 
 from avmil.common import files
-from avmil.common.errors import config_errors
-from avmil.runs.run import CONFIG_FILE
+from avmil.common.errors import ConfigError, FeaturesError, config_errors
+from avmil.runs.checkpoints import unpack
 
-# Of a run directory, those that a packed run holds where they are there.
-COPIED_FILES = (
-    "versions.json",
-    "thresholds.json",
-    "event_thresholds.json",
-    "metrics.json",
-    "scores.json",
-    "scores-val.npz",
-    "scores-test.npz",
-)
-_MODEL = r"checkpoints/(last|best)-\d{8}/model\.keras"
-_MEMBERS = {
-    "": "|".join(
-        [
-            *map(re.escape, (CONFIG_FILE, "flags.txt", *COPIED_FILES)),
-            r"classes\.txt|README\.md|checkpoints/(last|best)-\d{8}/state\.json",
-            _MODEL,
-        ]
-    ),
-    # Members that are archives themselves.
-    _MODEL: r"metadata\.json|config\.json|model\.weights\.h5",
-    r"scores-(val|test)\.npz": r"(clip_ids|class_names|labels|scores)\.npy",
-}
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    NotImplementedError,  # Of a zip version that Python does not know.
-    RuntimeError,  # Encrypted.
-)
+# Names of its members.
+_MEMBERS = r"""
+    (config|versions|thresholds|event_thresholds|metrics|scores)\.json
+    | scores-(val|test)\.npz | (flags|classes)\.txt | README\.md
+    | checkpoints/(last|best)-\d{8}/(state\.json|model\.keras)
+"""
 
 
 def pack(directory: str, path: str) -> None:
@@ -63,6 +40,8 @@ def pack(directory: str, path: str) -> None:
 def opened(name: str) -> Iterator[str]:
     """Yields a run's directory; a packed one is unpacked for the time.
 
+    What is then wrong with its files is told of the packed run.
+
     Raises:
         ConfigError: if it is a file that is no packed run, or a damaged one.
     """
@@ -74,38 +53,11 @@ def opened(name: str) -> Iterator[str]:
         directory = os.path.join(top, stem)
         with config_errors(
             f"Expected a packed run of export_model.py, received {name}",
-            *_ZIP_ERRORS,
+            zipfile.BadZipFile,
         ):
-            _unpack(local, directory)
-        yield directory
-
-
-def _unpack(path: str, directory: str) -> None:
-    """Unpacks; errors as of `_check` and of zipfile."""
-    with zipfile.ZipFile(path) as archive:
-        _check(archive, path, _MEMBERS[""])
-        archive.extractall(directory)
-        names = archive.namelist()
-    for kind, members in _MEMBERS.items():
-        for name in names:
-            if kind and re.fullmatch(kind, name):
-                inner = os.path.join(directory, name)
-                with zipfile.ZipFile(inner) as archive:
-                    _check(archive, inner, members)
-
-
-def _check(archive: zipfile.ZipFile, path: str, known: str) -> None:
-    """Raises a ValueError unless an archive's members are known and stored."""
-    members = archive.infolist()
-    names = [member.filename for member in members]
-    if unknown := [name for name in names if not re.fullmatch(known, name)]:
-        raise ValueError(f"it holds {unknown[0]!a}, which no run has.")
-    if len({*names}) < len(names):
-        raise ValueError("it holds two files of one name.")
-    is_stored = all(m.compress_type == zipfile.ZIP_STORED for m in members)
-    size = sum(member.file_size for member in members)
-    if not is_stored or size > os.path.getsize(path):
-        raise ValueError(
-            f"its files are {size} bytes when unpacked, or compressed; "
-            "they are stored as they are in a packed run."
-        )
+            unpack(local, directory, _MEMBERS)
+        try:
+            yield directory
+        except (ConfigError, FeaturesError) as error:
+            text = str(error).replace(directory, name)
+            raise type(error)(text) from error

@@ -7,14 +7,14 @@ import functools
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import ClipError, ConfigError, config_errors
+from avmil.common.errors import ClipError, ConfigError
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
     ClipLocalization,
@@ -34,7 +34,10 @@ from avmil.localization.video_localization import (
 )
 from avmil.runs import scoring
 from avmil.runs.fusion import Fusion, open_run
-from avmil.runs.localization_evaluation import EVENT_THRESHOLDS_FILE
+from avmil.runs.localization_evaluation import (
+    EVENT_THRESHOLDS_FILE,
+    EventThresholds,
+)
 from avmil.runs.run import SCORES_FILE, Run, read_scores
 from flags import RecipeConfig
 from model import systems
@@ -130,7 +133,9 @@ class TrainedRun:
             )
             if not np.isfinite(clip.scores).all():
                 raise ClipError("localize", "scores are not finite")
-            if self.lacks_modality(clip):  # The other one is taken to agree.
+            averages = systems.gives_probabilities(self.system)
+            if self.lacks_modality(clip) and not averages:
+                # The other one is taken to agree.
                 clip = dataclasses.replace(clip, scores=2 * clip.scores)
         return VideoLocalization(
             video=video,
@@ -274,6 +279,17 @@ class TrainedRun:
         return float(np.quantile(margins[is_right].max(axis=1), _FOREIGN_SHARE))
 
 
+class _Micro(TypedDict, total=False):
+    f1: float | None
+
+
+class _Metrics(TypedDict, total=False):
+    """What is read of `metrics.json`."""
+
+    micro: _Micro
+    is_at_chance: bool
+
+
 def load_run(
     run_dir: str | os.PathLike[str],
     checkpoint: str = "last",
@@ -318,7 +334,7 @@ def _load(run: Run | Fusion, weights_files: WeightsFiles) -> TrainedRun:
     model, _ = run.checkpoints.load(kind, system, step, optimizer=False)
     metrics_path = run.file("metrics.json")
     has_metrics = files.exists(metrics_path)
-    measured = files.read_json(metrics_path) if has_metrics else {}
+    measured = files.read_json(metrics_path, _Metrics) if has_metrics else {}
     return TrainedRun(
         name=run.name,
         system=system,
@@ -341,40 +357,36 @@ def _thresholds(run: Run) -> dict[str, float] | None:
     if not files.exists(path):
         return None
     if files.exists(scored):
-        tuned_on = WeightsIdentity(**files.read_json(scored))
+        tuned_on = files.read_json(scored, WeightsIdentity)
         if tuned_on != run.weights:
             raise ConfigError(
                 f"Expected thresholds of the {run.weights} in {path}, received "
                 f"those of the {tuned_on}. Run evaluate.py "
                 f"--checkpoint={run.weights.checkpoint} once more."
             )
-    return _by_class(path, files.read_json(path), run.class_names)
+    tuned = files.read_json(path, dict[str, float], "evaluate.py writes it.")
+    return _by_class(path, tuned, run.class_names)
 
 
 def _thresholds_within(run: Run) -> dict[str, Any]:
     """Those of `event_thresholds.json`, unless it is older or of others."""
     path = run.file(EVENT_THRESHOLDS_FILE)
-    content = files.read_json(path) if files.exists(path) else {}
-    tuned: dict[str, Any] = {}
-    with config_errors(f"{path}, which evaluate.py writes", AttributeError):
-        is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
-        if not (is_of_run and "from" in content):
-            content = {}
-        for attribute, field in (
-            ("event_thresholds", "thresholds"),
-            ("box_thresholds", "box_thresholds"),
-        ):
-            value = content.get(field)
-            tuned[attribute] = value and _by_class(path, value, run.class_names)
-    for field in ("num_segments", "num_regions"):
-        if not isinstance(
-            value := content.get(field), (int, float, type(None))
-        ):
-            raise ConfigError(
-                f"Expected {field} of a usual clip in {path}, received "
-                f"{value!r}. evaluate.py writes it."
-            )
-        tuned[field] = value
+    content: EventThresholds = {}
+    if files.exists(path):
+        advice = "evaluate.py writes it."
+        content = files.read_json(path, EventThresholds, advice)
+    is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
+    if not (is_of_run and "from" in content):
+        content = {}
+    tuned = {
+        name: content.get(name) for name in ("num_segments", "num_regions")
+    }
+    for attribute, field in (
+        ("event_thresholds", "thresholds"),
+        ("box_thresholds", "box_thresholds"),
+    ):
+        value = content.get(field)
+        tuned[attribute] = value and _by_class(path, value, run.class_names)
     return {**tuned, "thresholds_from": content.get("from", "")}
 
 
@@ -388,15 +400,11 @@ def _validation(run: Run) -> ScoreSet | None:
 
 
 def _by_class(
-    path: str, content: Any, class_names: tuple[str, ...]
+    path: str, values: Mapping[str, float], class_names: tuple[str, ...]
 ) -> dict[str, float]:
-    try:
-        values = {name: float(content[name]) for name in class_names}
-    except (ValueError, TypeError, KeyError) as error:
+    if lacking := [name for name in class_names if name not in values]:
         raise ConfigError(
             f"Expected a threshold of each class in {path}, received a file "
-            f"without: {error}. evaluate.py writes it."
-        ) from error
-    if not all(map(math.isfinite, values.values())):
-        raise ConfigError(f"Expected finite thresholds in {path}.")
-    return values
+            f"without: {', '.join(lacking)}. evaluate.py writes it."
+        )
+    return {name: values[name] for name in class_names}

@@ -98,7 +98,7 @@ def file_stem(name: str, others: Collection[str] = ()) -> str:
     Letters, digits and `._+=-` stay, as in clip ids. Names that differ in
     their case only are told apart as well.
     """
-    stem = re.sub(r"[^\w.+=-]+", "_", name, flags=re.ASCII).lstrip(".")
+    stem = re.sub(r"[^\w.+=-]+", "_", name, flags=re.ASCII).lstrip(".+=")
     stem = stem[:_LONGEST_STEM] or "_"
     taken = {other.lower() for other in others}
     numbered, number = stem, 2

@@ -16,9 +16,8 @@ import numpy as np
 from avmil.clips import media_writer
 from avmil.clips.media_container import Section
 from avmil.common import files
-from avmil.common.errors import MediaError
+from avmil.common.errors import ConfigError, MediaError
 from avmil.features.extractor import stage
-from avmil.localization import formats
 from avmil.localization.formats import FORMATS
 from avmil.localization.videos import file_stem, local_entry
 from avmil.report import images, offline_page, video_page
@@ -37,6 +36,19 @@ _MOST_EMBEDDED_BYTES = 16 << 20
 _OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
 
 
+def check(outputs: Collection[str], formats: Collection[str]) -> None:
+    """Raises a ConfigError unless all are names of `OUTPUTS` and `FORMATS`."""
+    for flag, names, known in (
+        ("outputs", outputs, OUTPUTS),
+        ("formats", formats, FORMATS),
+    ):
+        if unknown := set(names) - set(known):
+            raise ConfigError(
+                f"--{flag}: Expected some of {','.join(known)}, received "
+                f"{','.join(sorted(unknown))}."
+            )
+
+
 def write_all(
     result: VideoLocalization,
     shown: Sequence[str],
@@ -45,7 +57,7 @@ def write_all(
     format_names: Collection[str] = tuple(FORMATS),
 ) -> str:
     """Writes the files about a video, for `VideoLocalization.save`."""
-    formats.check(format_names)
+    check(outputs, format_names)
     files.make_directory(directory)
     first = ""
     if "labels" in outputs:

@@ -33,12 +33,15 @@ class _Benchmark(NamedTuple):
     parts: Mapping[str, str]  # Part of the benchmark -> its head.
     heads: tuple[str, ...]  # In the order of the scores' fields.
     references: Mapping[str, str]  # Name -> as a reader sees it.
-    notes: tuple[str, ...]
+    note: str
     classes: tuple[str, ...] = ()  # For which figures are published.
     published: Mapping[str, tuple[float, ...]] = {}
-    published_note: str = ""
 
 
+_PUBLISHED_NOTE = (
+    "Published systems, without a run: trained from the same labels, with "
+    "features of other networks, as quoted in arXiv 2505.09615."
+)
 _BENCHMARKS = (
     _Benchmark(
         "parsing",
@@ -46,15 +49,11 @@ _BENCHMARKS = (
         {"segment": "Seconds", "event": "Events (runs of seconds)"},
         ("audio", "visual", "audio-visual", "Type@AV", "Event@AV"),
         {"predicted_tags": "Predicted classes", "true_tags": "True labels"},
-        (
-            "F-scores, mean over videos of the mean over classes, as LLP's "
-            "official scorer computes them; thresholds of seconds tuned on "
-            "validation. An event is found by a run of seconds with a temporal "
-            "IoU of 0.5. Type@AV: mean of the three; Event@AV: audio and "
-            "visual counted together.",
-            "Predicted classes, true labels: those of the video, in every "
-            "second of both modalities.",
-        ),
+        "F-scores, mean over videos of the mean over classes, as of LLP's "
+        "official scorer; thresholds of seconds tuned on validation. Events "
+        "match from a temporal IoU of 0.5. Type@AV: mean of the three; "
+        "Event@AV: audio and visual counted together. Predicted classes, true "
+        "labels: of the video, in every second.",
         LLP_CLASSES,
         {
             "HAN": (60.1, 52.9, 48.9, 54.0),
@@ -63,8 +62,6 @@ _BENCHMARKS = (
             "PPL": (65.9, 66.7, 61.9, 64.8),
             "UWAV": (64.2, 70.0, 63.4, 65.9),
         },
-        "HAN to UWAV: published systems on LLP's test set, with features of "
-        "other networks, as quoted in arXiv 2505.09615.",
     ),
     _Benchmark(
         "av_events",
@@ -77,17 +74,11 @@ _BENCHMARKS = (
             "background": "Background in all seconds",
             "random_label": "Chance: random label",
         },
-        (
-            "Each second has one label, the class of an event that is heard "
-            "and seen in it or else background. A system takes the best class "
-            "of the clip where the seconds' score passes a threshold, tuned on "
-            "validation.",
-        ),
+        "Each second has one label: the class of an event that is heard and "
+        "seen in it, or background. Systems: the best class of the clip, where "
+        "the second's score passes a threshold tuned on validation.",
         AVE_CLASSES,
         {"HAN": (75.3,), "UWAV": (80.6,)},
-        "HAN, UWAV: published systems on AVE's test set, trained from labels "
-        "of videos, with features of other networks, as quoted in arXiv "
-        "2505.09615.",
     ),
     _Benchmark(
         "modalities",
@@ -95,13 +86,9 @@ _BENCHMARKS = (
         {"audible": "Audible", "visible": "Visible", "both": "Both"},
         ("F1", "mAP"),
         {"every_class": "Chance: every class"},
-        (
-            "Audible: found by the scores that a system gives to sound alone; "
-            "visible: to pictures alone; both: by the scores of the clip, of a "
-            "system that has both modalities. Micro F1 with thresholds tuned "
-            "on validation, mAP: mean over classes, both over the clips that "
-            "hold any such class.",
-        ),
+        "Audible: by the scores of sound alone; visible: of pictures alone; "
+        "both: of a system that has both. Micro F1 with thresholds tuned on "
+        "validation; mAP: mean over classes; of clips with any such class.",
     ),
 )
 
@@ -144,18 +131,16 @@ def _table(
             texts.append([tuple(map(percent, means))])
         for shown, names in rows_by_value(texts, short_names(rows)).items():
             cells.append((f"{name}, {names}" if names else name, "", *shown))
-    notes = [*benchmark.notes, *training_notes(rows), *seeds_notes(rows)]
+    notes = [benchmark.note, *training_notes(rows), *seeds_notes(rows)]
     if benchmark.classes and results[0].class_names == benchmark.classes:
         for name, figures in benchmark.published.items():
             missing = ("-",) * (len(cells[0]) - 2 - len(figures))
             cells.append((name, "", *map(str, figures), *missing))
-        notes.append(benchmark.published_note)
+        notes.append(_PUBLISHED_NOTE)
     heads = dict.fromkeys(benchmark.parts.values(), benchmark.heads)
     table = Table(
         benchmark.title, {"": ("System", "Run")} | heads, cells, notes
     )
-    means = np.array([joined(row.means) for row in rows])
-    table.bold[: len(rows), 2:] = best_places(
-        means, np.nan_to_num(means, nan=-np.inf)
-    )
+    means = [joined(row.means) for row in rows]
+    table.bold[: len(rows), 2:] = best_places(means)
     return table

@@ -229,7 +229,7 @@ def best_places(
     values = np.asarray(values, float)
     if len(values) == 1:
         return np.zeros(values.shape, bool)
-    best = np.max(values if competitors is None else competitors, axis=0)
+    best = np.fmax.reduce(values if competitors is None else competitors)
     writes = writes or [percent] * len(best)
     return np.array(
         [

@@ -99,7 +99,7 @@ class Checkpoints:
                 f"{error}."
             ) from error
         state_path = files.join(partial, "state.json")
-        files.write_json(state_path, dataclasses.asdict(state))
+        files.write_json(state_path, dataclasses.asdict(state), digest=True)
         if not is_remote:
             files.path(final).rmtree(missing_ok=True)
             files.path(partial).rename(final)
@@ -133,23 +133,17 @@ class Checkpoints:
         """
         path = self._of(kind, self.find(kind, step))
         try:
-            content = files.read_json(files.join(path, "state.json"))
-            known = {f.name for f in dataclasses.fields(TrainState)}
-            state = TrainState(
-                **{k: v for k, v in content.items() if k in known}
-            )
+            state = files.read_json(files.join(path, "state.json"), TrainState)
             with (
                 files.local_copy(files.join(path, "model.keras")) as local,
                 tempfile.TemporaryDirectory() as folder,
             ):
-                # Keras would hold the whole file in memory beside the network.
-                # This also compares checksums.
-                zipfile.ZipFile(local).extractall(folder)
+                unpack(local, folder)
                 network = _load_model(folder, path, optimizer)
-        except (OSError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, zipfile.BadZipFile) as error:
             raise ConfigError(
                 f"Expected a whole checkpoint in {path}, received one whose "
-                "model.keras or state.json is missing, cut off or damaged. "
+                f"model.keras or state.json is missing or damaged: {error}. "
                 "Copy it once more, or delete it to go on without it."
             ) from error
         if network.name != system:
@@ -170,11 +164,35 @@ class Checkpoints:
         return files.join(self._path, f"{kind}-{step:08d}")
 
 
+def unpack(path: str, folder: str, known: str = ".*") -> None:
+    """Unpacks an archive whose members are stored without compression.
+
+    Checksums are compared. Of Keras's: it would hold the whole file in memory
+    beside the network, and unpack any size.
+
+    Raises:
+        BadZipFile: if it is damaged, or holds other names than are known.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if not re.fullmatch(known, name, re.VERBOSE):
+                    raise ValueError(f"it holds {name!a}, which no run has")
+            members = archive.infolist()
+            if sum(m.file_size for m in members) > os.path.getsize(path):
+                raise ValueError("it unpacks to more than its size")
+            archive.extractall(folder)
+    except OSError:  # As of a full disk.
+        raise
+    except Exception as error:
+        raise zipfile.BadZipFile(str(error)) from error
+
+
 def _load_model(folder: str, path: str, optimizer: bool) -> keras.Model:
     """Loads the unpacked, intact model of a checkpoint at a path."""
     try:
         return keras.saving.load_model(folder, compile=optimizer)
-    except (OSError, ValueError, TypeError, LookupError, NameError) as error:
+    except Exception as error:  # Of any layer, backend or library.
         found = re.search(r"Could not locate class '(\w+)'", str(error))
         reason = f"{type(error).__name__} in Keras"
         if found:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, TypedDict
+
+import msgspec
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
@@ -35,6 +37,36 @@ from model import systems
 SYSTEM = "cvssp_fusion"
 
 
+@dataclasses.dataclass
+class _Member:
+    """A member in `fusion.json`; the last two of known weights."""
+
+    run: str
+    system: str
+    seed: int
+    settings: str
+    checkpoint: str = ""
+    step: int | None = None
+
+
+@dataclasses.dataclass
+class _FusionContent:
+    """Content of `fusion.json`."""
+
+    system: str
+    members: Annotated[list[_Member], msgspec.Meta(min_length=1)]
+
+
+class _Choices(TypedDict):
+    """What a member's settings say of its training."""
+
+    system: str
+    fc_weights: str
+    learning_rate: float
+    steps: int
+    early_stopping: int
+
+
 class Fusion(ScoredRun):
     """The mean of several runs, which `fuse` wrote: no network."""
 
@@ -44,19 +76,18 @@ class Fusion(ScoredRun):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         name = self.file(FUSION_FILE)
-        content = files.read_json(name)
-        with config_errors(name, AttributeError, LookupError, TypeError):
-            members = content["members"]
-            seeds = sorted({member["seed"] for member in members})
-            # Fusions with the same settings differ in their members' seeds.
-            self.identity = RunIdentity(
-                content["system"],
-                self.name,
-                seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
-                json.dumps(sorted(member["settings"] for member in members)),
-                Training.joined(map(_training, members)),
-                {"members": str(len(members))},
-            )
+        content = files.read_json(name, _FusionContent)
+        members = content.members
+        seeds = sorted({member.seed for member in members})
+        # Fusions with the same settings differ in their members' seeds.
+        self.identity = RunIdentity(
+            content.system,
+            self.name,
+            seeds[0] if len(seeds) == 1 else "+".join(map(str, seeds)),
+            json.dumps(sorted(member.settings for member in members)),
+            Training.joined(_training(member, name) for member in members),
+            {"members": str(len(members))},
+        )
 
     @functools.cached_property
     def scored(self) -> dict[str, ScoreSet]:
@@ -65,12 +96,14 @@ class Fusion(ScoredRun):
         return read_scores(self.path)[0]
 
 
-def _training(member: Mapping[str, Any]) -> Training:
-    """How a member that `fuse` described came about."""
-    choices = json.loads(member["settings"])[0]
+def _training(member: _Member, name: str) -> Training:
+    """How a member that `fuse` described in a file came about."""
+    choices, *_ = files.parse_json(
+        member.settings, tuple[_Choices, Any, Any], name
+    )
     weights = None
-    if "step" in member:
-        weights = WeightsIdentity(member["checkpoint"], member["step"])
+    if member.step is not None:
+        weights = WeightsIdentity(member.checkpoint, member.step)
     return training_of(choices, weights)
 
 
@@ -174,5 +207,6 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
     files.make_directory(output_dir)
     write_scores(output_dir, fused)
     content = {"system": SYSTEM, "members": described}
-    files.write_json(files.join(output_dir, FUSION_FILE), content)
+    path = files.join(output_dir, FUSION_FILE)
+    files.write_json(path, content, digest=True)
     return Fusion(output_dir)

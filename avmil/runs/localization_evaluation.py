@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from avmil.common.progress import Progress
 from avmil.evaluation import (
     av_events,
     localization,
-    metrics,
     modalities,
     thresholds,
     truth,
@@ -28,6 +27,18 @@ from avmil.runs.run import Run
 from model.layers import TwoStreamScoring
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
+EventThresholds = TypedDict(
+    "EventThresholds",
+    {
+        "weights": dict[str, Any],
+        "from": str,
+        "thresholds": dict[str, float] | None,
+        "box_thresholds": dict[str, float] | None,
+        "num_segments": float | None,
+        "num_regions": float | None,
+    },
+    total=False,
+)
 
 
 def evaluate_run(
@@ -78,13 +89,15 @@ def evaluate_run(
             result = _without_times(run, clips, events)
         else:
             result = _measure(run, clips, events, by_labels)
-        result = dataclasses.replace(
-            result, modalities=_modalities(run, events)
-        )
+        splits = map(run.modality_scores, ("val", "test"))
+        with config_errors(run.name):
+            measured = modalities.measure(*splits, events)
+        result = dataclasses.replace(result, modalities=measured)
         if result.event_thresholds is not None:
             content["from"] = "truth"
             content["thresholds"] = _by_class(run, result.event_thresholds)
-    files.write_json(run.file(EVENT_THRESHOLDS_FILE), content)
+    path = run.file(EVENT_THRESHOLDS_FILE)
+    files.write_json(path, content, digest=True)
     return result
 
 
@@ -153,16 +166,11 @@ def _measure(
         )
     of_test = [e for clip in named["test"] for e in events[clip.clip_id]]
     if any(e.sound for e in of_test) and any(e.sight for e in of_test):
-        seconds = [
-            video_parsing.seconds(named[split], events)
-            for split in ("val", "test")
-        ]
-        tags = _tags(run, named["test"])
-        result = dataclasses.replace(
-            result, parsing=video_parsing.measure(*seconds, *tags)
-        )
+        seconds = [video_parsing.seconds(of, events) for of in named.values()]
+        parsing = video_parsing.measure(*seconds, *_tags(run, named["test"]))
+        result = dataclasses.replace(result, parsing=parsing)
         if any(e.sound and e.sight for e in of_test):
-            measured = av_events.measure(*seconds, named["val"], named["test"])
+            measured = av_events.measure(*seconds, *named.values())
             result = dataclasses.replace(result, av_events=measured)
     if not (result.audio or result.visual or result.parsing):
         print(
@@ -189,17 +197,6 @@ def _without_times(
         num_test_missing=sum(c.clip_id in events for c in test.missing),
         num_test_without_truth=len(_clip_ids(test)) - len(named),
     )
-
-
-def _modalities(run: Run, events: truth.Truth) -> metrics.Benchmark | None:
-    """Which classes of the test clips are found audible and visible."""
-    targets = {"audio": "audible", "visual": "visible", "scores": "both"}
-    splits = (
-        {targets[name]: of for name, of in run.modality_scores(split).items()}
-        for split in ("val", "test")
-    )
-    with config_errors(run.name):
-        return modalities.measure(*splits, events)
 
 
 def _tags(

@@ -50,6 +50,28 @@ class TrainedOn:
         return cls(**{field.name: store.info[field.name] for field in fields})
 
 
+@dataclasses.dataclass(frozen=True)
+class _RunContent:
+    """Content of `config.json`."""
+
+    config: TrainConfig
+    features: TrainedOn
+
+
+def write_config(
+    directory: str, config: TrainConfig, trained_on: TrainedOn
+) -> None:
+    """Writes what `Run` reads, and the flags for people."""
+    path = files.join(directory, "flags.txt")
+    files.write_text(path, to_flagfile(config))
+    content = {
+        "config": dataclasses.asdict(config),
+        "features": dataclasses.asdict(trained_on),
+    }
+    path = files.join(directory, CONFIG_FILE)
+    files.write_json(path, content, digest=True)
+
+
 def write_scores(
     directory: str,
     scores: Mapping[str, ScoreSet],
@@ -60,7 +82,7 @@ def write_scores(
         files.write_bytes(_scores_path(directory, split), score_set.to_bytes())
     if weights:
         path = files.join(directory, SCORES_FILE)
-        files.write_json(path, dataclasses.asdict(weights))
+        files.write_json(path, dataclasses.asdict(weights), digest=True)
 
 
 def read_scores(
@@ -83,8 +105,7 @@ def read_scores(
     weights_path = files.join(directory, SCORES_FILE)
     if not files.exists(weights_path):
         return scores, None
-    with config_errors(weights_path, TypeError):
-        return scores, WeightsIdentity(**files.read_json(weights_path))
+    return scores, files.read_json(weights_path, WeightsIdentity)
 
 
 def _scores_path(directory: str, split: str) -> str:
@@ -154,21 +175,13 @@ class Run(ScoredRun):
         self._use_saved_scores = use_saved_scores
         self.checkpoints = Checkpoints(path)
         try:
-            content = files.read_json(self.file(CONFIG_FILE))
-            self.config = TrainConfig(**content["config"])
-            self.trained_on = TrainedOn(**content["features"])
+            content = files.read_json(self.file(CONFIG_FILE), _RunContent)
         except FileNotFoundError as error:
             raise ConfigError(
                 f"Expected a run directory, received {path} without "
                 f"{CONFIG_FILE}. train.py makes one."
             ) from error
-        except ConfigError:  # It is no JSON.
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"Expected a run of this version of avmil, received "
-                f"{self.file(CONFIG_FILE)}: {error}."
-            ) from error
+        self.config, self.trained_on = content.config, content.features
         if (
             systems.needs_standardization(self.config.system)
             and "cvssp_scaling_rate_hz" not in self.trained_on.recipe
@@ -215,12 +228,7 @@ class Run(ScoredRun):
         else:
             files.make_directory(path)
             files.write_json(files.join(path, "versions.json"), versions())
-        files.write_text(files.join(path, "flags.txt"), to_flagfile(config))
-        content = {
-            "config": dataclasses.asdict(config),
-            "features": dataclasses.asdict(trained_on),
-        }
-        files.write_json(files.join(path, CONFIG_FILE), content)
+        write_config(path, config, trained_on)
         return cls(path)
 
     @property
@@ -293,20 +301,18 @@ class Run(ScoredRun):
         return {split: of["scores"] for split, of in self._computed.items()}
 
     def modality_scores(self, split: str) -> dict[str, ScoreSet]:
-        """Scores of all clips of `val` or `test`, by what they come from.
+        """What the system says is audible, visible and both, of all clips.
 
-        Those of `audio` and of `visual`, each alone, of a system that tells
-        them apart, and `scores`, of the clips, of one that has both.
+        Of `val` or `test`; each modality alone of a system that tells them
+        apart, and `both` of one that has both.
         """
-        found = dict(self._computed[split])
-        has = {
-            "audio": systems.has_audio(self.config.system),
-            "visual": systems.has_visual(self.config.system),
-        }
-        if not all(has.values()):
-            (only,) = (name for name in has if has[name])
-            found = {only: found["scores"]}
-        return found
+        names = {"audio": "audible", "visual": "visible", "scores": "both"}
+        if not systems.has_visual(self.config.system):
+            names = {"scores": "audible"}
+        elif not systems.has_audio(self.config.system):
+            names = {"scores": "visible"}
+        found = self._computed[split]
+        return {names[n]: found[n] for n in names if n in found}
 
     @property
     def identity(self) -> RunIdentity:

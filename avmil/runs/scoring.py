@@ -21,7 +21,7 @@ from avmil.features.batches import (
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
 from avmil.runs.steps import SplitData, batch_of
-from model.layers import ScoreNormalization
+from model.layers import MeanScores, ScoreNormalization
 
 # Regions at a time: fc6 and fc7 of more need memory, and are no faster.
 _REGIONS_AT_A_TIME = 500
@@ -64,6 +64,9 @@ class Scorer:
                 outputs[layer.name.removesuffix("_normalization")] = (
                     layer.output
                 )
+            elif isinstance(layer, MeanScores):
+                for modality in ("visual", "audio"):
+                    outputs[modality] = model.output[f"{modality}_scores"]
         self._network = keras.Model(model.input, outputs)
         self._network.jit_compile = model.jit_compile
 
@@ -74,8 +77,9 @@ class Scorer:
 
         Returns:
             The scores, clips without features being missed; and, for each
-            modality whose scores are normalized, `visual` or `audio`, these
-            scores of the clips that have features, float32 [N, C].
+            modality whose scores are normalized or averaged, `visual` or
+            `audio`, these scores of the clips that have features, float32
+            [N, C].
         """
         store, size = self._store, self._batch_size
         # The clips that fill up the last batch are left out again.
@@ -155,10 +159,12 @@ def localize_streams(
         visual_scores, called["region_scores"] = model.get_layer(
             "visual_scoring"
         ).combine(tuple(clip.regions.swapaxes(0, 1)[:, None]))
-        for layer in model.layers:
-            if layer.name == "visual_normalization":
-                visual_scores = layer(visual_scores)
+        by_name = {layer.name: layer for layer in model.layers}
+        if "visual_normalization" in by_name:
+            visual_scores = by_name["visual_normalization"](visual_scores)
         called["scores"] += visual_scores
+        if isinstance(by_name.get("scores"), MeanScores) and len(clip.segments):
+            called["scores"] /= 2
     outputs = {k: keras.ops.convert_to_numpy(v)[0] for k, v in called.items()}
     no_scores = np.zeros((0, len(class_names)), np.float32)
     regions = outputs.get("region_scores", no_scores)[: len(clip.regions)]

@@ -147,7 +147,7 @@ def train_function(model: keras.Model) -> Callable[..., Any]:
         losses = []
         for step_rows in [None] if rows is None else rows:
             batch = dict(batch_of(clips, step_rows))
-            labels = {"scores": batch.pop("labels")}
+            labels = dict.fromkeys(model.loss, batch.pop("labels"))
             model.reset_metrics()  # Else the loss is a mean over steps.
             logs = model.train_function(iter([(batch, labels)]))
             losses.append(logs["loss"])
@@ -182,7 +182,7 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
         batch = dict(batch_of(clips, rows))
         if distribution:
             batch = {name: divide(array) for name, array in batch.items()}
-        labels = {"scores": batch.pop("labels")}
+        labels = dict.fromkeys(model.loss, batch.pop("labels"))
         logs, after = model.train_step((*state, no_metrics), (batch, labels))
         return after[:3], logs["loss"]
 

@@ -144,7 +144,7 @@ class _Trainer:
             keras.optimizers.Adam(
                 config.learning_rate, epsilon=config.adam_epsilon
             ),
-            loss={"scores": systems.loss(config.system)},
+            loss=systems.losses(config.system),
             jit_compile=config.xla,
         )
         return network

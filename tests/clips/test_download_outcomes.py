@@ -10,13 +10,33 @@ from yt_dlp import utils
 from yt_dlp.networking import Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 
-from avmil.clips.download_outcomes import Reason, explain
+from avmil.clips.download_outcomes import (
+    Outcome,
+    Reason,
+    explain,
+    read_outcomes,
+)
+from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import MediaError
 
 
 def raised_by_yt_dlp(error):
     """The form in which `extract_info` raises an extractor's error."""
     return utils.DownloadError(f"ERROR: {error}", (type(error), error, None))
+
+
+def test_the_journal_holds_the_last_word_on_each_clip(tmp_path):
+    """However often a download is started again."""
+    journal = tmp_path / "downloads.jsonl"
+    refused = Outcome("a", "v None None", "s", reason=Reason.REFUSED.value)
+    removed = Outcome("a", "v None None", "s", reason=Reason.REMOVED.value)
+    lines = [refused.to_json(), "\n{half a li\n", removed.to_json()]
+    journal.write_text("".join(lines * 50))
+    entries = [ManifestEntry("a", "v.mp4", (), "val")]
+    for _ in range(2):
+        found = read_outcomes(str(tmp_path), entries, "s", False)
+        assert found == {"a": removed}
+        assert journal.read_text() == removed.to_json()
 
 
 MESSAGES = {

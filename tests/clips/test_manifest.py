@@ -118,6 +118,15 @@ def test_missing_files_are_named(path, tmp_path):
         read(path, HEADER, classes=str(tmp_path / "none.txt"))
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "a\x1b[2Jb", "a\0"])
+def test_class_names_that_a_page_or_a_terminal_would_take_for_more(
+    path, tmp_path, name
+):
+    (tmp_path / "classes.txt").write_text(f"a\n{name}\n")
+    with pytest.raises(ManifestError, match=r"line 2: .*control characters"):
+        read(path, HEADER)
+
+
 def test_bad_lines_of_a_class_list_are_reported(path, tmp_path):
     (tmp_path / "classes.txt").write_text("a\n\nb;c\na\n\n")
     found = problems(path, HEADER)
@@ -161,3 +170,8 @@ def test_media_outside_the_manifests_folder_are_named_from_there(
     with open(path) as file:
         names = [line.split(",")[1] for line in file]
     assert names[1:] == ["s3://bucket/b.mp4", "../a.mp4"]
+
+
+def test_a_folder_whose_name_begins_with_dots_is_inside(path):
+    (entry,) = read(path, f"{HEADER}a,..foo/a.mp4,bus,val\n")[1]
+    assert entry.path.endswith("..foo/a.mp4")

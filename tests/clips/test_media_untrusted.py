@@ -249,6 +249,23 @@ def test_title_in_another_encoding(tmp_path):
     assert numbers(media.decode_clip(path)) == [3]
 
 
+def test_a_last_frame_that_lasts_for_years(tmp_path):
+    """In a few bytes: more frames than there is time to decode."""
+    path = write_clip(tmp_path / "a.mp4", numbered(1))
+    content = path.read_bytes()
+    place = content.index(b"stts") + 16  # Duration of the first frames.
+    ticks = (0x7FFFFFFF).to_bytes(4, "big")
+    path.write_bytes(content[:place] + ticks + content[place + 4 :])
+    assert refused(path).startswith("longer than 3600 s")
+    # A section of it is bounded, whatever the frame declares.
+    assert len(media.decode_clip(path, 0, 5).frames_rgb) == 5
+
+
+def test_a_section_that_starts_beyond_all_files(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", numbered(10))
+    assert "not before the end" in refused(path, start_s=1e308)
+
+
 def test_nothing_is_printed(tmp_path, capfd):
     path = write_clip(tmp_path / "a.mp4", numbered(30), noise(3.0))
     break_packets(path, "video", [13, 14])

@@ -36,6 +36,7 @@ def _run(body: str, *flags: str) -> subprocess.CompletedProcess:
         ("return None", 0, ""),
         ("return 1", 1, ""),
         ("raise ConfigError('Expected --a.')", 2, "error: Expected --a.\n"),
+        ("raise OSError('a\\x1b[2J\\n')", 2, "error: a\\x1b[2J\n"),
         ("open('no/such/file')", 2, "error: [Errno 2] No such file"),
         ("os.kill(os.getpid(), signal.SIGTERM)", 130, "same command goes on"),
         ("os.kill(os.getpid(), signal.SIGINT)", 130, "same command goes on"),

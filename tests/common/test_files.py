@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import multiprocessing
 import os
+import subprocess
 
 import pytest
 
@@ -15,7 +17,7 @@ from avmil.common.errors import ConfigError, DirectoryInUseError
 def test_what_is_written_is_read(tmp_path):
     path = str(tmp_path / "a.json")
     files.write_json(path, {"ä": [1, None]})
-    assert files.read_json(path) == {"ä": [1, None]}
+    assert files.read_json(path, dict[str, list]) == {"ä": [1, None]}
     files.write_text(path, "ß")
     assert files.read_bytes(path) == b"\xc3\x9f"
     assert files.sha256(path) == hashlib.sha256(b"\xc3\x9f").hexdigest()
@@ -46,14 +48,74 @@ def test_no_file_to_read(tmp_path, name, reason):
     (tmp_path / "file").touch()
     path = str(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=reason) as caught:
-        files.read_json(path)
+        files.read_json(path, dict)
     assert path in str(caught.value)
 
 
 def test_damaged_json(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\xff{")
-    with pytest.raises(ValueError, match=r"damaged file .*a\.json"):
-        files.read_json(tmp_path / "a.json")
+    with pytest.raises(ConfigError, match=r"a\.json.* damaged file"):
+        files.read_json(tmp_path / "a.json", dict)
+
+
+@dataclasses.dataclass
+class Inner:
+    step: int
+
+
+@dataclasses.dataclass
+class Outer:
+    name: str
+    inner: Inner
+    rates: tuple[float, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"name": "a", "inner": {"step": "1"}}', r"\$\.inner\.step"),
+        ('{"name": "a"}', "inner"),
+        ('{"name": "a", "inner": {"step": 1}, "rates": [NaN]}', "malformed"),
+        ('{"name": "a", "inner": {"step": 1, "stap": 1}}', "stap"),
+        ("[" * 100_000, "recursion"),
+        ("[]", "array"),
+    ],
+)
+def test_json_of_another_schema_names_file_and_entry(tmp_path, text, reason):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ConfigError, match=rf"(?s)a\.json.*{reason}.*Go on"):
+        files.read_json(tmp_path / "a.json", Outer, "Go on.")
+
+
+def test_json_that_was_changed_is_known_by_its_digest(tmp_path):
+    path, written = tmp_path / "a.json", Outer("a", Inner(1), (0.5,))
+    files.write_json(path, dataclasses.asdict(written), digest=True)
+    assert files.read_json(path, Outer) == written
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    with pytest.raises(ConfigError, match=r"a\.json.* its digest"):
+        files.read_json(path, Outer)
+
+
+def test_cells_are_no_formulas_unless_read_again(tmp_path):
+    cells = ["=1+1", "+a", "-a", "@a", "\ta", "-1.5", "-", "a=b", -2]
+    path = tmp_path / "a.csv"
+    files.write_csv(path, [cells])
+    expected = ["'=1+1", "'+a", "'-a", "'@a", "'\ta", "-1.5", "-", "a=b", "-2"]
+    assert path.read_text().strip() == ",".join(expected)
+    files.write_csv(path, [cells], exact=True)
+    assert path.read_text().startswith("=1+1,+a")
+
+
+def test_what_a_killed_process_left_is_swept_at_the_next_start(tmp_path):
+    ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True)
+    left, kept = f"a.csv.tmp-{int(ended.stdout)}", f"a.csv.tmp-{os.getpid()}"
+    (tmp_path / "inner").mkdir()
+    for name in (left, kept, "a.tmp-dir", f"inner/{left}"):
+        (tmp_path / name).touch()
+    with files.exclusive(tmp_path):
+        assert set(files.names(tmp_path)) >= {kept, "a.tmp-dir", "inner"}
+        assert left not in files.names(tmp_path)
+        assert not files.names(tmp_path / "inner")
 
 
 def test_directories(tmp_path):

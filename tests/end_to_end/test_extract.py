@@ -433,19 +433,25 @@ def test_mistakes_are_named_before_anything_is_written(
 @pytest.mark.parametrize(
     ("features", "seed", "backend", "message"),
     [
-        ("whole", 0, "torch", "KERAS_BACKEND=torch"),
+        ("whole", 0, "torch", "KERAS_BACKEND: there 'torch'"),
         ("elsewhere", 0, "tensorflow", "the same directory for all workers"),
         ("whole", 1, "tensorflow", "network_seed: there 1, received 0"),
     ],
 )
 def test_a_worker_unlike_its_job_is_refused(
-    whole, features, seed, backend, message
+    whole, monkeypatch, features, seed, backend, message
 ):
+    # A worker sets its threads; this process has computed already.
+    monkeypatch.setattr(extractor_module, "configure_backend", lambda _: None)
     config = flags.RecipeConfig(**UNTRAINED)
-    recipe = {**extractor_module.recipe(config), "network_seed": seed}
+    recipe = {
+        **extractor_module.recipe(config),
+        "network_seed": seed,
+        "KERAS_BACKEND": backend,
+    }
     with pytest.raises(ConfigError, match=message):
         extraction._make_extractor(
-            config, 1, "", False, str(whole.parent / features), recipe, backend
+            config, 1, "", False, str(whole.parent / features), recipe
         )
 
 

@@ -49,7 +49,7 @@ def make_run(directory, system="av_two_stream", **recipe):
     """A run that never trained, with thresholds."""
     config = systems.SystemConfig(fc_units=8, audio_units=4, seed=3)
     built = systems.build(system, len(CLASS_NAMES), config)
-    built.compile(keras.optimizers.Adam(), systems.loss(system))
+    built.compile(keras.optimizers.Adam(), systems.losses(system))
     trained_on = TrainedOn(
         recipe=extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
         class_names=list(CLASS_NAMES),

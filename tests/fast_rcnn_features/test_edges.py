@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import cv2
 import numpy as np
@@ -149,6 +150,30 @@ def test_corrupt_forest(tmp_path, content, reason):
         ValueError, match=rf"forest_path.*bad\.yml\.gz.*{reason}"
     ):
         StructuredForest(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        ("childs", 999_999_999),
+        ("childs", 1),  # Endless: the root would be its own child.
+        ("featureIds", 7228),
+        ("edgeBoundaries", -99_999),
+        ("edgeBoundaries", 999_999_999),
+        ("edgeBins", 256),
+        ("selfsimilarityGridSize", 5000),
+    ],
+)
+def test_forest_with_a_number_out_of_range(tmp_path, shared_data, key, number):
+    """OpenCV would read memory that is not the forest's, or never end."""
+    path = shared_data / "weights/structured_forest.yml.gz"
+    content = gzip.decompress(path.read_bytes()).decode()
+    start = content.index(f"{key}:")
+    rest = re.sub(r"\d+", str(number), content[start:], count=1)
+    bad = tmp_path / "bad.yml"
+    bad.write_text(content[:start] + rest)
+    with pytest.raises(ValueError, match=rf"bad\.yml.*{key}"):
+        StructuredForest(bad)
 
 
 @pytest.mark.parametrize("size", [0, 20, 1_000_000])

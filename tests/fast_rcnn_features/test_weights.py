@@ -96,6 +96,24 @@ def test_all_misfits_are_reported_and_nothing_is_assigned(
         np.testing.assert_array_equal(value, now)
 
 
+def test_weights_that_are_no_numbers_name_their_layer(
+    tmp_path, alexnet, alexnet_entries
+):
+    entries = {name: value.copy() for name, value in alexnet_entries.items()}
+    key = next(name for name in entries if name.startswith("conv3"))
+    entries[key].flat[5] = np.nan
+    np.savez(tmp_path / "net.npz", **entries)
+    with pytest.raises(ValueError, match=r"net\.npz: finite conv3"):
+        load_conv_weights(alexnet, tmp_path / "net.npz")
+
+
+def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path, alexnet):
+    path = tmp_path / "net.npz"
+    np.savez_compressed(path, conv1_kernel=np.zeros(1 << 22))
+    with pytest.raises(ValueError, match=r"net\.npz.* unpack to"):
+        load_conv_weights(alexnet, path)
+
+
 def test_weights_of_the_other_network(tmp_path, alexnet, caffenet_blobs):
     path = _write(tmp_path, caffenet_blobs, old_format=True)
     with pytest.raises(ValueError, match=r"conv1_kernel.*64.*96"):

@@ -63,9 +63,8 @@ def run_export(features_dir, output_dir, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [(80, 2048), (10, 512)])
-def test_folders_in_the_shapes_of_llp(manifest_path, tmp_path, shape):
-    audio, visual = random_arrays(10, 128), random_arrays(*shape)
+def test_folders_in_the_shapes_of_llp(manifest_path, tmp_path):
+    audio, visual = random_arrays(10, 128), random_arrays(80, 2048)
     features_dir, status = run_import(
         manifest_path,
         audio=write_folder(tmp_path / "vggish", audio),
@@ -77,11 +76,8 @@ def test_folders_in_the_shapes_of_llp(manifest_path, tmp_path, shape):
     clip = store[store.clip_ids.index("val2")]
     assert clip.labels == ("bus",)
     assert clip.segment_times_s[[0, -1]].tolist() == [[0, 1], [9, 10]]
-    step_s = 10 / shape[0]
-    np.testing.assert_allclose(
-        clip.region_times_s[:2], [step_s / 2, step_s * 1.5]
-    )
-    np.testing.assert_array_equal(clip.boxes, [[0, 0, 223, 223]] * shape[0])
+    np.testing.assert_allclose(clip.region_times_s[:2], [1 / 16, 3 / 16])
+    np.testing.assert_array_equal(clip.boxes, [[0, 0, 223, 223]] * 80)
     training.train(
         flags.TrainConfig(
             features_dir=features_dir,
@@ -99,8 +95,8 @@ def test_folders_in_the_shapes_of_llp(manifest_path, tmp_path, shape):
             np.testing.assert_array_equal(found, array)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_hdf5_in_the_shapes_of_ave(manifest_path, tmp_path, dtype):
+def test_hdf5_in_the_shapes_of_ave(manifest_path, tmp_path):
+    dtype = "float64"
     arrays = {
         "segments": random_arrays(10, 128, dtype=dtype),
         "regions": random_arrays(10, 7, 7, 512, dtype=dtype),

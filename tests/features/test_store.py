@@ -297,6 +297,35 @@ def test_an_index_that_contradicts_itself_or_the_recipe(tmp_path, spoil):
     path.write_text(json.dumps(index))
     with pytest.raises(FeaturesError, match=path.name):
         FeatureStore(str(tmp_path), "val")
+    del index["content_sha256"]  # As of older versions.
+    path.write_text(json.dumps(index))
+    with pytest.raises(FeaturesError, match=path.name):
+        FeatureStore(str(tmp_path), "val")
+
+
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [("val001", "val009"), ("siren, loud", "bus"), ("made to", "glad to")],
+)
+def test_an_index_tells_when_its_ids_labels_or_reasons_were_changed(
+    tmp_path, written, changed
+):
+    write_features(str(tmp_path), {"val": 3}, missing=("val002",))
+    path = tmp_path / "val-00000-of-00001.tfrecord.index.json"
+    text = path.read_text()
+    assert written in text
+    path.write_text(text.replace(written, changed))
+    with pytest.raises(FeaturesError, match=rf"{path.name}.* its digest"):
+        FeatureStore(str(tmp_path))
+
+
+def test_features_of_a_version_without_digests_are_read(tmp_path):
+    write_features(str(tmp_path), {"val": 3})
+    for path in tmp_path.glob("*.json"):
+        content = json.loads(path.read_text())
+        del content["content_sha256"]
+        path.write_text(json.dumps(content))
+    assert len(FeatureStore(str(tmp_path), "val")) == 3
 
 
 def test_damaged_and_lost_shards_and_indexes_are_named(tmp_path):

@@ -25,7 +25,7 @@ from tests.media_files import noise, write_clip
 LOUD = "siren, <loud>"
 EVENTS = {"bus": [Event(2.0, 3.0, 7.0)], LOUD: [Event(0.0, 2.0, 0.5)]}
 FIGURES = {f"fig{n}-bus.{kind}" for n in (3, 4) for kind in ("png", "svg")}
-TEXTS = {made.file_name for made in formats.FORMATS.values()}
+TEXTS = {file_name for file_name, _ in formats.FORMATS.values()}
 FILES = FIGURES | TEXTS
 
 

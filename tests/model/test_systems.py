@@ -95,15 +95,15 @@ def test_scores_of_clips_and_proposals(name, system, inputs):
 
 
 @pytest.mark.parametrize("name", BAG_SYSTEMS, indirect=True)
-def test_padding_and_order_of_proposals_change_no_score(system, inputs):
+def test_padding_and_order_of_proposals_change_no_score(name, system, inputs):
     expected = system.predict_on_batch(inputs)["scores"]
     other = make_batch(seed=9)
     padded = {}
     for key, values in inputs.items():
         padding = np.zeros_like if key.endswith("_mask") else np.array
-        padded[key] = np.concatenate(
-            [values[:, ::-1], padding(other[key])], axis=1
-        )
+        if name != "av_late_fusion":  # Its segments know their neighbors.
+            values = values[:, ::-1]
+        padded[key] = np.concatenate([values, padding(other[key])], axis=1)
     scores = system.predict_on_batch(padded)["scores"]
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
@@ -119,10 +119,9 @@ def test_saved_and_loaded_it_scores_the_same(system, inputs, tmp_path):
 @pytest.mark.parametrize("name", BAG_SYSTEMS, indirect=True)
 def test_training_lowers_the_systems_loss(name, inputs):
     model = systems.build(name, 3, dataclasses.replace(SMALL, dropout=0.0))
-    model.compile(
-        keras.optimizers.Adam(1e-3), loss={"scores": systems.loss(name)}
-    )
-    labels = {"scores": np.eye(3, dtype=np.float32)[:2]}
+    losses = systems.losses(name)
+    model.compile(keras.optimizers.Adam(1e-3), loss=losses)
+    labels = dict.fromkeys(losses, np.eye(3, dtype=np.float32)[:2])
     losses = [model.train_on_batch(inputs, labels) for _ in range(8)]
     assert np.ravel(losses[-1])[0] < np.ravel(losses[0])[0]
 
@@ -250,9 +249,56 @@ def test_systems_against_numpy_with_masks(name, scoring, normalized):
         )
 
 
+def test_late_fusion_against_numpy_with_masks():
+    model = systems.build("av_late_fusion", 3, SMALL)
+    generator = np.random.default_rng(2)
+    for weight in model.weights:
+        if "seed_generator" not in weight.path:
+            weight.assign_add(generator.normal(0, 0.1, weight.shape))
+    batch = make_batch(num_clips=3)
+    batch["region_mask"][0] = False  # A clip of sound alone,
+    batch["segment_mask"][1] = False  # one of pictures alone,
+    batch["segment_mask"][2, 2:] = False  # and one of both.
+    outputs = model.predict_on_batch(batch)
+    regions = dense(
+        dense(batch["regions"].astype("f4"), model.get_layer("fc6")),
+        model.get_layer("fc7"),
+    )
+    visual = np.array(model.get_layer("visual_scoring")(regions)[0])
+    segments = dense(batch["segments"], model.get_layer("audio_fc"))
+    segments *= batch["segment_mask"][..., None]
+    kernel, bias = model.get_layer("audio_context").get_weights()
+    padded = np.pad(segments, ((0, 0), (1, 1), (0, 0)))
+    seen = sum(padded[:, k : k + 4] @ kernel[k] for k in range(3))
+    segments = segments + np.maximum(seen + bias, 0)
+    layer = model.get_layer("audio_scoring").classification
+    logits = segments @ np.array(layer.kernel) + np.array(layer.bias)
+    q = 1 / (1 + np.exp(-logits)) * batch["segment_mask"][..., None]
+    audio = (q * q).sum(axis=1) / np.maximum(q.sum(axis=1), 1e-7)
+    expected = [audio[0], visual[1], (audio[2] + visual[2]) / 2]
+    np.testing.assert_allclose(outputs["scores"], expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        outputs["segment_scores"], q * audio[:, None], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_each_modality_of_late_fusion_has_its_own_loss():
+    losses = systems.losses("av_late_fusion")
+    assert set(losses) == {"visual_scores", "audio_scores"}
+    model = systems.build("av_late_fusion", 3, SMALL)
+    model.compile("sgd", loss=losses)
+    batch, labels = make_batch(), np.eye(3, dtype=np.float32)[:2]
+    outputs = model.predict_on_batch(batch)
+    expected = sum(losses[name](labels, outputs[name]) for name in losses)
+    received = model.test_on_batch(batch, dict.fromkeys(losses, labels))
+    assert np.ravel(received)[0] == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_binary_log_loss_of_wsddn_by_hand():
     labels = np.array([[1.0, 0.0]])
-    loss = systems.loss("visual_wsddn")(labels, np.array([[0.8, 0.25]]))
+    loss = systems.losses("visual_wsddn")["scores"](
+        labels, np.array([[0.8, 0.25]])
+    )
     expected = -(np.log(0.8) + np.log(0.75)) / 2
     assert float(loss) == pytest.approx(expected, abs=1e-6)
 
@@ -281,7 +327,7 @@ def test_hinge_loss_is_equation_2():
     # max(0, 1 - y phi) by hand: 0.5, 1.25, 0, 3 and their mean.
     labels = np.array([[1.0, 0.0], [1.0, 0.0]])
     scores = np.array([[0.5, 0.25], [1.5, 2.0]])
-    loss = systems.loss("av_two_stream")(labels, scores)
+    loss = systems.losses("av_two_stream")["scores"](labels, scores)
     assert float(loss) == pytest.approx((0.5 + 1.25 + 0 + 3) / 4)
 
 

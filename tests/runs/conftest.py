@@ -60,7 +60,7 @@ def untrained_run(
             fc_units=4, audio_units=4, seed=seed + step
         )
         network = systems.build(system, len(store.class_names), sizes)
-        network.compile("adam", systems.loss(system))
+        network.compile("adam", systems.losses(system))
         run.checkpoints.save(kind, network, TrainState(step), num_kept=3)
     return str(path)
 

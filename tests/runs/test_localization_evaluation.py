@@ -76,7 +76,7 @@ def evaluate(model, stores, path, *truth_paths):
         class_names=CLASS_NAMES,
         stores=by_split,
         scores=lambda split: scored[split],
-        modality_scores=lambda split: {"scores": scored[split]},
+        modality_scores=lambda split: {"both": scored[split]},
         weights=WeightsIdentity("last", 1),
         identity=RunIdentity(model.name, "run"),
         file=lambda name: str(path / name),

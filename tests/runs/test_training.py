@@ -337,6 +337,28 @@ def test_damaged_and_foreign_checkpoints_are_named(
         assert str(path.parent) in str(caught.value)
 
 
+@pytest.mark.parametrize("place", [0.001, 0.5, 0.999])
+def test_a_flipped_bit_of_a_checkpoint_is_found(trained, tmp_path, place):
+    run_dir = tmp_path / "copy"
+    shutil.copytree(trained, run_dir)
+    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="Expected a whole checkpoint"):
+        Checkpoints(str(run_dir)).load("last", "av_two_stream")
+
+
+def test_a_checkpoint_that_unpacks_to_far_more_is_refused(trained, tmp_path):
+    run_dir = tmp_path / "copy"
+    shutil.copytree(trained, run_dir)
+    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(1 << 24))
+    with pytest.raises(ConfigError, match="unpacks to more"):
+        Checkpoints(str(run_dir)).load("last", "av_two_stream")
+
+
 def test_a_layer_that_is_not_known_here_is_named(trained, tmp_path):
     run_dir = tmp_path / "copy"
     shutil.copytree(trained, run_dir)

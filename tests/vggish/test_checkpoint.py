@@ -162,6 +162,19 @@ def assert_refused(network, path, exception, message):
         np.testing.assert_array_equal(weight, unchanged)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_name_their_layer(
+    network_and_values, name, number, tmp_path
+):
+    network, values = network_and_values
+    values = {key: value.copy() for key, value in values.items()}
+    *_, kernel, _ = values
+    values[kernel].flat[3] = number
+    path = WRITERS[name](tmp_path / name, values)
+    message = rf"{name}, .* {kernel} holds NaN or infinity\."
+    assert_refused(network, path, ValueError, message)
+
+
 def test_all_misfits_are_named_and_nothing_is_assigned(
     network_and_values, name, tmp_path
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import signal
@@ -148,7 +149,7 @@ def test_train_evaluate_and_localize(bucket, features_dir):
     clip = f"{bucket}/clips/clip0.mp4"
     wanted = flags.LocalizeConfig(run_dir=config.run_dir, output_dir=output_dir)
     assert localize_videos(wanted, [clip]) == 0
-    assert files.read_json(f"{output_dir}/results.json")["videos"]
+    assert json.loads(files.read_bytes(f"{output_dir}/results.json"))["videos"]
     assert not [n for n in files.names(config.run_dir) if n == ".lock"]
 
 

@@ -342,8 +342,10 @@ def _sweep(directory: epath.Path) -> None:
     """Removes what `replacing` left in and below a directory when killed."""
     for pattern in ("*.tmp-*", "*/*.tmp-*"):
         for left in directory.glob(pattern):
-            process = left.name.rpartition(".tmp-")[2]
-            if process.isdecimal() and not psutil.pid_exists(int(process)):
+            host, _, process = left.name.rpartition(".tmp-")[2].rpartition("-")
+            if host != socket.gethostname() or not process.isdecimal():
+                continue
+            if not psutil.pid_exists(int(process)):
                 left.unlink()
 
 

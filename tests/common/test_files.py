@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import multiprocessing
 import os
+import socket
 import subprocess
 
 import pytest
@@ -108,7 +109,8 @@ def test_cells_are_no_formulas_unless_read_again(tmp_path):
 
 def test_what_a_killed_process_left_is_swept_at_the_next_start(tmp_path):
     ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True)
-    left, kept = f"a.csv.tmp-{int(ended.stdout)}", f"a.csv.tmp-{os.getpid()}"
+    here = f"a.csv.tmp-{socket.gethostname()}"
+    left, kept = f"{here}-{int(ended.stdout)}", f"{here}-{os.getpid()}"
     (tmp_path / "inner").mkdir()
     for name in (left, kept, "a.tmp-dir", f"inner/{left}"):
         (tmp_path / name).touch()

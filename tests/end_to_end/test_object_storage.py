@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import signal
 import threading
 import time
@@ -107,7 +106,7 @@ def features_dir(bucket, manifest_path):
 def test_killed_extraction_goes_on_to_its_end(features_dir, manifest_path):
     _, rows = manifest.read(manifest_path)
     store = FeatureStore(features_dir)
-    extract = ClipExtractor(flags.RecipeConfig(**UNTRAINED), os.cpu_count())
+    extract = ClipExtractor(flags.RecipeConfig(**UNTRAINED))
     assert sorted(store.clip_ids) == [row.clip_id for row in rows]
     stored, expected = store[5], extract(rows[3])
     assert stored.clip_id == rows[3].clip_id

@@ -129,7 +129,7 @@ def test_jax_trains_and_evaluates_without_tensorflow(features_dir, tmp_path):
         ("train.py", ["--run_dir=x"], "features_dir"),
         ("train.py", ["--features_dir=none", "--run_dir=x"], "dataset_info"),
         ("train.py", ["--features_dir=x", "--run_dir=y", "steps", "5"], "only"),
-        ("train.py", ["--row=f"], "a|b|c|d|e|e-mean|g|small/a"),
+        ("train.py", ["--row=f"], "a|b|c|d|e|h|e-mean|g|small/a"),
         ("train.py", ["--features_dir=x", "--run_dir="], "run_dir"),
         ("evaluate.py", ["--row=f"], "either --run_dir or --runs, received n"),
     ],

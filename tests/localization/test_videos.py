@@ -103,9 +103,13 @@ def test_no_videos_are_refused(tmp_path):
         videos.entries([str(tmp_path)])
 
 
-def test_remote_file_that_cannot_be_copied_fails_in_decoding(monkeypatch):
+def test_remote_file_that_is_not_there_fails_in_decoding(monkeypatch):
     (entry,) = videos.entries(["nowhere.mp4"])
-    monkeypatch.setattr("avmil.common.files.is_remote", lambda path: True)
+
+    def missing(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("avmil.common.files.local_copy", missing)
     with pytest.raises(ClipError) as caught, videos.local_entry(entry):
         pass
     assert caught.value.stage == "decode"

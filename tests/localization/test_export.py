@@ -110,7 +110,7 @@ def run_onnx(path, inputs):
         ("saved_model", run_saved_model, "av_two_stream"),
         ("keras", run_keras, "av_two_stream"),
         ("onnx", run_onnx, "av_two_stream"),
-        ("onnx", run_onnx, "visual_wsddn"),
+        ("onnx", run_onnx, "av_late_fusion"),
         ("onnx", run_onnx, "av_one_stream"),
         ("onnx", run_onnx, "cvssp_gated_crnn_attention"),
     ],

@@ -25,10 +25,26 @@ def _flag(default: Any, help_text: str, **options: Any) -> Any:
 def _backend_flag() -> Any:
     return _flag(
         "tensorflow",
-        "What Keras computes with; `jax` needs no TensorFlow where all files "
-        "are local.",
+        "What Keras computes with; `jax` needs no TensorFlow.",
         choices=("tensorflow", "jax"),
     )
+
+
+def _classes_flag() -> Any:
+    return _flag(
+        "",
+        "Class list, one a line; by default classes.txt beside the manifest.",
+    )
+
+
+def _new_features_flag() -> Any:
+    return _flag(
+        "", "Directory for the features: local, s3:// or gs://.", required=True
+    )
+
+
+def _shard_size_flag() -> Any:
+    return _flag(64, "Clips of a shard.", lower_bound=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,13 +142,8 @@ class ExtractionConfig:
         "CSV file: clip_id,path,labels,split and optionally start_s,end_s.",
         required=True,
     )
-    classes: str = _flag(
-        "",
-        "Class list, one a line; by default classes.txt beside the manifest.",
-    )
-    features_dir: str = _flag(
-        "", "Directory for the features: local, s3:// or gs://.", required=True
-    )
+    classes: str = _classes_flag()
+    features_dir: str = _new_features_flag()
     allow_outside_paths: bool = _flag(
         False, "Permit media files outside the manifest's folder."
     )
@@ -144,7 +155,7 @@ class ExtractionConfig:
         "Dask scheduler whose workers extract, instead of processes of this "
         "machine: tcp://host:port or a scheduler file.",
     )
-    shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
+    shard_size: int = _shard_size_flag()
     retry_failed: bool = _flag(False, "Try the clips of failed.csv once more.")
     boxes_from: str = _flag(
         "",
@@ -165,13 +176,8 @@ class ImportConfig:
         "CSV file as of extract_features.py; its media files need not exist.",
         required=True,
     )
-    classes: str = _flag(
-        "",
-        "Class list, one a line; by default classes.txt beside the manifest.",
-    )
-    features_dir: str = _flag(
-        "", "Directory for the features: local, s3:// or gs://.", required=True
-    )
+    classes: str = _classes_flag()
+    features_dir: str = _new_features_flag()
     audio: str = _flag(
         "",
         "Audio features: a folder of .npy [T, D], or FILE.h5 or FILE.h5:KEY "
@@ -187,7 +193,7 @@ class ImportConfig:
         "Length of the clips whose end_s the manifest does not tell.",
         lower_bound=0.01,
     )
-    shard_size: int = _flag(64, "Clips of a shard.", lower_bound=1)
+    shard_size: int = _shard_size_flag()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,10 +214,7 @@ class FeatureExportConfig:
     manifest: str = _flag(
         "", "Manifest of the clips to export, in its order; all without it."
     )
-    classes: str = _flag(
-        "",
-        "Class list, one a line; by default classes.txt beside the manifest.",
-    )
+    classes: str = _classes_flag()
 
 
 @dataclasses.dataclass(frozen=True)

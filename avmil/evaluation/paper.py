@@ -77,8 +77,14 @@ SYSTEMS: Mapping[str, PublishedSystem] = {
     ),
 }
 # fmt: on
-# The system that is avmil's own.
-_OWN = ("av_late_fusion", "(h)", "AV Late Fusion, not the paper's")
+# Letter, name and short name of each system, avmil's own too.
+_NAMES = {
+    **{
+        system: (published.letter, published.name, published.short_name)
+        for system, published in SYSTEMS.items()
+    },
+    "av_late_fusion": ("h", *["AV Late Fusion, not the paper's"] * 2),
+}
 
 
 def class_f1(system: str, class_names: Collection[str]) -> Mapping[str, float]:
@@ -98,22 +104,19 @@ def place(system: str) -> int:
 
 
 def letter(system: str) -> str:
-    """A system's letter in Table 1, "(b)", or the name of one it lacks."""
-    if system == _OWN[0]:
-        return _OWN[1]
-    published = SYSTEMS.get(system)
-    return f"({published.letter})" if published else system
+    """A system's letter in Table 1, "(b)", or the name of one it lacks.
+
+    Row (h) is avmil's own.
+    """
+    return f"({_NAMES[system][0]})" if system in _NAMES else system
 
 
 def numbered_name(system: str, short: bool = False) -> str:
     """A system as Table 1, or in short Table 2, names it: "(b) TS Audio-Only".
 
-    One that the paper lacks keeps its name, but for row (h), avmil's own.
+    One without a letter keeps its name.
     """
-    if system == _OWN[0]:
-        return " ".join(_OWN[1:])
-    published = SYSTEMS.get(system)
-    if published is None:
+    if system not in _NAMES:
         return system
-    name = published.short_name if short else published.name
-    return f"({published.letter}) {name}"
+    number, name, short_name = _NAMES[system]
+    return f"({number}) {short_name if short else name}"

@@ -317,9 +317,7 @@ def test_another_backend_than_keras_runs_on_is_refused(train, tmp_path):
 def test_damaged_and_foreign_checkpoints_are_named(
     trained, train, tmp_path, content, message
 ):
-    run_dir = tmp_path / "copy"
-    shutil.copytree(trained, run_dir)
-    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    run_dir, path = copy_of(trained, tmp_path)
     if content:
         layers = [keras.Input((3,))]
         keras.Sequential(layers, name="another_system").save(path)
@@ -337,11 +335,16 @@ def test_damaged_and_foreign_checkpoints_are_named(
         assert str(path.parent) in str(caught.value)
 
 
-@pytest.mark.parametrize("place", [0.001, 0.5, 0.999])
-def test_a_flipped_bit_of_a_checkpoint_is_found(trained, tmp_path, place):
+def copy_of(trained, tmp_path):
+    """A copy of a run, and the network of its last checkpoint."""
     run_dir = tmp_path / "copy"
     shutil.copytree(trained, run_dir)
-    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    return run_dir, run_dir / "checkpoints" / "last-00000030" / "model.keras"
+
+
+@pytest.mark.parametrize("place", [0.001, 0.5, 0.999])
+def test_a_flipped_bit_of_a_checkpoint_is_found(trained, tmp_path, place):
+    run_dir, path = copy_of(trained, tmp_path)
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
     path.write_bytes(content)
@@ -350,9 +353,7 @@ def test_a_flipped_bit_of_a_checkpoint_is_found(trained, tmp_path, place):
 
 
 def test_a_checkpoint_that_unpacks_to_far_more_is_refused(trained, tmp_path):
-    run_dir = tmp_path / "copy"
-    shutil.copytree(trained, run_dir)
-    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    run_dir, path = copy_of(trained, tmp_path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", bytes(1 << 24))
     with pytest.raises(ConfigError, match="unpacks to more"):
@@ -360,9 +361,7 @@ def test_a_checkpoint_that_unpacks_to_far_more_is_refused(trained, tmp_path):
 
 
 def test_a_layer_that_is_not_known_here_is_named(trained, tmp_path):
-    run_dir = tmp_path / "copy"
-    shutil.copytree(trained, run_dir)
-    path = run_dir / "checkpoints" / "last-00000030" / "model.keras"
+    run_dir, path = copy_of(trained, tmp_path)
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     layer = b"TwoStreamScoring"

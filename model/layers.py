@@ -32,6 +32,26 @@ class _MaskedLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="avmil")
+class ProposalDense(keras.layers.Dense):
+    """A dense layer that takes the proposals of all bags as one matrix.
+
+    Dense's results, but for the order of sums: TensorFlow would multiply bag by
+    bag, and hold a gradient of the weights for each bag of the batch.
+
+    Call arguments:
+        proposals: `[B, P, D]`.
+
+    Output shape: `[B, P, units]`.
+    """
+
+    def call(self, proposals, training=None):  # noqa: ANN001, ANN201, D102
+        *bags_shape, size = ops.shape(proposals)
+        rows = ops.reshape(proposals, (-1, size))  # [B * P, D]
+        outputs = super().call(rows, training=training)  # [B * P, units]
+        return ops.reshape(outputs, (*bags_shape, self.units))
+
+
+@keras.saving.register_keras_serializable(package="avmil")
 class ProposalSoftmax(_MaskedLayer):
     """Softmax over the proposals of a bag, for each class (Eq. 1).
 

@@ -218,7 +218,7 @@ def _regions(
     outputs = regions
     seeds = iter(layers.child_seeds(seed, 4))
     for name in ("fc6", "fc7"):
-        outputs = keras.layers.Dense(
+        outputs = layers.ProposalDense(
             config.fc_units,
             activation="relu",
             kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
@@ -235,7 +235,7 @@ def _segments(
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Segments, and them after the layer that is learned from scratch."""
     segments = keras.Input((None, config.segment_size), name="segments")
-    outputs = keras.layers.Dense(
+    outputs = layers.ProposalDense(
         config.audio_units,
         activation="relu",
         kernel_initializer=keras.initializers.GlorotUniform(seed),

@@ -11,6 +11,7 @@ import pytest
 
 from model.layers import (
     OneStreamScoring,
+    ProposalDense,
     ProposalSoftmax,
     ScoreNormalization,
     TwoStreamScoring,
@@ -39,6 +40,16 @@ def make_scoring(kind, bags):
     generator = np.random.default_rng(1)
     layer.set_weights([generator.normal(size=w.shape) for w in layer.weights])
     return layer
+
+
+def test_a_dense_layer_of_proposals_equals_one_of_a_single_bag():
+    proposals = np.random.default_rng(0).normal(size=(3, 5, 4))
+    layer = ProposalDense(2, activation="relu")
+    outputs = layer(proposals.astype(np.float32))
+    kernel, bias = layer.get_weights()
+    expected = np.maximum(proposals @ kernel + bias, 0)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+    assert layer(keras.Input((None, 4))).shape == (None, None, 2)
 
 
 def test_proposal_softmax_by_hand():

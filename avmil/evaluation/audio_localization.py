@@ -13,8 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from avmil.evaluation import metrics, thresholds
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import TIME_DECIMALS, score_cells
+from avmil.evaluation.clip_localization import (
+    TIME_DECIMALS,
+    ClipLocalization,
+    score_cells,
+)
 from avmil.evaluation.truth import Truth
 
 SECOND_S = 1.0  # DCASE's time resolution.

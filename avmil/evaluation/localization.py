@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from avmil.evaluation import audio_localization, visual_localization
-from avmil.evaluation.asynchrony import pair_groups
 from avmil.evaluation.audio_localization import SECOND_S, AudioScores
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event, detect_events
+from avmil.evaluation.clip_localization import (
+    ClipLocalization,
+    Event,
+    detect_events,
+)
 from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.metrics import Benchmark
-from avmil.evaluation.truth import TrueEvent, Truth
+from avmil.evaluation.truth import TrueEvent, Truth, pair_groups
 from avmil.evaluation.visual_localization import sightings
 
 ALL = "all"

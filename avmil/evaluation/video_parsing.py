@@ -13,16 +13,22 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 
 from avmil.evaluation import checks, metrics, thresholds
 from avmil.evaluation.audio_localization import SECOND_S, time_table
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.truth import TrueEvent, Truth
 
+# Seconds of one video and class that follow each other.
+_NEIGHBORS = np.pad(np.ones((1, 1, 3)), [(1, 1), (1, 1), (0, 0)])
+
 
 class LevelScores(NamedTuple):
-    """F-scores of one level, segments or events, in [0, 1].
+    """F-scores of one level, in [0, 1].
 
+    Segments are seconds. Events are runs of seconds; one is found if a
+    predicted run has an intersection over union of 0.5 or more with it.
     Each is the mean over videos of the mean over the classes that a video
     holds or is said to hold; a video without any such class counts as 1.
     """
@@ -32,17 +38,6 @@ class LevelScores(NamedTuple):
     audio_visual: float  # Heard and seen at once.
     type_at_av: float  # Mean of the three.
     event_at_av: float  # Of what audio and visual find, counted together.
-
-
-class ParsingScores(NamedTuple):
-    """How well videos are parsed.
-
-    Segments are seconds. Events are runs of seconds; one is found if a
-    predicted run has an intersection over union of 0.5 or more with it.
-    """
-
-    segment: LevelScores
-    event: LevelScores
 
 
 class Seconds(NamedTuple):
@@ -82,8 +77,8 @@ def parsing_scores(
     visual: npt.ArrayLike,
     true_audio: npt.ArrayLike,
     true_visual: npt.ArrayLike,
-) -> ParsingScores:
-    """Compares predicted seconds with the truth.
+) -> dict[str, LevelScores]:
+    """Compares predicted seconds with the truth: levels `segment`, `event`.
 
     All arguments are bool (or {0, 1}) of shape [N, C, S]: videos, classes and
     seconds.
@@ -109,10 +104,10 @@ def parsing_scores(
         (visual, true_visual),
         (audio & visual, true_audio & true_visual),
     )
-    return ParsingScores(
-        _level([_segment_counts(*pair) for pair in pairs]),
-        _level([_event_counts(*pair) for pair in pairs]),
-    )
+    return {
+        "segment": _level([_segment_counts(*pair) for pair in pairs]),
+        "event": _level([_event_counts(*pair) for pair in pairs]),
+    }
 
 
 def measure(
@@ -150,9 +145,7 @@ def measure(
     for tags in (predicted_tags, true_tags):
         everywhere = np.asarray(tags)[np.newaxis, ..., np.newaxis]
         found.append(np.broadcast_to(everywhere, true.shape))
-    scores, predicted, labels = (
-        parsing_scores(*of, *true)._asdict() for of in found
-    )
+    scores, predicted, labels = (parsing_scores(*of, *true) for of in found)
     references = {"predicted_tags": predicted, "true_tags": labels}
     return metrics.Benchmark(scores, references)
 
@@ -214,8 +207,14 @@ def _segment_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
 
 
 def _event_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
-    predicted_runs, true_runs = _runs(predicted), _runs(true)  # [N, C, S]
-    lengths, true_lengths = map(_lengths, (predicted_runs, true_runs))
+    # Runs are numbered from 1, [N, C, S].
+    predicted_runs, true_runs = (
+        scipy.ndimage.label(seconds, _NEIGHBORS)[0]
+        for seconds in (predicted, true)
+    )
+    lengths, true_lengths = (
+        np.bincount(runs.ravel()) for runs in (predicted_runs, true_runs)
+    )
     # Which runs share seconds, and how many.
     (run, true_run), shared = np.unique(
         np.stack([predicted_runs, true_runs])[:, predicted & true],
@@ -233,23 +232,7 @@ def _event_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
     )
 
 
-def _runs(seconds: np.ndarray) -> np.ndarray:
-    """Numbers the runs of each row from 1, 0 between them, int [N, C, S]."""
-    begins = seconds & ~_shifted(seconds)
-    return np.cumsum(begins).reshape(seconds.shape) * seconds
-
-
-def _lengths(runs: np.ndarray) -> np.ndarray:
-    """Seconds of each run, behind those of no run."""
-    return np.bincount(runs.ravel())
-
-
 def _begin_in(runs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """How many of the chosen runs a video and class has, [N, C]."""
-    begins = (runs > 0) & (_shifted(runs) == 0)
+    begins = np.diff(runs, axis=-1, prepend=0) > 0
     return (begins & chosen[runs]).sum(axis=-1)
-
-
-def _shifted(array: np.ndarray) -> np.ndarray:
-    """The value one second earlier; 0 before the first."""
-    return np.pad(array[..., :-1], [(0, 0), (0, 0), (1, 0)])

@@ -23,8 +23,8 @@ from avmil.evaluation.aggregation import (
     short_names,
     training_notes,
 )
-from avmil.evaluation.asynchrony import GROUPS
 from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
+from avmil.evaluation.truth import GROUPS
 from avmil.report.numbers import percent, plain
 from avmil.report.tables import Table, best_places, figure, seeds_notes
 

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from avmil.evaluation import asynchrony, localization
+from avmil.evaluation import localization
 from avmil.evaluation.identity import RunIdentity
-from avmil.evaluation.truth import TrueEvent
+from avmil.evaluation.truth import GROUPS, TrueEvent
 from tests.localized_clips import CLASS_NAMES, heard, make_clip, seen
 
 BOXES = ((0, 0, 9, 9), (50, 50, 59, 59))
@@ -76,7 +76,7 @@ def test_a_perfect_localizer_gets_all():
         "only heard": 0,
         "only seen": 0,
     }
-    assert tuple(result.num_pairs) == (localization.ALL, *asynchrony.GROUPS)
+    assert tuple(result.num_pairs) == (localization.ALL, *GROUPS)
     scored = {"all": 6, "in sync": 4, "apart": 2}
     for group in scored:
         assert result.audio.scores[group] == pytest.approx((1, 0, 1))

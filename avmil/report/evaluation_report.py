@@ -116,8 +116,8 @@ class EvaluationReport:
         rows, styles = self._rows, evaluation_figures.styles(self._rows)
         styled = list(zip(rows, styles, strict=True))
         first = rows[0].results[0]
-        template = offline_page.ENVIRONMENT.get_template("report.html.j2")
-        return template.render(
+        return offline_page.render(
+            "report",
             num_runs=sum(len(row.results) for row in rows),
             first=first,
             num_held=first.test.labels.sum(axis=0).tolist(),

@@ -96,6 +96,7 @@ def test_page_needs_nothing_from_elsewhere(page):
     assert [a for a in addresses if not a.startswith(("#", "data:"))] == []
     policies = [v for n, v in page.attributes if n == "content"]
     assert any("default-src 'none'" in policy for policy in policies)
+    assert "style" not in dict(page.attributes)  # The policy forbids it.
 
 
 def test_page_has_a_panel_for_each_class_and_row(page):

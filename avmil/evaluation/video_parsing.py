@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 
-from avmil.evaluation import checks, metrics, thresholds
+from avmil.evaluation import metrics, thresholds
 from avmil.evaluation.audio_localization import SECOND_S, time_table
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.truth import TrueEvent, Truth
@@ -82,23 +82,9 @@ def parsing_scores(
 
     All arguments are bool (or {0, 1}) of shape [N, C, S]: videos, classes and
     seconds.
-
-    Raises:
-        ValueError: if the shapes differ, are empty, or hold other values.
     """
-    names = ("audio", "visual", "true_audio", "true_visual")
-    given = (audio, visual, true_audio, true_visual)
-    arrays = [np.asarray(array) for array in given]
-    shape = arrays[0].shape
-    for name, array in zip(names, arrays, strict=True):
-        if array.ndim != 3 or not array.size or array.shape != shape:
-            raise ValueError(
-                "Expected arrays of one shape [videos, classes, seconds], "
-                f"received {name} of {array.shape} and audio of {shape}."
-            )
-        flat = array.reshape(-1, shape[-1])
-        checks.indicator_matrix(flat, name)
-    audio, visual, true_audio, true_visual = (a.astype(bool) for a in arrays)
+    given = audio, visual, true_audio, true_visual
+    audio, visual, true_audio, true_visual = np.array(given, bool)
     pairs = (
         (audio, true_audio),
         (visual, true_visual),

@@ -52,26 +52,6 @@ class Seconds(NamedTuple):
     scores: np.ndarray  # [2, N, S, C]; -inf where the system says nothing.
 
 
-class _Counts(NamedTuple):
-    """Of each video and class, [N, C]."""
-
-    hits: np.ndarray
-    false_alarms: np.ndarray
-    misses: np.ndarray
-
-    def __add__(self, other: _Counts) -> _Counts:
-        return _Counts(*map(np.add, self, other))
-
-    def f_score(self) -> float:
-        errors = self.false_alarms + self.misses
-        f1 = metrics.ratio(2 * self.hits, 2 * self.hits + errors)  # [N, C]
-        occurs = self.hits + errors > 0
-        by_video = metrics.ratio(
-            (f1 * occurs).sum(axis=1), occurs.sum(axis=1), undefined=1.0
-        )  # [N]
-        return float(by_video.mean())
-
-
 def parsing_scores(
     audio: npt.ArrayLike,
     visual: npt.ArrayLike,
@@ -177,22 +157,28 @@ def _over_frames(clip: ClipLocalization) -> ClipLocalization:
     )
 
 
-def _level(counts: list[_Counts]) -> LevelScores:
-    by_modality = [one.f_score() for one in counts]
+def _level(counts: Sequence[np.ndarray]) -> LevelScores:
+    """F-scores of the counts of audio, visual and both, [3, N, C] each."""
+    scores = list(map(_f_score, counts))
     audio, visual, _ = counts
-    mean = sum(by_modality) / len(by_modality)
-    return LevelScores(*by_modality, mean, (audio + visual).f_score())
+    return LevelScores(*scores, sum(scores) / 3, _f_score(audio + visual))
 
 
-def _segment_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
-    return _Counts(
-        (predicted & true).sum(axis=-1),
-        (predicted & ~true).sum(axis=-1),
-        (~predicted & true).sum(axis=-1),
-    )
+def _f_score(counts: np.ndarray) -> float:
+    hits, false_alarms, misses = counts  # Of each video and class, [N, C].
+    errors = false_alarms + misses
+    f1 = metrics.ratio(2 * hits, 2 * hits + errors)
+    num_occurring = (hits + errors > 0).sum(axis=1)  # [N]
+    by_video = metrics.ratio(f1.sum(axis=1), num_occurring, undefined=1.0)
+    return float(by_video.mean())
 
 
-def _event_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
+def _segment_counts(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    kinds = np.array([predicted & true, predicted & ~true, ~predicted & true])
+    return kinds.sum(axis=-1)
+
+
+def _event_counts(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     # Runs are numbered from 1, [N, C, S].
     predicted_runs, true_runs = (
         scipy.ndimage.label(seconds, _NEIGHBORS)[0]
@@ -211,10 +197,12 @@ def _event_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
     meets = 2 * shared >= union
     found = np.isin(np.arange(len(lengths)), run[meets])
     is_met = np.isin(np.arange(len(true_lengths)), true_run[meets])
-    return _Counts(
-        _begin_in(predicted_runs, found),
-        _begin_in(predicted_runs, ~found),
-        _begin_in(true_runs, ~is_met),
+    return np.array(
+        [
+            _begin_in(predicted_runs, found),
+            _begin_in(predicted_runs, ~found),
+            _begin_in(true_runs, ~is_met),
+        ]
     )
 
 

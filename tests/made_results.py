@@ -6,11 +6,11 @@ import numpy as np
 
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import evaluation, metrics
-from avmil.evaluation.audio_localization import Audio, AudioScores
+from avmil.evaluation.audio_localization import AudioScores
 from avmil.evaluation.identity import RunIdentity, Training
 from avmil.evaluation.localization import LocalizationResult
 from avmil.evaluation.scores import ScoreSet
-from avmil.evaluation.visual_localization import Bounds, Visual, VisualScores
+from avmil.evaluation.visual_localization import VisualScores
 
 TRAINING = Training((0.25,), 0.25, ("random",))
 
@@ -24,25 +24,29 @@ CHANCE = evaluation.Chance(
 
 AUDIO_CHANCE = AudioScores(0.1, 9.0, 0.03)
 VISUAL_CHANCE = VisualScores(0.3, 0.1, 0.6, 0.01)
-AUDIO = Audio(
+AUDIO = metrics.Benchmark(
     scores={
         "all": AudioScores(0.5, 0.75, 0.4),
         "only heard": AudioScores(0.6, 0.5, 0.7),
     },
+    references={"chance": {"all": AUDIO_CHANCE, "only heard": AUDIO_CHANCE}},
     num_pairs={"all": 5, "only heard": 3},
-    by_class=AudioScores(
-        np.array([0.5, 0]), np.array([0.75, np.nan]), np.array([1, np.nan])
-    ),
-    thresholds=np.array([0.5, 2]),
-    chance={"all": AUDIO_CHANCE, "only heard": AUDIO_CHANCE},
+    by_class={
+        "f1": np.array([0.5, 0]),
+        "error_rate": np.array([0.75, np.nan]),
+        "average_precision": np.array([1, np.nan]),
+        "event_threshold": np.array([0.5, 2]),
+    },
 )
-VISUAL = Visual(
+VISUAL = metrics.Benchmark(
     scores={"all": VisualScores(0.8, 0.7, 0.9, 0.35)},
+    references={
+        "chance": {"all": VISUAL_CHANCE},
+        "proposals": {"all": VisualScores(0.95, 0.95, np.nan, 0.85)},
+    },
     # Of the 4 pairs that are seen only these are, in a sampled frame.
     num_pairs={"all": 2},
-    by_class=np.array([0.7, 0]),
-    bounds={"all": Bounds(0.95, 0.85)},
-    chance={"all": VISUAL_CHANCE},
+    by_class={"box_average_precision": np.array([0.7, 0])},
 )
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from avmil.evaluation import metrics, thresholds
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import TIME_DECIMALS, score_cells
+from avmil.evaluation.clip_localization import (
+    TIME_DECIMALS,
+    ClipLocalization,
+    score_cells,
+)
 from avmil.evaluation.truth import Truth
 
 SECOND_S = 1.0  # DCASE's time resolution.
@@ -32,20 +34,6 @@ class AudioScores(NamedTuple):
     f1: float | np.ndarray
     error_rate: float | np.ndarray  # It may exceed 1.
     average_precision: float | np.ndarray
-
-
-class Audio(NamedTuple):
-    """How well a run determines when classes sound, on the test split.
-
-    The dictionaries are of each group in which something is heard; chance is
-    the mean over draws of random scores.
-    """
-
-    scores: dict[str, AudioScores]  # Floats.
-    num_pairs: dict[str, int]  # That are heard.
-    by_class: AudioScores  # Arrays [C]; NaN for a class never heard.
-    thresholds: np.ndarray  # [C], to be exceeded.
-    chance: Mapping[str, AudioScores] = MappingProxyType({})
 
 
 class TimeTable(NamedTuple):
@@ -67,11 +55,15 @@ def measure(
     test: Sequence[ClipLocalization],
     truth: Truth,
     groups: Mapping[str, np.ndarray],
-) -> Audio:
+) -> metrics.Benchmark:
     """Tunes thresholds on validation and measures with them on test.
 
     `groups` are pairs of N test clips and C classes, bool [N, C]; truth and
     detections of other pairs are left out.
+
+    Returns:
+        `AudioScores` of each group in which something is heard; of the classes
+        too, with the `event_threshold` that is to be exceeded.
 
     Raises:
         ValueError: if no validation clip is scored.
@@ -90,8 +82,9 @@ def measure(
             precision = average_precision(frames.within(pairs))
             scores[name] = AudioScores(*pooled, float(np.nanmean(precision)))
     _, by_class = segment_scores(seconds, tuned)
-    by_class = AudioScores(*by_class, average_precision(frames))
-    return Audio(scores, num_pairs, by_class, tuned)
+    by_class = AudioScores(*by_class, average_precision(frames))._asdict()
+    by_class["event_threshold"] = tuned
+    return metrics.Benchmark(scores, {}, num_pairs, by_class)
 
 
 def time_table(

@@ -24,9 +24,7 @@ def indicator_matrix(
     return matrix.astype(np.int8)
 
 
-def score_matrix(
-    values: npt.ArrayLike, shape: tuple[int, ...] | None = None
-) -> np.ndarray:
+def score_matrix(values: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Returns scores as float64 [N, C].
 
     Raises:

@@ -8,24 +8,24 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 
 from avmil.evaluation import audio_localization, visual_localization
-from avmil.evaluation.asynchrony import pair_groups
-from avmil.evaluation.audio_localization import SECOND_S, Audio, AudioScores
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import Event, detect_events
+from avmil.evaluation.audio_localization import SECOND_S, AudioScores
+from avmil.evaluation.clip_localization import (
+    ClipLocalization,
+    Event,
+    detect_events,
+)
 from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.metrics import Benchmark
-from avmil.evaluation.truth import TrueEvent, Truth
-from avmil.evaluation.visual_localization import Visual, sightings
+from avmil.evaluation.truth import TrueEvent, Truth, pair_groups
+from avmil.evaluation.visual_localization import sightings
 
 ALL = "all"
 NUM_DRAWS = 10
 
-_Measured = TypeVar("_Measured", Audio, Visual)
 _Clips = Sequence[ClipLocalization]
 
 
@@ -46,8 +46,8 @@ class LocalizationResult:
     num_test_clips: int
     num_test_missing: int  # Without features; they count as missed.
     num_test_without_truth: int  # Left out, as the truth does not name them.
-    audio: Audio | None = None
-    visual: Visual | None = None
+    audio: Benchmark | None = None
+    visual: Benchmark | None = None
     event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
     # Of all pairs, by thresholds that the labels of validation alone gave.
     audio_by_labels: AudioScores | None = None
@@ -134,7 +134,7 @@ def evaluate(
             (val, test),
             "segment_scores",
         )
-        event_thresholds = audio.thresholds
+        event_thresholds = audio.by_class["event_threshold"]
         if audio.scores and label_thresholds is not None:
             pooled, _ = audio_localization.segment_scores(
                 audio_localization.time_table(test, truth, SECOND_S),
@@ -169,8 +169,8 @@ def evaluate(
 
 
 def _with_chance(
-    measure: Callable[..., _Measured], splits: Sequence[_Clips], field: str
-) -> _Measured:
+    measure: Callable[..., Benchmark], splits: Sequence[_Clips], field: str
+) -> Benchmark:
     """What some splits get, and the mean of what random scores get."""
     generator = np.random.default_rng(0)
 
@@ -186,4 +186,6 @@ def _with_chance(
         name: type(first)(*np.mean([d[name] for d in draws], axis=0).tolist())
         for name, first in draws[0].items()
     }
-    return measure(*splits)._replace(chance=chance)
+    measured = measure(*splits)
+    references = {"chance": chance} | measured.references
+    return measured._replace(references=references)

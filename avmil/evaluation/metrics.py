@@ -10,6 +10,7 @@ classification, ICASSP 2017).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -52,14 +53,18 @@ class Counts(NamedTuple):
 
 
 class Benchmark(NamedTuple):
-    """What a run reaches in a benchmark, and what it takes no run to reach.
+    """What a run reaches in a part of Tables 3 to 6.
 
-    Parts of the benchmark's table -> a named tuple of its figures.
+    Figures are named tuples, for each column group of the table: a group of
+    pairs of clip and class, or a part of the benchmark.
     """
 
     scores: Mapping[str, tuple[float, ...]]
-    # Name -> as `scores`.
+    # What it takes no run to reach: name -> as `scores`.
     references: Mapping[str, Mapping[str, tuple[float, ...]]]
+    num_pairs: Mapping[str, int] = MappingProxyType({})  # That are scored.
+    # Figure -> arrays [C]; NaN of a class that the truth does not have.
+    by_class: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:

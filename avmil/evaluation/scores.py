@@ -167,7 +167,8 @@ def fuse(members: Mapping[str, ScoreSet]) -> ScoreSet:
                 f"received {name} and {other_name} with {differing}."
             )
         finite = other.scores[np.isfinite(other.scores)]
-        if ((finite < 0) | (finite > 1)).any():
+        # A sum of shares may exceed 1 by rounding.
+        if ((finite < 0) | (finite > 1 + 1e-6)).any():
             raise ValueError(
                 "Expected probabilities to fuse, in [0, 1], received scores "
                 f"from {finite.min():.3g} to {finite.max():.3g} of "

@@ -109,18 +109,9 @@ def apply(
 
     Returns:
         Predictions, {0, 1} int8 of shape [N, C].
-
-    Raises:
-        ValueError: if the shapes do not fit or a score is NaN.
     """
-    scores = checks.score_matrix(scores)
-    thresholds = np.asarray(thresholds, np.float64)
-    if thresholds.shape != scores.shape[1:] or np.isnan(thresholds).any():
-        raise ValueError(
-            f"Expected {scores.shape[1]} thresholds, one for each class, "
-            f"received {thresholds}."
-        )
-    predictions = scores > thresholds
+    scores = np.asarray(scores, np.float64)
+    predictions = scores > np.asarray(thresholds)
     if fallback_argmax:
         silent = ~predictions.any(axis=1) & np.isfinite(scores).any(axis=1)
         rows = np.flatnonzero(silent)

@@ -13,16 +13,22 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 
-from avmil.evaluation import checks, metrics, thresholds
+from avmil.evaluation import metrics, thresholds
 from avmil.evaluation.audio_localization import SECOND_S, time_table
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.truth import TrueEvent, Truth
 
+# Seconds of one video and class that follow each other.
+_NEIGHBORS = np.pad(np.ones((1, 1, 3)), [(1, 1), (1, 1), (0, 0)])
+
 
 class LevelScores(NamedTuple):
-    """F-scores of one level, segments or events, in [0, 1].
+    """F-scores of one level, in [0, 1].
 
+    Segments are seconds. Events are runs of seconds; one is found if a
+    predicted run has an intersection over union of 0.5 or more with it.
     Each is the mean over videos of the mean over the classes that a video
     holds or is said to hold; a video without any such class counts as 1.
     """
@@ -32,17 +38,6 @@ class LevelScores(NamedTuple):
     audio_visual: float  # Heard and seen at once.
     type_at_av: float  # Mean of the three.
     event_at_av: float  # Of what audio and visual find, counted together.
-
-
-class ParsingScores(NamedTuple):
-    """How well videos are parsed.
-
-    Segments are seconds. Events are runs of seconds; one is found if a
-    predicted run has an intersection over union of 0.5 or more with it.
-    """
-
-    segment: LevelScores
-    event: LevelScores
 
 
 class Seconds(NamedTuple):
@@ -57,62 +52,28 @@ class Seconds(NamedTuple):
     scores: np.ndarray  # [2, N, S, C]; -inf where the system says nothing.
 
 
-class _Counts(NamedTuple):
-    """Of each video and class, [N, C]."""
-
-    hits: np.ndarray
-    false_alarms: np.ndarray
-    misses: np.ndarray
-
-    def __add__(self, other: _Counts) -> _Counts:
-        return _Counts(*map(np.add, self, other))
-
-    def f_score(self) -> float:
-        errors = self.false_alarms + self.misses
-        f1 = metrics.ratio(2 * self.hits, 2 * self.hits + errors)  # [N, C]
-        occurs = self.hits + errors > 0
-        by_video = metrics.ratio(
-            (f1 * occurs).sum(axis=1), occurs.sum(axis=1), undefined=1.0
-        )  # [N]
-        return float(by_video.mean())
-
-
 def parsing_scores(
     audio: npt.ArrayLike,
     visual: npt.ArrayLike,
     true_audio: npt.ArrayLike,
     true_visual: npt.ArrayLike,
-) -> ParsingScores:
-    """Compares predicted seconds with the truth.
+) -> dict[str, LevelScores]:
+    """Compares predicted seconds with the truth: levels `segment`, `event`.
 
     All arguments are bool (or {0, 1}) of shape [N, C, S]: videos, classes and
     seconds.
-
-    Raises:
-        ValueError: if the shapes differ, are empty, or hold other values.
     """
-    names = ("audio", "visual", "true_audio", "true_visual")
-    given = (audio, visual, true_audio, true_visual)
-    arrays = [np.asarray(array) for array in given]
-    shape = arrays[0].shape
-    for name, array in zip(names, arrays, strict=True):
-        if array.ndim != 3 or not array.size or array.shape != shape:
-            raise ValueError(
-                "Expected arrays of one shape [videos, classes, seconds], "
-                f"received {name} of {array.shape} and audio of {shape}."
-            )
-        flat = array.reshape(-1, shape[-1])
-        checks.indicator_matrix(flat, name)
-    audio, visual, true_audio, true_visual = (a.astype(bool) for a in arrays)
+    given = audio, visual, true_audio, true_visual
+    audio, visual, true_audio, true_visual = np.array(given, bool)
     pairs = (
         (audio, true_audio),
         (visual, true_visual),
         (audio & visual, true_audio & true_visual),
     )
-    return ParsingScores(
-        _level([_segment_counts(*pair) for pair in pairs]),
-        _level([_event_counts(*pair) for pair in pairs]),
-    )
+    return {
+        "segment": _level([_segment_counts(*pair) for pair in pairs]),
+        "event": _level([_event_counts(*pair) for pair in pairs]),
+    }
 
 
 def measure(
@@ -150,9 +111,7 @@ def measure(
     for tags in (predicted_tags, true_tags):
         everywhere = np.asarray(tags)[np.newaxis, ..., np.newaxis]
         found.append(np.broadcast_to(everywhere, true.shape))
-    scores, predicted, labels = (
-        parsing_scores(*of, *true)._asdict() for of in found
-    )
+    scores, predicted, labels = (parsing_scores(*of, *true) for of in found)
     references = {"predicted_tags": predicted, "true_tags": labels}
     return metrics.Benchmark(scores, references)
 
@@ -198,24 +157,36 @@ def _over_frames(clip: ClipLocalization) -> ClipLocalization:
     )
 
 
-def _level(counts: list[_Counts]) -> LevelScores:
-    by_modality = [one.f_score() for one in counts]
+def _level(counts: Sequence[np.ndarray]) -> LevelScores:
+    """F-scores of the counts of audio, visual and both, [3, N, C] each."""
+    scores = list(map(_f_score, counts))
     audio, visual, _ = counts
-    mean = sum(by_modality) / len(by_modality)
-    return LevelScores(*by_modality, mean, (audio + visual).f_score())
+    return LevelScores(*scores, sum(scores) / 3, _f_score(audio + visual))
 
 
-def _segment_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
-    return _Counts(
-        (predicted & true).sum(axis=-1),
-        (predicted & ~true).sum(axis=-1),
-        (~predicted & true).sum(axis=-1),
+def _f_score(counts: np.ndarray) -> float:
+    hits, false_alarms, misses = counts  # Of each video and class, [N, C].
+    errors = false_alarms + misses
+    f1 = metrics.ratio(2 * hits, 2 * hits + errors)
+    num_occurring = (hits + errors > 0).sum(axis=1)  # [N]
+    by_video = metrics.ratio(f1.sum(axis=1), num_occurring, undefined=1.0)
+    return float(by_video.mean())
+
+
+def _segment_counts(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    kinds = np.array([predicted & true, predicted & ~true, ~predicted & true])
+    return kinds.sum(axis=-1)
+
+
+def _event_counts(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    # Runs are numbered from 1, [N, C, S].
+    predicted_runs, true_runs = (
+        scipy.ndimage.label(seconds, _NEIGHBORS)[0]
+        for seconds in (predicted, true)
     )
-
-
-def _event_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
-    predicted_runs, true_runs = _runs(predicted), _runs(true)  # [N, C, S]
-    lengths, true_lengths = map(_lengths, (predicted_runs, true_runs))
+    lengths, true_lengths = (
+        np.bincount(runs.ravel()) for runs in (predicted_runs, true_runs)
+    )
     # Which runs share seconds, and how many.
     (run, true_run), shared = np.unique(
         np.stack([predicted_runs, true_runs])[:, predicted & true],
@@ -226,30 +197,16 @@ def _event_counts(predicted: np.ndarray, true: np.ndarray) -> _Counts:
     meets = 2 * shared >= union
     found = np.isin(np.arange(len(lengths)), run[meets])
     is_met = np.isin(np.arange(len(true_lengths)), true_run[meets])
-    return _Counts(
-        _begin_in(predicted_runs, found),
-        _begin_in(predicted_runs, ~found),
-        _begin_in(true_runs, ~is_met),
+    return np.array(
+        [
+            _begin_in(predicted_runs, found),
+            _begin_in(predicted_runs, ~found),
+            _begin_in(true_runs, ~is_met),
+        ]
     )
-
-
-def _runs(seconds: np.ndarray) -> np.ndarray:
-    """Numbers the runs of each row from 1, 0 between them, int [N, C, S]."""
-    begins = seconds & ~_shifted(seconds)
-    return np.cumsum(begins).reshape(seconds.shape) * seconds
-
-
-def _lengths(runs: np.ndarray) -> np.ndarray:
-    """Seconds of each run, behind those of no run."""
-    return np.bincount(runs.ravel())
 
 
 def _begin_in(runs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """How many of the chosen runs a video and class has, [N, C]."""
-    begins = (runs > 0) & (_shifted(runs) == 0)
+    begins = np.diff(runs, axis=-1, prepend=0) > 0
     return (begins & chosen[runs]).sum(axis=-1)
-
-
-def _shifted(array: np.ndarray) -> np.ndarray:
-    """The value one second earlier; 0 before the first."""
-    return np.pad(array[..., :-1], [(0, 0), (0, 0), (1, 0)])

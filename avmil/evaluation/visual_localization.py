@@ -9,7 +9,6 @@ attention by excitation backprop, ECCV 2016 (pointing game).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -36,32 +35,6 @@ class VisualScores(NamedTuple):
     average_precision: float  # At an IoU of 0.5, mean over classes.
 
 
-class Bounds(NamedTuple):
-    """What the proposals leave possible, as fractions.
-
-    CorLoc of both kinds is bounded by the share of pairs in which any region
-    meets a true box, average precision by the recall: the share of true boxes
-    that any region meets, mean over classes.
-    """
-
-    corloc: float
-    recall: float
-
-
-class Visual(NamedTuple):
-    """How well a run determines where classes are, on the test split.
-
-    The dictionaries are of each group in which something is seen; chance is
-    the mean over draws of random scores.
-    """
-
-    scores: dict[str, VisualScores]
-    num_pairs: dict[str, int]  # That are seen in a sampled frame.
-    by_class: np.ndarray  # Average precision, [C]; NaN for a class never seen.
-    bounds: dict[str, Bounds]
-    chance: Mapping[str, VisualScores] = MappingProxyType({})
-
-
 class Sighting(NamedTuple):
     """How the M regions of a clip meet the O true objects of a class."""
 
@@ -85,13 +58,20 @@ def measure(
     clips: Sequence[ClipLocalization],
     found: Sequence[Sequence[Sighting]],
     groups: Mapping[str, np.ndarray],
-) -> Visual:
+) -> metrics.Benchmark:
     """Measures where classes are seen.
 
     All clips' regions are ranked by their raw scores: on validation, a clip's
     norm as for segments ranked them worse (docs/differences.md). `found` are
     the clips' sightings, `groups` pairs of clip and class, bool [N, C];
     detections and true boxes of other pairs are left out.
+
+    Returns:
+        `VisualScores` of each group in which something is seen in a sampled
+        frame. The reference is what the proposals leave possible: CorLoc of
+        both kinds is bounded by the share of pairs in which any region meets a
+        true box, average precision by the recall, the share of true boxes that
+        any region meets, mean over classes.
     """
     size = 2, len(clips), len(clips[0].class_names)
     num_boxes, num_reached = counts = np.zeros(size, int)
@@ -124,12 +104,16 @@ def measure(
             float(np.nanmean(average_precision(pairs))),
         )
         boxes, reached = (counts * pairs).sum(axis=1)  # [C]
-        bounds[name] = Bounds(
-            float((num_reached[shown] > 0).mean()),
-            float(np.mean(reached[boxes > 0] / boxes[boxes > 0])),
-        )
+        corloc = float((num_reached[shown] > 0).mean())
+        recall = float(np.mean(reached[boxes > 0] / boxes[boxes > 0]))
+        bounds[name] = VisualScores(corloc, corloc, np.nan, recall)
     by_class = average_precision(np.ones_like(num_boxes, bool))
-    return Visual(by_group, num_pairs, by_class, bounds)
+    return metrics.Benchmark(
+        by_group,
+        {"proposals": bounds},
+        num_pairs,
+        {"box_average_precision": by_class},
+    )
 
 
 def sightings(

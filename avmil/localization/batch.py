@@ -18,7 +18,7 @@ from avmil.features.extractor import stage
 from avmil.localization import formats, videos, writers
 from avmil.localization.trained_run import TrainedRun, load_run
 from avmil.localization.video_localization import VideoLocalization
-from avmil.report import index_page, video_results
+from avmil.report import video_results
 from avmil.report.video_results import FoundClass, VideoResult
 from flags import LocalizeConfig
 
@@ -222,7 +222,7 @@ def _write_results(
         del video["picture_jpeg"]
     files.write_json(files.join(directory, "results.json"), content)
     if len(listed) > 1:
-        page = index_page.render(
+        page = video_results.to_page(
             f"{run.name} ({run.system}), {run.weights}"
             + ", at chance on its test split" * run.is_at_chance,
             run.class_names,

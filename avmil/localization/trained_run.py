@@ -18,8 +18,9 @@ from avmil.common.errors import ClipError, ConfigError
 from avmil.evaluation.clip_localization import (
     ClassLocalization,
     ClipLocalization,
+    detect_events,
+    score_cells,
 )
-from avmil.evaluation.events import detect_events, score_cells
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.features.extractor import ClipExtractor, stage

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from avmil.evaluation.events import Event
+from avmil.evaluation.clip_localization import Event
 
 _CLIP_ID = re.compile(r"[\w-]{11}_(\d+\.\d{3})_(\d+\.\d{3})", re.ASCII)
 

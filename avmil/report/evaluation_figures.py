@@ -54,7 +54,7 @@ _DASHES = ("-", (0, (4, 1)), (0, (1.5, 0.8)), (0, (6, 1, 1.5, 1)))
 class Style(NamedTuple):
     """The names and the looks of a row, the same in every figure."""
 
-    label: str  # The letter in the paper's Table 1, or a number.
+    label: str  # The letter in Table 1, or a number.
     name: str  # The label and the system's name.
     color: str
     marker: str  # Its name in Matplotlib,
@@ -65,17 +65,17 @@ class Style(NamedTuple):
 def styles(rows: Sequence[Row]) -> list[Style]:
     """Gives each row, in the order of the tables, a style of its own."""
     systems = [row.system for row in rows]
-    unpublished = [s for s in dict.fromkeys(systems) if s not in paper.SYSTEMS]
+    letters = {system: paper.letter(system) for system in systems}
+    unlettered = [system for system in letters if letters[system] == system]
     names = aggregation.row_names(rows)
     found = []
     for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        if system in unpublished:
-            label = unpublished.index(system) + 1
-        else:
-            label = paper.SYSTEMS[system].letter
+        label = letters[system].strip("()")
+        if system in unlettered:
+            label = unlettered.index(system) + 1
         if systems.count(system) > 1:
             label = f"{label}.{systems[:index].count(system) + 1}"
-        name = name.removeprefix(f"{paper.letter(system)} ")
+        name = name.removeprefix(f"{letters[system]} ")
         found.append(
             Style(
                 f"({label})",

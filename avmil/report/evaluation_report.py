@@ -18,16 +18,15 @@ from avmil.evaluation.aggregation import (
 )
 from avmil.evaluation.localization import LocalizationResult
 from avmil.report import (
-    benchmark_tables,
     evaluation_figures,
     images,
     numbers,
     offline_page,
-    table_3,
     tables,
     writers,
 )
 from avmil.report.evaluation_figures import Style
+from avmil.report.localization_tables import localization_tables
 from avmil.report.numbers import percent
 from avmil.report.tables import Table
 
@@ -54,11 +53,7 @@ class EvaluationReport:
         self._at_chance = {row.key for row in rows if row.is_at_chance}
         self.tables = [tables.table_1(rows), tables.table_2(rows)]
         if localized:
-            for tables_of in (
-                table_3.table_3,
-                benchmark_tables.benchmark_tables,
-            ):
-                self.tables += tables_of(self._localized, self._at_chance)
+            self.tables += localization_tables(self._localized, self._at_chance)
         self._num_printed = len(self.tables)
         if len(rows) > 1:
             self.tables.append(tables.leads(rows))
@@ -121,8 +116,8 @@ class EvaluationReport:
         rows, styles = self._rows, evaluation_figures.styles(self._rows)
         styled = list(zip(rows, styles, strict=True))
         first = rows[0].results[0]
-        template = offline_page.ENVIRONMENT.get_template("report.html.j2")
-        return template.render(
+        return offline_page.render(
+            "report",
             num_runs=sum(len(row.results) for row in rows),
             first=first,
             num_held=first.test.labels.sum(axis=0).tolist(),

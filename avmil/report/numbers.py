@@ -124,7 +124,7 @@ def table_3(
 ) -> pd.DataFrame:
     """Table 3 in long form: a row for each run, group and figure.
 
-    Arguments as of `table_3.table_3`.
+    Arguments as of `localization_tables`.
     """
     entries = [
         (
@@ -140,7 +140,10 @@ def table_3(
         if (measured := getattr(result, field))
         for group, scores in measured.scores.items()
         for entry in zip(
-            scores._fields, scores, measured.chance[group], strict=True
+            scores._fields,
+            scores,
+            measured.references["chance"][group],
+            strict=True,
         )
     ]
     columns = "system run_name is_at_chance field pairs figure value chance"
@@ -216,35 +219,42 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
 
 def localization_dict(result: LocalizationResult) -> dict[str, Any]:
     """All of a result but its events; NaN for a class that has no truth."""
-    audio, visual = result.audio, result.visual
-    by_class = {"name": result.class_names}
-    if audio:
-        by_class |= audio.by_class._asdict()
-        by_class["event_threshold"] = result.event_thresholds
-    if visual:
-        by_class["box_average_precision"] = visual.by_class
+    audio = result.audio or metrics.Benchmark({}, {})
+    visual = result.visual or metrics.Benchmark({}, {})
     return {
         "system": result.identity.system,
         "run_name": result.identity.run_name,
         "training": result.identity.training,
-        "audio": audio.scores if audio else {},
-        "audio_chance": audio.chance if audio else {},
+        "audio": audio.scores,
+        "audio_chance": audio.references.get("chance", {}),
         "audio_by_labels": result.audio_by_labels,
-        "visual": visual.scores if visual else {},
-        "visual_chance": visual.chance if visual else {},
-        "proposals": visual.bounds if visual else {},
-        "video_parsing": result.parsing,
-        "audio_visual_events": result.av_events,
-        "modalities": result.modalities,
-        "classes": _records(**by_class),
+        "visual": visual.scores,
+        "visual_chance": visual.references.get("chance", {}),
+        "proposals": {
+            group: {"corloc": best.corloc, "recall": best.average_precision}
+            for group, best in visual.references.get("proposals", {}).items()
+        },
+        "video_parsing": _benchmark_dict(result.parsing),
+        "audio_visual_events": _benchmark_dict(result.av_events),
+        "modalities": _benchmark_dict(result.modalities),
+        "classes": _records(
+            name=result.class_names, **audio.by_class, **visual.by_class
+        ),
         "num_pairs": result.num_pairs,
-        "audio_pairs": audio.num_pairs if audio else {},
-        "visual_pairs": visual.num_pairs if visual else {},
+        "audio_pairs": audio.num_pairs,
+        "visual_pairs": visual.num_pairs,
         "num_chance_draws": NUM_DRAWS,
         "num_val_clips": result.num_val_clips,
         "num_test_clips": result.num_test_clips,
         "num_test_missing": result.num_test_missing,
         "num_test_without_truth": result.num_test_without_truth,
+    }
+
+
+def _benchmark_dict(measured: metrics.Benchmark | None) -> dict | None:
+    return measured and {
+        "scores": measured.scores,
+        "references": measured.references,
     }
 
 

@@ -17,22 +17,22 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-ENVIRONMENT = jinja2.Environment(
+_ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-ENVIRONMENT.filters["data_uri"] = data_uri
+_ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+_ENVIRONMENT.filters["data_uri"] = data_uri
 
 
 def render(name: str, media_source: str = "'none'", **values: object) -> str:
     """Renders a template with its style sheet and its script.
 
     They are `<name>.html.j2`, `<name>.css`, below the style of all pages, and
-    `<name>.js`. Text in the template's `values` is escaped.
+    `<name>.js`, if there is one. Text in the template's `values` is escaped.
     The page's Content-Security-Policy runs that style sheet and that script
     only, and forbids every request but that of media from the given source.
     """
@@ -43,14 +43,15 @@ def render(name: str, media_source: str = "'none'", **values: object) -> str:
         f"img-src data:; media-src {media_source}; "
         f"style-src {_permit(style)}; script-src {_permit(script)}"
     )
-    template = ENVIRONMENT.get_template(f"{name}.html.j2")
+    template = _ENVIRONMENT.get_template(f"{name}.html.j2")
     page = template.render(policy=policy, style=style, script=script, **values)
     return page + "\n"
 
 
 def _source(file_name: str) -> markupsafe.Markup:
     """Reads a file that is part of the page's source, hence not escaped."""
-    return markupsafe.Markup((_TEMPLATES / file_name).read_text("utf-8"))
+    path = _TEMPLATES / file_name
+    return markupsafe.Markup(path.read_text("utf-8") if path.exists() else "")
 
 
 def _permit(code: str) -> str:

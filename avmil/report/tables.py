@@ -231,15 +231,13 @@ def best_places(
         return np.zeros(values.shape, bool)
     best = np.fmax.reduce(values if competitors is None else competitors)
     writes = writes or [percent] * len(best)
-    return np.array(
-        [
-            [
-                w(v) == w(b) and not np.isnan(v)
-                for w, v, b in zip(writes, row, best, strict=True)
-            ]
-            for row in values
-        ]
-    )
+
+    def texts(row: np.ndarray) -> list[str]:
+        pairs = zip(writes, row, strict=True)
+        return [write(value) for write, value in pairs]
+
+    are_alike = np.array(list(map(texts, values))) == texts(best)
+    return are_alike & ~np.isnan(values)
 
 
 def _table_1_notes(rows: Sequence[Row]) -> list[str]:

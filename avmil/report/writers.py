@@ -7,8 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-from pandas.io.formats.style import Styler
+import pandas as pd
 
 from avmil.report.tables import Table
 
@@ -64,14 +63,13 @@ def to_text(table: Table, max_width: int = 100, ansi: bool = False) -> str:
 def to_markdown(table: Table) -> str:
     """Markdown; the heads stand in the first row, below their groups."""
     num_keys = len(table.groups[""])
-    titles, heads = zip(*table.cells.columns, strict=True)
+    cells = _marked(table, _escaped_markdown, "**", "**")
+    titles, heads = zip(*cells.columns, strict=True)
+    cells.loc[-1] = [f"**{head}**" for head in heads]
     titles = [
-        "" if index and title == titles[index - 1] else _escaped_markdown(title)
+        "" if index and title == titles[index - 1] else title
         for index, title in enumerate(titles)
     ]
-    cells = table.cells.map(_escaped_markdown)
-    cells = cells.mask(table.bold, "**" + cells + "**")
-    cells.loc[-1] = [f"**{_escaped_markdown(head)}**" for head in heads]
     text = cells.sort_index().to_markdown(
         index=False,
         headers=titles,
@@ -89,6 +87,7 @@ def to_latex(table: Table) -> str:
     Too wide a table is cut into blocks below each other, as in text.
     """
     keys = table.groups[""]
+    cells = _marked(table, _escaped_latex, r"\textbf{", "}")
     blocks = []
     for block in _blocks(table, _LATEX_WIDTH):
         columns, rules = list(keys), []
@@ -96,11 +95,10 @@ def to_latex(table: Table) -> str:
             first = len(columns) + 1
             columns += places
             rules.append(rf"\cmidrule(lr){{{first}-{len(columns)}}}")
-        tabular = _styler(
-            table, columns, _escaped_latex, "textbf: --rwrap"
-        ).to_latex(
-            hrules=True,
-            multicol_align="c",
+        tabular = cells.iloc[:, columns].to_latex(
+            index=False,
+            escape=False,
+            multicolumn_format="c",
             column_format="l" * len(keys) + "r" * (len(columns) - len(keys)),
         )
         # Behind the groups' line, where pandas draws no rule.
@@ -118,13 +116,10 @@ def to_latex(table: Table) -> str:
 
 def to_html(table: Table) -> str:
     """A `<table>` without its title and notes, all text escaped."""
-    columns = range(table.cells.shape[1])
-    name = re.sub(r"\W+", "-", table.title.lower())
-    return (
-        _styler(table, columns, html.escape, "font-weight: bold")
-        .set_uuid(name)
-        .to_html()
-    )
+    with pd.option_context("display.max_colwidth", None):  # Or it cuts texts.
+        return _marked(table, html.escape, "<b>", "</b>").to_html(
+            index=False, escape=False, border=0
+        )
 
 
 def _blocks(table: Table, max_width: int) -> list[list[tuple[str, list[int]]]]:
@@ -182,17 +177,14 @@ def _aligned_columns(table: Table, ansi: bool = False) -> list[list[str]]:
     return columns
 
 
-def _styler(
-    table: Table,
-    columns: Sequence[int],
-    escape: Callable[[str], str],
-    bold: str,
-) -> Styler:
-    """The columns in pandas' style, with text escaped and bold cells."""
-    cells = table.cells.iloc[:, columns].map(escape)
+def _marked(
+    table: Table, escape: Callable[[str], str], start: str, end: str
+) -> pd.DataFrame:
+    """The table's texts escaped, and its bold cells between two marks."""
+    cells = table.cells.map(escape)
+    cells = cells.mask(table.bold, start + cells + end)
     cells.columns = cells.columns.map(lambda pair: tuple(map(escape, pair)))
-    styles = np.where(table.bold[:, columns], bold, "")
-    return cells.style.hide(axis="index").apply(lambda _: styles, axis=None)
+    return cells
 
 
 def _escaped_markdown(text: str) -> str:

@@ -191,22 +191,17 @@ def fuse(members: Sequence[Run], output_dir: str) -> Fusion:
     for member in members:
         for split, score_set in member.scored.items():
             scored[split][str(member)] = score_set
-        identity, weights = member.identity, member.weights
+        of = member.identity
+        weights = dataclasses.astuple(member.weights) if member.weights else ()
         described.append(
-            {
-                "run": member.path,
-                "system": identity.system,
-                "seed": identity.seed,
-                "settings": identity.settings,
-                **(dataclasses.asdict(weights) if weights else {}),
-            }
+            _Member(member.path, of.system, of.seed, of.settings, *weights)
         )
         member.release()
     with config_errors("--fuse"):
         fused = {split: scores.fuse(of) for split, of in scored.items()}
     files.make_directory(output_dir)
     write_scores(output_dir, fused)
-    content = {"system": SYSTEM, "members": described}
+    content = dataclasses.asdict(_FusionContent(SYSTEM, described))
     path = files.join(output_dir, FUSION_FILE)
     files.write_json(path, content, digest=True)
     return Fusion(output_dir)

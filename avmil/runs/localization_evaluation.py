@@ -19,8 +19,7 @@ from avmil.evaluation import (
     truth,
     video_parsing,
 )
-from avmil.evaluation.clip_localization import ClipLocalization
-from avmil.evaluation.events import score_cells
+from avmil.evaluation.clip_localization import ClipLocalization, score_cells
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
 from avmil.runs.run import Run

@@ -10,15 +10,12 @@ import tempfile
 import time
 from collections.abc import Mapping
 
-import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import summary_v2 as hparams
-from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import summary_v2 as scalar_summary
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
-from tensorboard.util import tensor_util
 
 import flags
 from avmil.common import files
@@ -77,12 +74,11 @@ class TensorBoardLog:
         figure = figures.figure_3(labeled)
         png = images.to_png(figure, _FIGURE_DPI)
         width_px, height_px = struct.unpack(">II", png[16:24])  # Its header.
-        # An image summary holds width, height and the encoded pictures.
-        strings = [b"%d" % width_px, b"%d" % height_px, png]
-        tensor = tensor_util.make_tensor_proto(np.array(strings, object))
-        metadata = image_metadata.create_summary_metadata(None, None)
+        image = Summary.Image(
+            width=width_px, height=height_px, encoded_image_string=png
+        )
         tag = f"{localization.clip_id}/{class_name}"
-        value = Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+        value = Summary.Value(tag=tag, image=image)
         self._add(step, Summary(value=[value]))
 
     def _add(self, step: int, summary: Summary) -> None:

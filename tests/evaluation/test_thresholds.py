@@ -113,12 +113,6 @@ def test_fallback_fills_only_scored_clips_in_which_no_class_passes():
     )
 
 
-@pytest.mark.parametrize("limits", [0.3, [0.3], [[0.3, 0.3]], [0.3, np.nan]])
-def test_apply_refuses_thresholds_of_another_form(limits):
-    with pytest.raises(ValueError, match="Expected 2 thresholds"):
-        thresholds.apply([[0.1, 0.2]], limits)
-
-
 def test_few_proposals_pass_in_clips_that_lack_the_class():
     labels = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1]])
     scores = np.arange(201.0)[:, np.newaxis] * [1, -1, 1]

@@ -9,6 +9,7 @@ import pytest
 
 from avmil.common.errors import TruthError
 from avmil.evaluation import truth
+from tests.localized_clips import heard, seen
 
 CLASS_NAMES = ("bus", "Air horn, truck horn")
 SIGHT = {
@@ -141,3 +142,50 @@ def test_dcase_s_own_files(shared_data):
     assert len(found) == 1103
     assert len(events) == 1706
     assert sum(event.sound is None for event in events) == 150
+
+
+SEEN_PX = (0, 0, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([(0, 2)], [(0, 2)], 1),
+        ([(0, 2)], [(1, 3)], 1 / 3),
+        ([(0, 2)], [(2, 4)], 0),
+        ([(0, 1), (3, 4)], [(0, 4)], 0.5),
+        ([(0, 3), (2, 4)], [(0, 4)], 1),  # Overlapping ones count once.
+    ],
+)
+def test_temporal_iou(first, second, expected):
+    assert truth.temporal_iou(first, second) == pytest.approx(expected)
+    assert truth.temporal_iou(second, first) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([heard("dog", 0, 2), seen("dog", 1, 2, SEEN_PX)], "in sync"),
+        ([heard("dog", 0, 2), seen("dog", 1, 3, SEEN_PX)], "partly in sync"),
+        ([heard("dog", 0, 2), seen("dog", 2, 3, SEEN_PX)], "apart"),
+        ([heard("dog", 0, 2), seen("bus", 0, 2, SEEN_PX)], "only heard"),
+        ([seen("dog", 0, 2, SEEN_PX)], "only seen"),
+        (
+            [
+                heard("dog", 0, 1),
+                heard("dog", 1, 2),
+                seen("dog", 0, 2, SEEN_PX),
+            ],
+            "in sync",
+        ),
+        ([truth.TrueEvent("dog")], None),
+        ([], None),
+    ],
+)
+def test_group_of_a_pair(events, expected):
+    content = {"other": [], "clip": events}
+    groups = truth.pair_groups([*content], content, ("bus", "dog"))
+    assert tuple(groups) == truth.GROUPS
+    assert not any(pairs[0].any() for pairs in groups.values())
+    holding = [name for name, pairs in groups.items() if pairs[1, 1]]
+    assert holding == ([expected] if expected else [])

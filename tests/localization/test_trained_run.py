@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from avmil.evaluation.events import score_cells
+from avmil.evaluation.clip_localization import score_cells
 from avmil.evaluation.identity import WeightsIdentity
 from avmil.evaluation.scores import ScoreSet
 from avmil.localization import TrainedRun

@@ -7,7 +7,7 @@ import pytest
 
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.evaluation import metrics
-from avmil.evaluation.events import Event
+from avmil.evaluation.clip_localization import Event
 from avmil.report.dcase_submission import (
     detection_submission,
     tagging_submission,

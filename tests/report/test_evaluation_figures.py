@@ -114,9 +114,9 @@ def test_strips_show_clips_with_the_class_above_those_without():
 
 
 def test_styles_are_distinct_and_name_rows_as_the_paper_does():
-    systems = ("visual_wsddn", "other", "av_two_stream", "another")
+    systems = ("visual_wsddn", "other", "av_two_stream", "av_late_fusion")
     found = evaluation_figures.styles(rows(list(map(result_of, systems))))
-    assert [style.label for style in found] == ["(a)", "(d)", "(1)", "(2)"]
+    assert [style.label for style in found] == ["(a)", "(d)", "(1)", "(h)"]
     many = [Row((result_of(str(index)),)) for index in range(42)]
     looks = {(s.color, s.marker) for s in evaluation_figures.styles(many)}
     assert len(looks) == 42

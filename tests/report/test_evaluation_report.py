@@ -35,12 +35,13 @@ def report_of(*results, **options):
     return EvaluationReport(aggregation.rows(results), **options)
 
 
-def three_runs():
+def three_runs(**options):
     fields = {"class_names": CLASSES, "num_missing": 1}
     return report_of(
         result_of(run_name="<img src=x>", **fields),
         result_of(run_name="second", seed=1, **fields),
         result_of("my_system", run_name="mine", **fields),
+        **options,
     )
 
 
@@ -62,7 +63,8 @@ def test_files_of_a_run_and_of_several(tmp_path):
         result_of(run_name="run", class_names=CLASSES), localized=[localized()]
     )
     alone.write(str(one))
-    three_runs().write(str(several))
+    seeds = [localized(run_name="a"), localized(run_name="b")]
+    three_runs(localized=seeds).write(str(several))
     common = {
         "metrics.json",
         "report.html",
@@ -74,12 +76,15 @@ def test_files_of_a_run_and_of_several(tmp_path):
     names = [{p.name for p in folder.iterdir()} for folder in (one, several)]
     assert names == [
         common | {"table3.csv", "table3.json"},
-        common | {"comparison.json", "leads.csv"},
+        common | {"comparison.json", "leads.csv", "table3.csv"},
     ]
     assert json.loads((one / "metrics.json").read_text())["run_name"] == "run"
     assert len(json.loads((several / "metrics.json").read_text())) == 3
     for name in ("tables.md", "tables.tex", "report.html"):
-        assert "Where classes are seen" in (one / name).read_text("utf-8")
+        for folder in (one, several):
+            assert "Where classes are seen" in (folder / name).read_text(
+                "utf-8"
+            )
     assert "Where classes are seen" in alone.to_text()
 
 
@@ -96,6 +101,7 @@ def test_page_needs_nothing_from_elsewhere(page):
     assert [a for a in addresses if not a.startswith(("#", "data:"))] == []
     policies = [v for n, v in page.attributes if n == "content"]
     assert any("default-src 'none'" in policy for policy in policies)
+    assert "style" not in dict(page.attributes)  # The policy forbids it.
 
 
 def test_page_has_a_panel_for_each_class_and_row(page):

@@ -167,16 +167,6 @@ def test_seeds_are_one_row_of_both_tables():
     assert published[1] == "75.7"
 
 
-def test_table_2_tells_rows_of_one_system_apart():
-    results = seeds_of("av_two_stream", 0.5, 0.6)
-    other = result_of(run_name="slow", settings="learning_rate")
-    names = [row[0] for row in cells_of(table_2(*results, other))[::2]]
-    assert names == [
-        "(a) Proposed AV TS, s0, s1",
-        "(a) Proposed AV TS, slow",
-    ]
-
-
 def test_rows_of_one_system_are_told_apart_by_the_fewest_flags():
     flags = [
         {"steps": "50", "learning_rate": "0.1", "pooling": "sum"},

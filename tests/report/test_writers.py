@@ -126,13 +126,8 @@ def test_bold_cells():
     ]
     bold = re.findall(r"\\textbf\{(.*?)\}", writers.to_latex(FRUIT))
     assert bold == [r"1.0 $\pm$ 0.2", "-"]
-    page = writers.to_html(FRUIT)
-    (selector,) = re.findall(r"(#\S+), (#\S+) \{\s*font-weight: bold", page)
-    cells = [
-        re.search(rf'id="{name[1:]}"[^>]*>([^<]*)<', page)[1]
-        for name in selector
-    ]
-    assert cells == ["1.0 ± 0.2", "-"]
+    bold = re.findall("<b>(.*?)</b>", writers.to_html(FRUIT))
+    assert bold == ["1.0 ± 0.2", "-"]
 
 
 def test_latex_by_hand():

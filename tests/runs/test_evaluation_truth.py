@@ -93,24 +93,6 @@ def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
         evaluation.evaluate(config)
 
 
-def test_seeds_share_a_row_of_table_3(make_run, truth, tmp_path):
-    paths = [make_run("a0"), make_run("a1", seed=1), make_run("c", SYSTEM_C)]
-    evaluation.evaluate(
-        flags.EvaluationConfig(
-            runs=",".join(map(str, paths)),
-            truth=truth,
-            output_dir=str(tmp_path),
-        )
-    )
-    table = (tmp_path / "tables.md").read_text().split("Table 3b")[1]
-    rows = [line for line in table.splitlines() if line.startswith("| (")]
-    assert [row[2:5] for row in rows[:2]] == ["(a)", "(c)"]
-    assert "±" in rows[0]
-    assert "±" not in rows[1]
-    runs = (tmp_path / "table3.csv").read_text()
-    assert all(f",{name}," in runs for name in ("a0", "a1", "c"))
-
-
 def test_visual_systems_have_no_event_thresholds(make_run, truth):
     path = make_run("c", SYSTEM_C)
     config = flags.EvaluationConfig(run_dir=str(path), truth=truth)

@@ -69,12 +69,11 @@ def test_tensorboard_shows_the_curves(events):
     values = [tensor_util.make_ndarray(e.tensor_proto).item() for e in losses]
     assert values[-1] < values[0]
     # Heat maps of the first validation clips' labels.
-    pictures = events.Tensors("val000/bus")
+    assert {"val001/siren, loud", "val002/train"} < set(events.Tags()["images"])
+    pictures = events.Images("val000/bus")
     assert [event.step for event in pictures] == [10, 20, 30]
-    assert {"val001/siren, loud", "val002/train"} <= tags
-    width, height, png = pictures[0].tensor_proto.string_val
-    assert int(width) > int(height) > 50
-    assert png.startswith(b"\x89PNG")
+    assert pictures[0].width > pictures[0].height > 50
+    assert pictures[0].encoded_image_string.startswith(b"\x89PNG")
 
 
 def test_tensorboard_shows_a_dead_modality(events, trained, features_dir):

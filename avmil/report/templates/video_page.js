@@ -8,8 +8,14 @@ const STEPS = 1000; // Of a scaled score, as the page's data gives it.
 const video = byId("video");
 const classInputs = [...document.querySelectorAll("#classes input")];
 const timeButtons = document.querySelectorAll("[data-time]");
-const regionTrack = byId("region-track");
-const segmentTrack = byId("segment-track");
+
+// Heat maps over time, and the proposal that each shows for a part of the clip.
+const tracks = [
+  { kind: "region", proposals: regions, edgesS: frames.edges_s,
+    shown: bestRegion },
+  { kind: "segment", proposals: segments, edgesS: segments.edges_s,
+    shown: (segment) => segment },
+];
 
 const state = {
   timeS: 0,
@@ -169,33 +175,27 @@ function fitOverlay() {
 // -------------------------------------------------- heat maps and their track
 
 // Draws one cell for each part of the clip, and bars where the class is found.
-function drawTrack(track, bars, proposals, edgesS, shown) {
-  const canvas = track.querySelector("canvas");
+function drawTrack({ kind, proposals, edgesS, shown }) {
+  const canvas = document.querySelector(`#${kind}-track canvas`);
   canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
   canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
   const context = canvas.getContext("2d");
   const x = (timeS) => Math.round(timeS / data.duration_s * canvas.width);
-  shown.forEach((proposal, part) => {
-    if (proposal < 0) return;
+  for (let part = 0; part < edgesS.length - 1; part++) {
+    const proposal = shown(part);
+    if (proposal < 0) continue;
     const [left, right] = [x(edgesS[part]), x(edgesS[part + 1])];
     const score = scaledScore(proposals, proposal);
     context.fillStyle = hot(score, isFound(proposals));
     context.fillRect(left, 0, right - left, canvas.height);
-  });
-  bars.replaceChildren(...proposals.spans_s[state.classIndex].map(
-    ([startS, endS]) => {
+  }
+  byId(`${kind}-bars`).replaceChildren(
+    ...proposals.spans_s[state.classIndex].map(([startS, endS]) => {
       const bar = document.createElement("span");
       bar.style.left = percent(startS);
       bar.style.width = percent(endS - startS);
       return bar;
     }));
-}
-
-function drawTracks() {
-  drawTrack(regionTrack, byId("region-bars"), regions, frames.edges_s,
-    frames.times_s.map((_, frame) => bestRegion(frame)));
-  drawTrack(segmentTrack, byId("segment-bars"), segments, segments.edges_s,
-    segments.times_s.map((_, segment) => segment));
 }
 
 function drawRuler() {
@@ -230,17 +230,13 @@ function showTime(timeS) {
 
 // Says the scores at the playing instant.
 function describe() {
-  const region = endsBefore(frames.edges_s, state.timeS)
-    ? -1 : bestRegion(state.frame);
-  const segment = endsBefore(segments.edges_s, state.timeS)
-    ? -1 : partAt(segments.edges_s, state.timeS);
-  for (const [kind, track, proposals, index] of [
-    ["region", regionTrack, regions, region],
-    ["segment", segmentTrack, segments, segment],
-  ]) {
+  for (const { kind, proposals, edgesS, shown } of tracks) {
+    const index = endsBefore(edgesS, state.timeS)
+      ? -1 : shown(partAt(edgesS, state.timeS));
     const text =
       index < 0 ? "here: nothing scored" : scoreText(proposals, index);
     byId(`${kind}-score`).textContent = text;
+    const track = byId(`${kind}-track`);
     track.ariaValueText = `${timeText(state.timeS)}, ${text}`;
     track.ariaValueNow = state.timeS.toFixed(2);
   }
@@ -256,7 +252,7 @@ function chooseClass(index) {
   state.classIndex = wrapped;
   classInputs[wrapped].checked = true;
   if (document.activeElement?.name === "class") classInputs[wrapped].focus();
-  drawTracks();
+  tracks.forEach(drawTrack);
   drawBoxes();
   showTime(state.timeS);
 }
@@ -349,7 +345,7 @@ video.addEventListener("play", followVideo);
 video.addEventListener("pause", followVideo);
 video.addEventListener("error", refuseVideo);
 refuseVideo(); // The error may have come before this script.
-[regionTrack, segmentTrack, byId("ruler")].forEach(listenToTrack);
+["region-track", "segment-track", "ruler"].map(byId).forEach(listenToTrack);
 byId("classes").addEventListener("change", (event) =>
   chooseClass(Number(event.target.value)));
 for (const button of timeButtons) {

@@ -23,11 +23,7 @@ def child_seeds(seed: int, count: int) -> list[int]:
 class _MaskedLayer(keras.layers.Layer):
     """A layer that uses up the mask of its bag: padding scores 0."""
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def compute_mask(self, inputs, previous_mask) -> None:  # noqa: ANN001
+    def compute_mask(self, inputs, previous_mask) -> None:
         return None
 
 
@@ -44,7 +40,7 @@ class ProposalSoftmax(_MaskedLayer):
     Output shape: `[B, P, C]`, sums to 1 over the real proposals.
     """
 
-    def call(self, logits, mask=None):  # noqa: ANN001, ANN201, D102
+    def call(self, logits, mask=None):
         if mask is None:
             return ops.softmax(logits, axis=1)
         mask = ops.expand_dims(mask, -1)  # [B, P, 1]
@@ -67,7 +63,6 @@ class _Scoring(_MaskedLayer):
     def __init__(self, num_classes: int, seed: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
-        self.seed = seed
         (stream_seed,) = child_seeds(seed, 1)
         self.classification = self._stream("classification", stream_seed)
 
@@ -82,23 +77,19 @@ class _Scoring(_MaskedLayer):
             name=name,
         )
 
-    def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001
+    def build(self, proposals_shape, mask_shape=None) -> None:
         self.classification.build(proposals_shape)
 
-    def streams(self, proposals) -> tuple:  # noqa: ANN001
+    def streams(self, proposals) -> tuple:
         """The streams of each proposal, `[B, P, C]` each."""
         return (self.classification(proposals),)
 
-    def combine(self, streams, mask=None):  # noqa: ANN001
+    def combine(self, streams, mask=None):
         """From the streams of a bag to the layer's output."""
         raise NotImplementedError
 
-    def call(self, proposals, mask=None):  # noqa: ANN001
+    def call(self, proposals, mask=None):
         return self.combine(self.streams(proposals), mask)
-
-    def get_config(self) -> dict:
-        config = {"num_classes": self.num_classes, "seed": self.seed}
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -122,15 +113,15 @@ class TwoStreamScoring(_Scoring):
         self.localization = self._stream("localization", stream_seed)
         self.proposal_softmax = ProposalSoftmax(dtype=self.dtype_policy)
 
-    def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
+    def build(self, proposals_shape, mask_shape=None) -> None:
         super().build(proposals_shape)
         self.localization.build(proposals_shape)
 
-    def streams(self, proposals) -> tuple:  # noqa: ANN001
+    def streams(self, proposals) -> tuple:
         """A and B of each proposal, `[B, P, C]` each."""
         return self.classification(proposals), self.localization(proposals)
 
-    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+    def combine(self, streams, mask=None):
         class_scores, logits = streams
         weights = self.proposal_softmax(logits, mask=mask)  # [B, P, C]
         proposal_scores = class_scores * weights  # [B, P, C]
@@ -145,7 +136,7 @@ class WsddnScoring(TwoStreamScoring):
     [0, 1]. Arguments, call arguments and output as in `TwoStreamScoring`.
     """
 
-    def streams(self, proposals) -> tuple:  # noqa: ANN001
+    def streams(self, proposals) -> tuple:
         """A, which are probabilities, and B of each proposal."""
         logits, localization = super().streams(proposals)
         return ops.softmax(logits, axis=-1), localization
@@ -182,7 +173,7 @@ class OneStreamScoring(_Scoring):
             )
         self.pooling = pooling
 
-    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+    def combine(self, streams, mask=None):
         (proposal_scores,) = streams  # [B, P, C]
         if mask is None:
             mask = ops.ones_like(proposal_scores[..., 0], dtype="bool")
@@ -195,9 +186,6 @@ class OneStreamScoring(_Scoring):
             scores = scores - ops.log(ops.maximum(count, 1.0))
         scores = ops.where(ops.any(mask, axis=1), scores, 0.0)
         return scores, ops.where(mask, proposal_scores, 0.0)
-
-    def get_config(self) -> dict:  # noqa: D102
-        return {**super().get_config(), "pooling": self.pooling}
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -213,7 +201,7 @@ class LinearSoftmaxScoring(_Scoring):
     output as in `TwoStreamScoring`; scores lie in [0, 1].
     """
 
-    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+    def combine(self, streams, mask=None):
         (logits,) = streams
         probabilities = ops.sigmoid(logits)  # [B, P, C]
         if mask is not None:
@@ -242,8 +230,6 @@ class TemporalContext(_MaskedLayer):
 
     def __init__(self, units: int, seed: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.units = units
-        self.seed = seed
         self.convolution = keras.layers.Conv1D(
             units,
             kernel_size=3,
@@ -254,18 +240,14 @@ class TemporalContext(_MaskedLayer):
             name="convolution",
         )
 
-    def build(self, segments_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
+    def build(self, segments_shape, mask_shape=None) -> None:
         self.convolution.build(segments_shape)
 
-    def call(self, segments, mask=None):  # noqa: ANN001, ANN201, D102
+    def call(self, segments, mask=None):
         if mask is not None:  # Padding is as what lies before and behind.
             mask = ops.expand_dims(mask, -1)  # [B, T, 1]
             segments = ops.where(mask, segments, ops.zeros_like(segments))
         return segments + self.convolution(segments)
-
-    def get_config(self) -> dict:  # noqa: D102
-        config = {"units": self.units, "seed": self.seed}
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -279,7 +261,7 @@ class MeanScores(keras.layers.Layer):
     Output shape: `[B, C]`.
     """
 
-    def call(self, scores, masks):  # noqa: ANN001, ANN201, D102
+    def call(self, scores, masks):
         counts = [
             ops.cast(ops.any(mask, axis=1, keepdims=True), scores[0].dtype)
             for mask in masks
@@ -306,9 +288,6 @@ class ScoreNormalization(keras.layers.Layer):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def call(self, scores):  # noqa: ANN001, ANN201, D102
+    def call(self, scores):
         squared_norm = ops.sum(ops.square(scores), axis=-1, keepdims=True)
         return scores * ops.rsqrt(ops.maximum(squared_norm, self.epsilon))
-
-    def get_config(self) -> dict:  # noqa: D102
-        return {**super().get_config(), "epsilon": self.epsilon}

@@ -8,7 +8,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
 from avmil.features import clip_features, shards
 from avmil.features.clip_features import ClipFeatures
-from avmil.features.shards import ExtractClip, Shard
+from avmil.features.shards import Shard
 
 CLASS_NAMES = ("bus", "siren, loud", "train")
 RECIPE = {"made": "up", "cvssp_scaling_rate_hz": 1.0}
@@ -85,14 +85,6 @@ def plan_shards(
     )
 
 
-def extract(shard: Shard, extract_clip: ExtractClip) -> list[bool]:
-    """Completes a shard in this process; says which clips were extracted."""
-    extracted = [shard.extract(r, extract_clip) for r in shard.open_rows()]
-    if not shard.is_complete():
-        shard.join()
-    return extracted
-
-
 def write_features(
     directory: str,
     counts: dict[str, int],
@@ -114,5 +106,5 @@ def write_features(
         )
 
     for shard in plan_shards(directory, rows, shard_size, segment_size):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     return rows

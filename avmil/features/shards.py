@@ -86,6 +86,13 @@ class Shard:
         index.write(part)
         return True
 
+    def complete(self, extract_clip: ExtractClip) -> None:
+        """Extracts in this process what the shard lacks, and joins it."""
+        for row in self.open_rows():
+            self.extract(row, extract_clip)
+        if not self.is_complete():
+            self.join()
+
     def fail(self, row: ManifestEntry, stage: str, reason: str) -> None:
         """Keeps the reason why a clip has no features."""
         missing = MissingClip(row.clip_id, row.labels, stage, reason)

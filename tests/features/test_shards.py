@@ -15,7 +15,6 @@ from avmil.features import clip_features, extraction, shards
 from avmil.features.store import FeatureStore, ShardIndex
 from tests.feature_files import (
     CLASS_NAMES,
-    extract,
     make_clip,
     make_rows,
     plan_shards,
@@ -58,7 +57,7 @@ def test_plan_divides_each_split_in_order(tmp_path):
 def test_interrupted_shard_goes_on_clip_by_clip_to_the_same_bytes(tmp_path):
     rows = make_rows({"val": 5})
     (whole,) = plan(rows, tmp_path / "whole", size=5)
-    extract(whole, extract_clip)
+    whole.complete(extract_clip)
     seen = []
 
     def interrupted(row):
@@ -69,12 +68,12 @@ def test_interrupted_shard_goes_on_clip_by_clip_to_the_same_bytes(tmp_path):
 
     (shard,) = plan(rows, tmp_path / "resumed", size=5)
     with pytest.raises(KeyboardInterrupt):
-        extract(shard, interrupted)
+        shard.complete(interrupted)
     assert len(shard.open_rows()) == 2
     assert not shard.is_complete()
     (shard,) = plan(rows, tmp_path / "resumed", size=5)
-    extract(shard, interrupted)
-    extract(shard, interrupted)  # Complete: nothing is left to do.
+    shard.complete(interrupted)
+    shard.complete(interrupted)  # Complete: nothing is left to do.
     assert seen == ["val000", "val001", "val002", "val003", "val003", "val004"]
     assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
     assert not list((tmp_path / "resumed").glob("*.parts"))
@@ -92,16 +91,17 @@ def test_missing_clips_are_retried_and_the_others_kept(tmp_path):
         return clip
 
     (shard,) = plan(rows, tmp_path / "a")
-    assert extract(shard, failing) == [True, False, False, True]
+    shard.complete(failing)
+    assert FeatureStore(str(tmp_path / "a")).clip_ids == ["val000", "val003"]
     missing = ShardIndex.read(shard.path).missing
     assert [clip.stage for clip in missing] == ["decode", "features"]
     assert "infinity" in missing[1].reason
 
     shard.reopen()
     assert [r.clip_id for r in shard.open_rows()] == ["val001", "val002"]
-    assert extract(shard, extract_clip) == [True, True]
+    shard.complete(extract_clip)
     (whole,) = plan(rows, tmp_path / "b")
-    extract(whole, extract_clip)
+    whole.complete(extract_clip)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     shard.reopen()  # It lacks nothing.
     assert shard.is_complete()
@@ -110,7 +110,7 @@ def test_missing_clips_are_retried_and_the_others_kept(tmp_path):
 @pytest.mark.parametrize("lost", ["half", "all", "nothing"])
 def test_what_a_truncated_shard_lacks_is_extracted_again(tmp_path, lost):
     (shard,) = plan(make_rows({"val": 3}), tmp_path)
-    extract(shard, extract_clip)
+    shard.complete(extract_clip)
     whole = contents(tmp_path)
     path = tmp_path / "val-00000-of-00001.tfrecord"
     assert not shard.is_truncated()
@@ -124,14 +124,14 @@ def test_what_a_truncated_shard_lacks_is_extracted_again(tmp_path, lost):
     expected = left.get(lost, ["val000", "val001", "val002"])
     assert [row.clip_id for row in shard.open_rows()] == expected
     if expected:
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     assert contents(tmp_path) == whole
 
 
 def test_added_clips_go_into_new_shards(tmp_path):
     old = make_rows({"train": 5, "val": 2})
     for shard in plan(old, tmp_path):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     before = contents(tmp_path)
     digest = FeatureStore(str(tmp_path)).info["clips_sha256"]
     more = [
@@ -150,12 +150,12 @@ def test_added_clips_go_into_new_shards(tmp_path):
     ]
     with pytest.raises(FeaturesError, match="not complete"):
         FeatureStore(str(tmp_path))
-    extract(planned[2], extract_clip)
+    planned[2].complete(extract_clip)
     # Started again in the middle, with the clips in another order.
     again = plan([*reversed(more), *old], tmp_path)
     assert names(again) == names(planned)
     for shard in again:
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     store = FeatureStore(str(tmp_path), "train")
@@ -175,7 +175,7 @@ def test_directories_of_one_recipe_are_joined(tmp_path):
         for row in make_rows({"train": 2, "test": 1})
     ]
     for shard in plan_shards(str(tmp_path / "b"), more):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     parts = [str(tmp_path / name) for name in "ab"]
     joined = str(tmp_path / "joined")
     for _ in range(2):  # Joined again, nothing changes.
@@ -219,7 +219,7 @@ def test_known_clips_must_stay_the_same(tmp_path):
     (shard,) = plan(rows, tmp_path)
     # Nothing was extracted yet: anything may change.
     (shard,) = plan(rows[:2], tmp_path)
-    extract(shard, extract_clip)
+    shard.complete(extract_clip)
     moved = [dataclasses.replace(rows[0], path="elsewhere.mp4"), rows[1]]
     plan(moved, tmp_path)
     for change in ({"labels": ()}, {"split": "val"}, {"end_s": 1.5}):

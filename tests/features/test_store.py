@@ -18,7 +18,6 @@ from avmil.features.store import FeatureStore
 from tests.command_line import ROOT
 from tests.feature_files import (
     CLASS_NAMES,
-    extract,
     make_clip,
     make_rows,
     plan_shards,
@@ -149,7 +148,7 @@ def test_arrays_that_are_used_again_hold_nothing_of_before(tmp_path, held):
         return make_clip(row.clip_id, row.labels, number % 4, number % 3)
 
     for shard in plan_shards(str(tmp_path), rows):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     opened = FeatureStore(str(tmp_path), "val")
     loader = BatchLoader(opened, 2)
     if held:

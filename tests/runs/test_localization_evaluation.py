@@ -17,7 +17,6 @@ from avmil.runs import localization_evaluation, scoring
 from model import systems
 from tests.feature_files import (
     CLASS_NAMES,
-    extract,
     make_clip,
     make_rows,
     plan_shards,
@@ -294,7 +293,7 @@ def sound_stores(tmp_path_factory):
         )
 
     for shard in plan_shards(directory, rows):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     return [scoring.open_split(directory, split) for split in ("val", "test")]
 
 

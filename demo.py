@@ -140,15 +140,11 @@ def _least_in_sync(clips: DrawnClipsConfig) -> list[str]:
     return [plan.clip_id for plan in sorted(plans, key=gap_s, reverse=True)]
 
 
-def main() -> int:
-    """Reads the flags and runs the demonstration."""
-    return demonstrate(pathlib.Path(flags.read(flags.DemoConfig).demo_dir))
-
-
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.DemoConfig)
+@command_line.script(flags.DemoConfig)
+def main(config: flags.DemoConfig) -> int:
+    """Runs the demonstration."""
+    return demonstrate(pathlib.Path(config.demo_dir))
 
 
 if __name__ == "__main__":
-    console_entry_point()
+    main()

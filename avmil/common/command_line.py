@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -34,35 +35,53 @@ _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
 
 
-def run(
-    main: Callable[..., int | None],
+def script(
     *configs: type,
+    rows: Sequence[str] = (),
     positional: bool = False,
     resumes: bool = True,
-) -> None:
-    """Defines the flags, parses the command line and runs `main`.
+) -> Callable[[Callable[..., int | None]], Callable[[], None]]:
+    """Makes an entry script of the function that does its work.
 
-    The process ends with main's status, 2 for a mistake in flags or files,
-    and 130 where it was interrupted.
+    The function takes the configurations that the flags give, and returns an
+    exit status or None; it imports what takes long, so that --help is quick.
+    The process ends with this status, 2 for a mistake in flags or files, and
+    130 where it was interrupted.
 
     Args:
-        main: The script's work; returns an exit status or None. It imports
-            what takes long, so that --help is quick.
         *configs: Configurations of `flags` whose flags the script takes.
-        positional: Whether `main` takes arguments that are not flags.
+        rows: Rows of Table 1 whose flagfiles --row names.
+        positional: Whether the function also takes, behind the configurations,
+            arguments that are not flags.
         resumes: Whether the script goes on where it was interrupted.
     """
-    # Before they are imported: most of their notes are not for users.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in ("jax", "aiobotocore", "botocore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    flags.define(*configs)
-    # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app.run(
-        lambda argv: _end(_run_main(main, argv[1:], positional, resumes)),
-        flags_parser=_parse,
-    )
+
+    def decorate(main: Callable[..., int | None]) -> Callable[[], None]:
+        def work(argv: Sequence[str]) -> int | None:
+            arguments = argv[1:]
+            if arguments and not positional:
+                raise ConfigError(f"Expected flags only, received {arguments}.")
+            return main(*map(flags.read, configs), *arguments)
+
+        @functools.wraps(main)
+        def start() -> None:
+            # Before they are imported: most of their notes are not for users.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            for name in ("jax", "aiobotocore", "botocore"):
+                logging.getLogger(name).setLevel(logging.WARNING)
+            if rows:
+                flags.define_row(*rows)
+            flags.define(*configs)
+            # A scheduler's SIGTERM ends a run as tidily as an interrupt.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            app.run(
+                lambda argv: _end(_status(work, argv, resumes)),
+                flags_parser=_parse,
+            )
+
+        return start
+
+    return decorate
 
 
 def use_backend(backend: str) -> None:
@@ -121,16 +140,14 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _end(0)
 
 
-def _run_main(
-    main: Callable[..., int | None],
-    arguments: Sequence[str],
-    positional: bool,
+def _status(
+    work: Callable[[Sequence[str]], int | None],
+    argv: Sequence[str],
     resumes: bool,
 ) -> int:
+    """Does the work; returns how it ended."""
     try:
-        if arguments and not positional:
-            raise ConfigError(f"Expected flags only, received {arguments}.")
-        return main(*arguments) or 0
+        return work(argv) or 0
     except KeyboardInterrupt:
         again = "goes on" if resumes else "starts again"
         print(f"\nInterrupted. The same command {again}.", file=sys.stderr)

@@ -296,7 +296,6 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
             members[split][copied] = rows
             place = files.join(source, name)
             copies[place] = copied, ShardIndex.read(place)
-    fields = next(iter(copies.values()))[1].fields
     with files.exclusive(output_dir):
         if any(_RECORD in name for name in files.names(output_dir)):
             there = {line[0] for line in _plan_lines(output_dir)}
@@ -305,7 +304,8 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
                     f"Expected a new directory, received {output_dir}, which "
                     "holds other clips."
                 )
-        recipe, class_names = infos[0]["recipe"], first["class_names"]
+        recipe, fields = infos[0]["recipe"], infos[0]["record"]
+        class_names = infos[0]["class_names"]
         _write_plan(output_dir, recipe, class_names, members, fields)
         joined = []
         for place, (copied, index) in copies.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 
 import numpy as np
@@ -188,6 +189,11 @@ def test_directories_of_one_recipe_are_joined(tmp_path):
         stores[1].read(1, ["regions"])["regions"],
     )
     assert store.info["num_clips"] == {"train": 7, "val": 2, "test": 1}
+    of_part, of_joined = (
+        json.loads((tmp_path / name / "dataset_info.json").read_text())
+        for name in ("a", "joined")
+    )
+    assert of_joined["record"] == of_part["record"]
     assert [clip.clip_id for clip in store.missing] == ["train001"]
     assert "train001" in (tmp_path / "joined" / "failed.csv").read_text()
     latest = make_rows({"val": 3})[2:]

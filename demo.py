@@ -55,7 +55,7 @@ def demonstrate(
         manifest = write_drawn_clips(directory / "clips", clips, progress)
     features = f"--features_dir={directory / 'features'}"
     weights = f"--region_weights={_region_weights(directory)}"
-    configs = os.path.relpath(flags.configs_dir())
+    configs = os.path.relpath(command_line.configs_dir())
     run = f"--run_dir={directory / 'runs' / 'a'}"
     truth = f"--truth={manifest.parent / 'truth.json'}"
     pages = directory / "pages"

@@ -1,29 +1,14 @@
 """Every flag of the entry scripts, as frozen configurations.
 
-Each field of a configuration is a flag of the same name and default, its line
-under "Attributes" the flag's help; the entry scripts define the flags, read
-them once and hand the configuration down.
+Each field of a configuration is a flag of the same name, type and default; its
+line under "Attributes" is the flag's help. `avmil.common.command_line` makes
+flags of them, and hands an entry script what the user gave.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import pathlib
-import re
-import sys
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
-
-from absl import flags
+from typing import Annotated, Any, Literal, NamedTuple
 
 
 class Bounds(NamedTuple):
@@ -39,8 +24,6 @@ NonNegativeFloat = Annotated[float, Bounds(0.0)]
 Required = Annotated[str, "Expected a value."]
 Backend = Literal["tensorflow", "jax"]
 Checkpoint = Literal["last", "best"]
-
-Config = TypeVar("Config")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -486,90 +469,6 @@ class ExportConfig:
     output: Required = ""
     format: Literal["packed", "saved_model", "onnx", "keras"] = "packed"
     checkpoint: Checkpoint = "last"
-
-
-def define(*configs: type) -> None:
-    """Defines a flag for each field of the configurations."""
-    for config in configs:
-        # Each "name: help" of the docstring, with its indented further lines.
-        attributes = re.findall(
-            r"^    (\w+): (.*(?:\n {8}.*)*)", inspect.getdoc(config), re.M
-        )
-        help_texts = {name: " ".join(text.split()) for name, text in attributes}
-        types = get_type_hints(config, include_extras=True)
-        for field in dataclasses.fields(config):
-            name = field.name
-            _define(name, types[name], field.default, help_texts[name])
-            # Shown by --help, as if the entry script had defined it.
-            flags.FLAGS.register_key_flag_for_module(
-                sys.argv[0], flags.FLAGS[name]
-            )
-
-
-def _define(name: str, kind: Any, default: Any, help_text: str) -> None:
-    if get_origin(kind) is Literal:
-        flags.DEFINE_enum(name, default, get_args(kind), help_text)
-        return
-    if kind == Required:
-        flags.DEFINE_string(name, None, help_text, required=True)
-        flags.register_validator(name, bool, *kind.__metadata__)
-        return
-    define_flag = {
-        str: flags.DEFINE_string,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        bool: flags.DEFINE_boolean,
-    }
-    options = {}
-    if get_origin(kind) is Annotated:
-        kind, bounds = get_args(kind)
-        options = bounds._asdict()
-    define_flag[kind](name, default, help_text, **options)
-
-
-def configs_dir() -> pathlib.Path:
-    """Folder of the flagfiles, of an installed avmil or of a checkout."""
-    root = pathlib.Path(__file__).resolve().parent
-    installed = root / "avmil" / "configs"
-    return installed if installed.is_dir() else root / "configs"
-
-
-class _RowFlag(flags.Flag):
-    """Sets what the flagfile of a row of Table 1 lists, where it stands."""
-
-    def parse(self, argument: str) -> None:
-        """Takes the row's flags; those that come later override them."""
-        super().parse(argument)
-        (path,) = configs_dir().glob(f"{self.value}_*.flags")
-        for given in flags.FLAGS.read_flags_from_files([f"--flagfile={path}"]):
-            name, _, value = given.removeprefix("--").partition("=")
-            flags.FLAGS[name].parse(value)
-            flags.FLAGS[name].using_default_value = False
-
-
-def define_row(*rows: str) -> None:
-    """Defines --row, which stands for the flagfile of one of the rows."""
-    flags.DEFINE_flag(
-        _RowFlag(
-            flags.EnumParser(rows),
-            None,
-            "row",
-            None,
-            f"<{'|'.join(rows)}>: Row of the paper's Table 1, whose flagfile "
-            "in configs/ is taken; flags behind it override the file's.",
-        )
-    )
-    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS["row"])
-
-
-def read(config: type[Config]) -> Config:
-    """Builds a configuration from the parsed flags."""
-    return config(
-        **{
-            field.name: flags.FLAGS[field.name].value
-            for field in dataclasses.fields(config)
-        }
-    )
 
 
 def to_flagfile(config: Any) -> str:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+import inspect
 import logging
 import os
+import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from absl import app
 from absl import flags as absl_flags
@@ -61,7 +73,7 @@ def script(
             arguments = argv[1:]
             if arguments and not positional:
                 raise ConfigError(f"Expected flags only, received {arguments}.")
-            return main(*map(flags.read, configs), *arguments)
+            return main(*map(_read_flags, configs), *arguments)
 
         @functools.wraps(main)
         def start() -> None:
@@ -70,8 +82,8 @@ def script(
             for name in ("jax", "aiobotocore", "botocore"):
                 logging.getLogger(name).setLevel(logging.WARNING)
             if rows:
-                flags.define_row(*rows)
-            flags.define(*configs)
+                _define_row(*rows)
+            _define_flags(*configs)
             # A scheduler's SIGTERM ends a run as tidily as an interrupt.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             app.run(
@@ -82,6 +94,13 @@ def script(
         return start
 
     return decorate
+
+
+def configs_dir() -> pathlib.Path:
+    """Folder of the flagfiles, of an installed avmil or of a checkout."""
+    root = pathlib.Path(flags.__file__).resolve().parent
+    installed = root / "avmil" / "configs"
+    return installed if installed.is_dir() else root / "configs"
 
 
 def use_backend(backend: str) -> None:
@@ -127,6 +146,77 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
+
+
+def _define_flags(*configs: type) -> None:
+    """Defines a flag for each field of the configurations."""
+    for config in configs:
+        # Each "name: help" of the docstring, with its indented further lines.
+        attributes = re.findall(
+            r"^    (\w+): (.*(?:\n {8}.*)*)", inspect.getdoc(config), re.M
+        )
+        help_texts = {name: " ".join(text.split()) for name, text in attributes}
+        types = get_type_hints(config, include_extras=True)
+        for field in dataclasses.fields(config):
+            name = field.name
+            _define_flag(name, types[name], field.default, help_texts[name])
+
+
+def _define_flag(name: str, kind: Any, default: Any, help_text: str) -> None:
+    # As the entry script's own, which --help shows.
+    options = {"module_name": sys.argv[0]}
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        absl_flags.DEFINE_enum(name, default, choices, help_text, **options)
+        return
+    if kind == flags.Required:
+        absl_flags.DEFINE_string(
+            name, None, help_text, required=True, **options
+        )
+        absl_flags.register_validator(name, bool, *kind.__metadata__)
+        return
+    if get_origin(kind) is Annotated:
+        kind, bounds = get_args(kind)
+        options |= bounds._asdict()
+    define = {
+        str: absl_flags.DEFINE_string,
+        int: absl_flags.DEFINE_integer,
+        float: absl_flags.DEFINE_float,
+        bool: absl_flags.DEFINE_boolean,
+    }
+    define[kind](name, default, help_text, **options)
+
+
+class _RowFlag(absl_flags.Flag):
+    """Sets what the flagfile of a row of Table 1 lists, where it stands."""
+
+    def parse(self, argument: str) -> None:
+        """Takes the row's flags; those that come later override them."""
+        super().parse(argument)
+        (path,) = configs_dir().glob(f"{self.value}_*.flags")
+        for given in absl_flags.FLAGS.read_flags_from_files(
+            [f"--flagfile={path}"]
+        ):
+            name, _, value = given.removeprefix("--").partition("=")
+            absl_flags.FLAGS[name].parse(value)
+            absl_flags.FLAGS[name].using_default_value = False
+
+
+def _define_row(*rows: str) -> None:
+    """Defines --row, which stands for the flagfile of one of the rows."""
+    help_text = (
+        f"<{'|'.join(rows)}>: Row of the paper's Table 1, whose flagfile in "
+        "configs/ is taken; flags behind it override the file's."
+    )
+    parser = absl_flags.EnumParser(rows)
+    row = _RowFlag(parser, None, "row", None, help_text)
+    absl_flags.DEFINE_flag(row, module_name=sys.argv[0])
+
+
+def _read_flags(config: type) -> Any:
+    """Makes a configuration of the parsed flags."""
+    names = [field.name for field in dataclasses.fields(config)]
+    return config(**{name: absl_flags.FLAGS[name].value for name in names})
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

@@ -20,6 +20,13 @@ def child_seeds(seed: int, count: int) -> list[int]:
     return [int(child.generate_state(1)[0]) for child in children]
 
 
+def _masked(values, mask, padding=0.0):
+    """Proposals `[B, P, D]` with this number where `mask` [B, P] is False."""
+    if mask is None:
+        return values
+    return ops.where(ops.expand_dims(mask, -1), values, padding)
+
+
 class _MaskedLayer(keras.layers.Layer):
     """A layer that uses up the mask of its bag: padding scores 0."""
 
@@ -41,12 +48,8 @@ class ProposalSoftmax(_MaskedLayer):
     """
 
     def call(self, logits, mask=None):
-        if mask is None:
-            return ops.softmax(logits, axis=1)
-        mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-        logits = ops.where(mask, logits, _LOWEST)
-        weights = ops.softmax(logits, axis=1)  # [B, P, C]
-        return ops.where(mask, weights, ops.zeros_like(weights))
+        weights = ops.softmax(_masked(logits, mask, _LOWEST), axis=1)
+        return _masked(weights, mask)
 
 
 class _Scoring(_MaskedLayer):
@@ -177,15 +180,13 @@ class OneStreamScoring(_Scoring):
         (proposal_scores,) = streams  # [B, P, C]
         if mask is None:
             mask = ops.ones_like(proposal_scores[..., 0], dtype="bool")
-        mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-        scores = ops.logsumexp(
-            ops.where(mask, proposal_scores, _LOWEST), axis=1
-        )  # [B, C]
+        masked = _masked(proposal_scores, mask, _LOWEST)
+        scores = ops.logsumexp(masked, axis=1)  # [B, C]
+        count = ops.sum(ops.cast(mask, scores.dtype), axis=1, keepdims=True)
         if self.pooling == "mean":
-            count = ops.sum(ops.cast(mask, scores.dtype), axis=1)  # [B, 1]
             scores = scores - ops.log(ops.maximum(count, 1.0))
-        scores = ops.where(ops.any(mask, axis=1), scores, 0.0)
-        return scores, ops.where(mask, proposal_scores, 0.0)
+        scores = ops.where(count > 0, scores, 0.0)
+        return scores, _masked(proposal_scores, mask)
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -203,10 +204,7 @@ class LinearSoftmaxScoring(_Scoring):
 
     def combine(self, streams, mask=None):
         (logits,) = streams
-        probabilities = ops.sigmoid(logits)  # [B, P, C]
-        if mask is not None:
-            mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-            probabilities = ops.where(mask, probabilities, 0.0)
+        probabilities = _masked(ops.sigmoid(logits), mask)  # [B, P, C]
         total = ops.sum(probabilities, axis=1, keepdims=True)  # [B, 1, C]
         squares = ops.sum(ops.square(probabilities), axis=1, keepdims=True)
         scores = squares / ops.maximum(total, 1e-7)
@@ -244,9 +242,7 @@ class TemporalContext(_MaskedLayer):
         self.convolution.build(segments_shape)
 
     def call(self, segments, mask=None):
-        if mask is not None:  # Padding is as what lies before and behind.
-            mask = ops.expand_dims(mask, -1)  # [B, T, 1]
-            segments = ops.where(mask, segments, ops.zeros_like(segments))
+        segments = _masked(segments, mask)  # As before and behind the bag.
         return segments + self.convolution(segments)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from avmil.common.errors import FeaturesError, UnusableFeaturesError
 from avmil.features import clip_features, store
 from avmil.features.batches import INPUTS, BatchLoader, in_order
 from avmil.features.store import FeatureStore
-from tests.command_line import ROOT
 from tests.feature_files import (
     CLASS_NAMES,
     make_clip,
@@ -213,32 +210,6 @@ def test_any_reader_of_tfrecords_gives_the_same_arrays(tmp_path):
             array = np.ravel(getattr(clip, name))
             np.testing.assert_array_equal(example[name], array)
         np.testing.assert_array_equal(example["regions"], clip.regions)
-
-
-def test_local_features_are_read_without_tensorflow(tmp_path):
-    write_features(str(tmp_path), {"val": 3})
-    code = f"""
-import sys
-sys.modules["tensorflow"] = sys.modules["keras"] = None  # Not importable.
-from avmil.features.batches import BatchLoader, in_order
-from avmil.features.store import FeatureStore
-store = FeatureStore({str(tmp_path)!r}, "val")
-(batch,) = BatchLoader(store, 3).ahead(in_order(3, 3))
-print(store[2].clip_id, batch["regions"].astype(float).sum())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    opened = FeatureStore(str(tmp_path), "val")
-    total = sum(opened[i].regions.astype(float).sum() for i in range(3))
-    clip_id, received = done.stdout.split()
-    assert clip_id == "val002"
-    assert float(received) == pytest.approx(total)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

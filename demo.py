@@ -140,7 +140,7 @@ def _least_in_sync(clips: DrawnClipsConfig) -> list[str]:
     return [plan.clip_id for plan in sorted(plans, key=gap_s, reverse=True)]
 
 
-@command_line.script(flags.DemoConfig)
+@command_line.script()
 def main(config: flags.DemoConfig) -> int:
     """Runs the demonstration."""
     return demonstrate(pathlib.Path(config.demo_dir))

@@ -17,7 +17,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.DownloadConfig)
+@command_line.script()
 def main(config: flags.DownloadConfig) -> int:
     """Downloads."""
     from avmil.clips import download

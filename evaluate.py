@@ -21,7 +21,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.EvaluationConfig, rows="f")
+@command_line.script(rows="f")
 def main(config: flags.EvaluationConfig) -> None:
     """Evaluates."""
     command_line.use_backend(config.backend)

@@ -11,7 +11,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.FeatureExportConfig, resumes=False)
+@command_line.script(resumes=False)
 def main(config: flags.FeatureExportConfig) -> None:
     """Exports."""
     from avmil.features import exchange

@@ -16,7 +16,7 @@ from avmil.common import command_line
 from avmil.common.errors import ConfigError
 
 
-@command_line.script(flags.ExportConfig, positional=True, resumes=False)
+@command_line.script(resumes=False)
 def main(config: flags.ExportConfig, *arguments: str) -> None:
     """Exports."""
     if len(arguments) != 1:

@@ -17,7 +17,7 @@ from avmil.clips import manifest
 from avmil.common import command_line
 
 
-@command_line.script(flags.ExtractionConfig, flags.RecipeConfig)
+@command_line.script()
 def main(config: flags.ExtractionConfig, recipe: flags.RecipeConfig) -> int:
     """Extracts."""
     # Mistakes in the manifest are told before Keras, which takes seconds.

@@ -15,7 +15,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.FetchConfig, positional=True, resumes=False)
+@command_line.script(resumes=False)
 def main(config: flags.FetchConfig, *names: str) -> int:
     """Fetches; returns 1 if a file failed."""
     from avmil.features import published_weights

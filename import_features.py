@@ -17,7 +17,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.ImportConfig)
+@command_line.script()
 def main(config: flags.ImportConfig) -> int:
     """Imports."""
     from avmil.features import exchange

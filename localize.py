@@ -19,7 +19,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.LocalizeConfig, positional=True)
+@command_line.script()
 def main(config: flags.LocalizeConfig, *arguments: str) -> int:
     """Localizes."""
     command_line.use_backend(config.backend)

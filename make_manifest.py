@@ -15,7 +15,7 @@ import flags
 from avmil.common import command_line
 
 
-@command_line.script(flags.ManifestConfig)
+@command_line.script()
 def main(config: flags.ManifestConfig) -> None:
     """Writes the manifest."""
     from avmil.clips import published_lists

@@ -17,10 +17,7 @@ from avmil.common import command_line
 _ROWS = (*"abcdeh", "e-mean")
 
 
-@command_line.script(
-    flags.TrainConfig,
-    rows=(*_ROWS, "g", *(f"small/{row}" for row in _ROWS)),
-)
+@command_line.script(rows=(*_ROWS, "g", *(f"small/{row}" for row in _ROWS)))
 def main(config: flags.TrainConfig) -> None:
     """Trains."""
     command_line.use_backend(config.backend)

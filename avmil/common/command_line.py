@@ -48,30 +48,30 @@ _INTERRUPTED_STATUS = 130
 
 
 def script(
-    *configs: type,
-    rows: Sequence[str] = (),
-    positional: bool = False,
-    resumes: bool = True,
+    rows: Sequence[str] = (), resumes: bool = True
 ) -> Callable[[Callable[..., int | None]], Callable[[], None]]:
     """Makes an entry script of the function that does its work.
 
-    The function takes the configurations that the flags give, and returns an
-    exit status or None; it imports what takes long, so that --help is quick.
-    The process ends with this status, 2 for a mistake in flags or files, and
-    130 where it was interrupted.
+    The script has the flags of the configurations that the function takes;
+    arguments that are no flags become its `*arguments`, if it has any. The
+    function returns an exit status or None; it imports what takes long, so
+    that --help is quick. The process ends with this status, 2 for a mistake in
+    flags or files, and 130 where it was interrupted.
 
     Args:
-        *configs: Configurations of `flags` whose flags the script takes.
         rows: Rows of Table 1 whose flagfiles --row names.
-        positional: Whether the function also takes, behind the configurations,
-            arguments that are not flags.
         resumes: Whether the script goes on where it was interrupted.
     """
 
     def decorate(main: Callable[..., int | None]) -> Callable[[], None]:
+        parameters = inspect.signature(main, eval_str=True).parameters.values()
+        configs = [
+            p.annotation for p in parameters if p.kind != p.VAR_POSITIONAL
+        ]
+
         def work(argv: Sequence[str]) -> int | None:
             arguments = argv[1:]
-            if arguments and not positional:
+            if arguments and len(configs) == len(parameters):
                 raise ConfigError(f"Expected flags only, received {arguments}.")
             return main(*map(_read_flags, configs), *arguments)
 

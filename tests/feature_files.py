@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from avmil.clips.manifest import ManifestEntry
@@ -69,19 +71,17 @@ def make_rows(
 
 
 def plan_shards(
-    directory: str,
+    directory: str | os.PathLike,
     rows: list[ManifestEntry],
     shard_size: int = 4,
     segment_size: int = 128,
+    recipe: dict = RECIPE,
+    class_names: tuple[str, ...] = CLASS_NAMES,
 ) -> list[Shard]:
-    """Makes a features directory of these classes, without its features."""
+    """Makes a features directory, without its features."""
+    layout = clip_features.layout(9216, segment_size)
     return shards.plan(
-        rows,
-        directory,
-        RECIPE,
-        CLASS_NAMES,
-        shard_size,
-        clip_features.layout(9216, segment_size),
+        rows, str(directory), recipe, class_names, shard_size, layout
     )
 
 

@@ -64,36 +64,38 @@ def script(
     """
 
     def decorate(main: Callable[..., int | None]) -> Callable[[], None]:
-        parameters = inspect.signature(main, eval_str=True).parameters.values()
-        configs = [
-            p.annotation for p in parameters if p.kind != p.VAR_POSITIONAL
-        ]
-
-        def work(argv: Sequence[str]) -> int | None:
-            arguments = argv[1:]
-            if arguments and len(configs) == len(parameters):
-                raise ConfigError(f"Expected flags only, received {arguments}.")
-            return main(*map(_read_flags, configs), *arguments)
-
-        @functools.wraps(main)
-        def start() -> None:
-            # Before they are imported: most of their notes are not for users.
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-            for name in ("jax", "aiobotocore", "botocore"):
-                logging.getLogger(name).setLevel(logging.WARNING)
-            if rows:
-                _define_row(*rows)
-            _define_flags(*configs)
-            # A scheduler's SIGTERM ends a run as tidily as an interrupt.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            app.run(
-                lambda argv: _end(_status(work, argv, resumes)),
-                flags_parser=_parse,
-            )
-
-        return start
+        return functools.wraps(main)(
+            functools.partial(_run, main, rows, resumes)
+        )
 
     return decorate
+
+
+def _run(
+    main: Callable[..., int | None], rows: Sequence[str], resumes: bool
+) -> None:
+    parameters = inspect.signature(main, eval_str=True).parameters.values()
+    configs = [p.annotation for p in parameters if p.kind != p.VAR_POSITIONAL]
+    positional = len(parameters) > len(configs)
+    # Before they are imported: most of their notes are not for users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("jax", "aiobotocore", "botocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if rows:
+        _define_row(*rows)
+    _define_flags(*configs)
+
+    def read_flags_and_run(*arguments: str) -> int | None:
+        return main(*map(_read_flags, configs), *arguments)
+
+    # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app.run(
+        lambda argv: _end(
+            _run_main(read_flags_and_run, argv[1:], positional, resumes)
+        ),
+        flags_parser=_parse,
+    )
 
 
 def configs_dir() -> pathlib.Path:
@@ -230,14 +232,16 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _end(0)
 
 
-def _status(
-    work: Callable[[Sequence[str]], int | None],
-    argv: Sequence[str],
+def _run_main(
+    main: Callable[..., int | None],
+    arguments: Sequence[str],
+    positional: bool,
     resumes: bool,
 ) -> int:
-    """Does the work; returns how it ended."""
     try:
-        return work(argv) or 0
+        if arguments and not positional:
+            raise ConfigError(f"Expected flags only, received {arguments}.")
+        return main(*arguments) or 0
     except KeyboardInterrupt:
         again = "goes on" if resumes else "starts again"
         print(f"\nInterrupted. The same command {again}.", file=sys.stderr)

@@ -55,7 +55,7 @@ def demonstrate(
         manifest = write_drawn_clips(directory / "clips", clips, progress)
     features = f"--features_dir={directory / 'features'}"
     weights = f"--region_weights={_region_weights(directory)}"
-    configs = os.path.relpath(flags.configs_dir())
+    configs = os.path.relpath(command_line.configs_dir())
     run = f"--run_dir={directory / 'runs' / 'a'}"
     truth = f"--truth={manifest.parent / 'truth.json'}"
     pages = directory / "pages"
@@ -140,15 +140,11 @@ def _least_in_sync(clips: DrawnClipsConfig) -> list[str]:
     return [plan.clip_id for plan in sorted(plans, key=gap_s, reverse=True)]
 
 
-def main() -> int:
-    """Reads the flags and runs the demonstration."""
-    return demonstrate(pathlib.Path(flags.read(flags.DemoConfig).demo_dir))
-
-
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.DemoConfig)
+@command_line.script()
+def main(config: flags.DemoConfig) -> int:
+    """Runs the demonstration."""
+    return demonstrate(pathlib.Path(config.demo_dir))
 
 
 if __name__ == "__main__":
-    console_entry_point()
+    main()

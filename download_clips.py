@@ -17,23 +17,19 @@ import flags
 from avmil.common import command_line
 
 
-def main() -> int:
-    """Reads the flags and downloads."""
+@command_line.script()
+def main(config: flags.DownloadConfig) -> int:
+    """Downloads."""
     from avmil.clips import download
 
-    config = dataclasses.asdict(flags.read(flags.DownloadConfig))
+    options = dataclasses.asdict(config)
     return download.download(
-        config.pop("manifest"),
-        config.pop("clips_dir"),
-        retry_missing=config.pop("retry_missing"),
-        options=download.SiteOptions(**config),
+        options.pop("manifest"),
+        options.pop("clips_dir"),
+        retry_missing=options.pop("retry_missing"),
+        options=download.SiteOptions(**options),
     )
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.DownloadConfig)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

@@ -21,20 +21,14 @@ import flags
 from avmil.common import command_line
 
 
-def main() -> None:
-    """Reads the flags and evaluates."""
-    config = flags.read(flags.EvaluationConfig)
+@command_line.script(rows="f")
+def main(config: flags.EvaluationConfig) -> None:
+    """Evaluates."""
     command_line.use_backend(config.backend)
     from avmil.runs import evaluation
 
     evaluation.evaluate(config)
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    flags.define_row("f")
-    command_line.run(main, flags.EvaluationConfig)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

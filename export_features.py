@@ -11,17 +11,13 @@ import flags
 from avmil.common import command_line
 
 
-def main() -> None:
-    """Reads the flags and exports."""
+@command_line.script(resumes=False)
+def main(config: flags.FeatureExportConfig) -> None:
+    """Exports."""
     from avmil.features import exchange
 
-    exchange.export_features(flags.read(flags.FeatureExportConfig))
-
-
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.FeatureExportConfig, resumes=False)
+    exchange.export_features(config)
 
 
 if __name__ == "__main__":
-    console_entry_point()
+    main()

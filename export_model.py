@@ -16,9 +16,9 @@ from avmil.common import command_line
 from avmil.common.errors import ConfigError
 
 
-def main(*arguments: str) -> None:
-    """Reads the flags and exports."""
-    config = flags.read(flags.ExportConfig)
+@command_line.script(resumes=False)
+def main(config: flags.ExportConfig, *arguments: str) -> None:
+    """Exports."""
     if len(arguments) != 1:
         raise ConfigError(f"Expected one run, received {list(arguments)}.")
     command_line.use_backend("tensorflow")
@@ -28,10 +28,5 @@ def main(*arguments: str) -> None:
     print(f"Finished: {config.output}")
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.ExportConfig, positional=True, resumes=False)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

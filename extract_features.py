@@ -17,21 +17,16 @@ from avmil.clips import manifest
 from avmil.common import command_line
 
 
-def main() -> int:
-    """Reads the flags and extracts."""
-    config = flags.read(flags.ExtractionConfig)
+@command_line.script()
+def main(config: flags.ExtractionConfig, recipe: flags.RecipeConfig) -> int:
+    """Extracts."""
     # Mistakes in the manifest are told before Keras, which takes seconds.
     manifest.read(config.manifest, config.classes, config.allow_outside_paths)
     command_line.use_backend(config.backend)
     from avmil.features import extraction
 
-    return extraction.extract(config, flags.read(flags.RecipeConfig))
-
-
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.ExtractionConfig, flags.RecipeConfig)
+    return extraction.extract(config, recipe)
 
 
 if __name__ == "__main__":
-    console_entry_point()
+    main()

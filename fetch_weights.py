@@ -15,11 +15,11 @@ import flags
 from avmil.common import command_line
 
 
-def main(*names: str) -> int:
-    """Reads the flags and fetches; returns 1 if a file failed."""
+@command_line.script(resumes=False)
+def main(config: flags.FetchConfig, *names: str) -> int:
+    """Fetches; returns 1 if a file failed."""
     from avmil.features import published_weights
 
-    config = flags.read(flags.FetchConfig)
     if config.list:
         print(published_weights.listing(config.weights_dir))
         return 0
@@ -28,10 +28,5 @@ def main(*names: str) -> int:
     )
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.FetchConfig, positional=True, resumes=False)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

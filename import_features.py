@@ -17,17 +17,13 @@ import flags
 from avmil.common import command_line
 
 
-def main() -> int:
-    """Reads the flags and imports."""
+@command_line.script()
+def main(config: flags.ImportConfig) -> int:
+    """Imports."""
     from avmil.features import exchange
 
-    return exchange.import_features(flags.read(flags.ImportConfig))
-
-
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.ImportConfig)
+    return exchange.import_features(config)
 
 
 if __name__ == "__main__":
-    console_entry_point()
+    main()

@@ -19,19 +19,14 @@ import flags
 from avmil.common import command_line
 
 
-def main(*arguments: str) -> int:
-    """Reads the flags and localizes."""
-    config = flags.read(flags.LocalizeConfig)
+@command_line.script()
+def main(config: flags.LocalizeConfig, *arguments: str) -> int:
+    """Localizes."""
     command_line.use_backend(config.backend)
     from avmil.localization.batch import localize_videos
 
     return localize_videos(config, arguments)
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.LocalizeConfig, positional=True)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

@@ -15,18 +15,13 @@ import flags
 from avmil.common import command_line
 
 
-def main() -> None:
-    """Reads the flags and writes the manifest."""
+@command_line.script()
+def main(config: flags.ManifestConfig) -> None:
+    """Writes the manifest."""
     from avmil.clips import published_lists
 
-    config = flags.read(flags.ManifestConfig)
     published_lists.make_manifest(**dataclasses.asdict(config))
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    command_line.run(main, flags.ManifestConfig)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

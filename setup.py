@@ -109,7 +109,7 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
-            f"avmil-{command}={module}:console_entry_point"
+            f"avmil-{command}={module}:main"
             for command, module in _SCRIPTS.items()
         ],
     },

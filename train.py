@@ -14,22 +14,17 @@ from __future__ import annotations
 import flags
 from avmil.common import command_line
 
+_ROWS = (*"abcdeh", "e-mean")
 
-def main() -> None:
-    """Reads the flags and trains."""
-    config = flags.read(flags.TrainConfig)
+
+@command_line.script(rows=(*_ROWS, "g", *(f"small/{row}" for row in _ROWS)))
+def main(config: flags.TrainConfig) -> None:
+    """Trains."""
     command_line.use_backend(config.backend)
     from avmil.runs import training
 
     training.train(config)
 
 
-def console_entry_point() -> None:
-    """Starts the script."""
-    rows = (*"abcdeh", "e-mean")
-    flags.define_row(*rows, "g", *(f"small/{row}" for row in rows))
-    command_line.run(main, flags.TrainConfig)
-
-
 if __name__ == "__main__":
-    console_entry_point()
+    main()

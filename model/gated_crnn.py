@@ -30,7 +30,6 @@ class GatedConvolution(keras.layers.Layer):
 
     def __init__(self, seed: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.seed = seed
         self.convolution = keras.layers.Conv2D(
             128,
             3,
@@ -44,19 +43,16 @@ class GatedConvolution(keras.layers.Layer):
             dtype=self.dtype_policy, name="normalization"
         )
 
-    def build(self, maps_shape) -> None:  # noqa: ANN001, D102
+    def build(self, maps_shape) -> None:
         self.convolution.build(maps_shape)
         self.normalization.build(
             self.convolution.compute_output_shape(maps_shape)
         )
 
-    def call(self, maps, training=None):  # noqa: ANN001, ANN201, D102
+    def call(self, maps, training=None):
         maps = self.normalization(self.convolution(maps), training=training)
         linear, gate = ops.split(maps, 2, axis=-1)  # [B, F, K, 64] each
         return linear * ops.sigmoid(gate)
-
-    def get_config(self) -> dict:  # noqa: D102
-        return {**super().get_config(), "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -76,7 +72,7 @@ class ClassAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.seed = seed
 
-    def build(self, scores_shape) -> None:  # noqa: ANN001, D102
+    def build(self, scores_shape) -> None:
         self.attention = keras.layers.Dense(
             scores_shape[-1],
             activation="softmax",
@@ -86,18 +82,15 @@ class ClassAttention(keras.layers.Layer):
         )
         self.attention.build(scores_shape)
 
-    def call(self, step_scores):  # noqa: ANN001, ANN201, D102
+    def call(self, step_scores):
         weights = self.attention(step_scores)  # [B, N, C]
         # Clipped before their sum divides.
         total = ops.sum(ops.clip(weights, 1e-7, 1.0), axis=1)
         return ops.sum(step_scores * weights, axis=1) / total  # [B, C]
 
-    def get_config(self) -> dict:  # noqa: D102
-        return {**super().get_config(), "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="avmil")
-def keras_2_hard_sigmoid(inputs):  # noqa: ANN001, ANN201
+def keras_2_hard_sigmoid(inputs):
     """The gates' activation in Keras 2; in Keras 3 its slope is 1/6."""
     return ops.clip(0.2 * inputs + 0.5, 0.0, 1.0)
 

@@ -20,14 +20,17 @@ def child_seeds(seed: int, count: int) -> list[int]:
     return [int(child.generate_state(1)[0]) for child in children]
 
 
+def _masked(values, mask, padding=0.0):
+    """Proposals `[B, P, D]` with this number where `mask` [B, P] is False."""
+    if mask is None:
+        return values
+    return ops.where(ops.expand_dims(mask, -1), values, padding)
+
+
 class _MaskedLayer(keras.layers.Layer):
     """A layer that uses up the mask of its bag: padding scores 0."""
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def compute_mask(self, inputs, previous_mask) -> None:  # noqa: ANN001
+    def compute_mask(self, inputs, previous_mask) -> None:
         return None
 
 
@@ -64,13 +67,9 @@ class ProposalSoftmax(_MaskedLayer):
     Output shape: `[B, P, C]`, sums to 1 over the real proposals.
     """
 
-    def call(self, logits, mask=None):  # noqa: ANN001, ANN201, D102
-        if mask is None:
-            return ops.softmax(logits, axis=1)
-        mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-        logits = ops.where(mask, logits, _LOWEST)
-        weights = ops.softmax(logits, axis=1)  # [B, P, C]
-        return ops.where(mask, weights, ops.zeros_like(weights))
+    def call(self, logits, mask=None):
+        weights = ops.softmax(_masked(logits, mask, _LOWEST), axis=1)
+        return _masked(weights, mask)
 
 
 class _Scoring(_MaskedLayer):
@@ -87,7 +86,6 @@ class _Scoring(_MaskedLayer):
     def __init__(self, num_classes: int, seed: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
-        self.seed = seed
         (stream_seed,) = child_seeds(seed, 1)
         self.classification = self._stream("classification", stream_seed)
 
@@ -102,23 +100,19 @@ class _Scoring(_MaskedLayer):
             name=name,
         )
 
-    def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001
+    def build(self, proposals_shape, mask_shape=None) -> None:
         self.classification.build(proposals_shape)
 
-    def streams(self, proposals) -> tuple:  # noqa: ANN001
+    def streams(self, proposals) -> tuple:
         """The streams of each proposal, `[B, P, C]` each."""
         return (self.classification(proposals),)
 
-    def combine(self, streams, mask=None):  # noqa: ANN001
+    def combine(self, streams, mask=None):
         """From the streams of a bag to the layer's output."""
         raise NotImplementedError
 
-    def call(self, proposals, mask=None):  # noqa: ANN001
+    def call(self, proposals, mask=None):
         return self.combine(self.streams(proposals), mask)
-
-    def get_config(self) -> dict:
-        config = {"num_classes": self.num_classes, "seed": self.seed}
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -142,15 +136,15 @@ class TwoStreamScoring(_Scoring):
         self.localization = self._stream("localization", stream_seed)
         self.proposal_softmax = ProposalSoftmax(dtype=self.dtype_policy)
 
-    def build(self, proposals_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
+    def build(self, proposals_shape, mask_shape=None) -> None:
         super().build(proposals_shape)
         self.localization.build(proposals_shape)
 
-    def streams(self, proposals) -> tuple:  # noqa: ANN001
+    def streams(self, proposals) -> tuple:
         """A and B of each proposal, `[B, P, C]` each."""
         return self.classification(proposals), self.localization(proposals)
 
-    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+    def combine(self, streams, mask=None):
         class_scores, logits = streams
         weights = self.proposal_softmax(logits, mask=mask)  # [B, P, C]
         proposal_scores = class_scores * weights  # [B, P, C]
@@ -165,7 +159,7 @@ class WsddnScoring(TwoStreamScoring):
     [0, 1]. Arguments, call arguments and output as in `TwoStreamScoring`.
     """
 
-    def streams(self, proposals) -> tuple:  # noqa: ANN001
+    def streams(self, proposals) -> tuple:
         """A, which are probabilities, and B of each proposal."""
         logits, localization = super().streams(proposals)
         return ops.softmax(logits, axis=-1), localization
@@ -202,22 +196,17 @@ class OneStreamScoring(_Scoring):
             )
         self.pooling = pooling
 
-    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+    def combine(self, streams, mask=None):
         (proposal_scores,) = streams  # [B, P, C]
         if mask is None:
             mask = ops.ones_like(proposal_scores[..., 0], dtype="bool")
-        mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-        scores = ops.logsumexp(
-            ops.where(mask, proposal_scores, _LOWEST), axis=1
-        )  # [B, C]
+        masked = _masked(proposal_scores, mask, _LOWEST)
+        scores = ops.logsumexp(masked, axis=1)  # [B, C]
+        count = ops.sum(ops.cast(mask, scores.dtype), axis=1, keepdims=True)
         if self.pooling == "mean":
-            count = ops.sum(ops.cast(mask, scores.dtype), axis=1)  # [B, 1]
             scores = scores - ops.log(ops.maximum(count, 1.0))
-        scores = ops.where(ops.any(mask, axis=1), scores, 0.0)
-        return scores, ops.where(mask, proposal_scores, 0.0)
-
-    def get_config(self) -> dict:  # noqa: D102
-        return {**super().get_config(), "pooling": self.pooling}
+        scores = ops.where(count > 0, scores, 0.0)
+        return scores, _masked(proposal_scores, mask)
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -233,12 +222,9 @@ class LinearSoftmaxScoring(_Scoring):
     output as in `TwoStreamScoring`; scores lie in [0, 1].
     """
 
-    def combine(self, streams, mask=None):  # noqa: ANN001, ANN201, D102
+    def combine(self, streams, mask=None):
         (logits,) = streams
-        probabilities = ops.sigmoid(logits)  # [B, P, C]
-        if mask is not None:
-            mask = ops.expand_dims(mask, -1)  # [B, P, 1]
-            probabilities = ops.where(mask, probabilities, 0.0)
+        probabilities = _masked(ops.sigmoid(logits), mask)  # [B, P, C]
         total = ops.sum(probabilities, axis=1, keepdims=True)  # [B, 1, C]
         squares = ops.sum(ops.square(probabilities), axis=1, keepdims=True)
         scores = squares / ops.maximum(total, 1e-7)
@@ -262,8 +248,6 @@ class TemporalContext(_MaskedLayer):
 
     def __init__(self, units: int, seed: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.units = units
-        self.seed = seed
         self.convolution = keras.layers.Conv1D(
             units,
             kernel_size=3,
@@ -274,18 +258,12 @@ class TemporalContext(_MaskedLayer):
             name="convolution",
         )
 
-    def build(self, segments_shape, mask_shape=None) -> None:  # noqa: ANN001, D102
+    def build(self, segments_shape, mask_shape=None) -> None:
         self.convolution.build(segments_shape)
 
-    def call(self, segments, mask=None):  # noqa: ANN001, ANN201, D102
-        if mask is not None:  # Padding is as what lies before and behind.
-            mask = ops.expand_dims(mask, -1)  # [B, T, 1]
-            segments = ops.where(mask, segments, ops.zeros_like(segments))
+    def call(self, segments, mask=None):
+        segments = _masked(segments, mask)  # As before and behind the bag.
         return segments + self.convolution(segments)
-
-    def get_config(self) -> dict:  # noqa: D102
-        config = {"units": self.units, "seed": self.seed}
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="avmil")
@@ -299,7 +277,7 @@ class MeanScores(keras.layers.Layer):
     Output shape: `[B, C]`.
     """
 
-    def call(self, scores, masks):  # noqa: ANN001, ANN201, D102
+    def call(self, scores, masks):
         counts = [
             ops.cast(ops.any(mask, axis=1, keepdims=True), scores[0].dtype)
             for mask in masks
@@ -326,9 +304,6 @@ class ScoreNormalization(keras.layers.Layer):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def call(self, scores):  # noqa: ANN001, ANN201, D102
+    def call(self, scores):
         squared_norm = ops.sum(ops.square(scores), axis=-1, keepdims=True)
         return scores * ops.rsqrt(ops.maximum(squared_norm, self.epsilon))
-
-    def get_config(self) -> dict:  # noqa: D102
-        return {**super().get_config(), "epsilon": self.epsilon}

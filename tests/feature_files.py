@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
 from avmil.features import clip_features, shards
 from avmil.features.clip_features import ClipFeatures
-from avmil.features.shards import ExtractClip, Shard
+from avmil.features.shards import Shard
 
 CLASS_NAMES = ("bus", "siren, loud", "train")
 RECIPE = {"made": "up", "cvssp_scaling_rate_hz": 1.0}
@@ -69,28 +71,18 @@ def make_rows(
 
 
 def plan_shards(
-    directory: str,
+    directory: str | os.PathLike,
     rows: list[ManifestEntry],
     shard_size: int = 4,
     segment_size: int = 128,
+    recipe: dict = RECIPE,
+    class_names: tuple[str, ...] = CLASS_NAMES,
 ) -> list[Shard]:
-    """Makes a features directory of these classes, without its features."""
+    """Makes a features directory, without its features."""
+    layout = clip_features.layout(9216, segment_size)
     return shards.plan(
-        rows,
-        directory,
-        RECIPE,
-        CLASS_NAMES,
-        shard_size,
-        clip_features.layout(9216, segment_size),
+        rows, str(directory), recipe, class_names, shard_size, layout
     )
-
-
-def extract(shard: Shard, extract_clip: ExtractClip) -> list[bool]:
-    """Completes a shard in this process; says which clips were extracted."""
-    extracted = [shard.extract(r, extract_clip) for r in shard.open_rows()]
-    if not shard.is_complete():
-        shard.join()
-    return extracted
 
 
 def write_features(
@@ -114,5 +106,5 @@ def write_features(
         )
 
     for shard in plan_shards(directory, rows, shard_size, segment_size):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     return rows

@@ -16,10 +16,18 @@ OTHER_FLAGS = {"flagfile", "help", "logdir", "no", "row"}  # pip's --no-deps.
 OTHER_FLAGS |= {"build", "gres", "nthreads", "nworkers", "resources", "tasks"}
 
 
+CONFIGS = [c for c in vars(flags).values() if dataclasses.is_dataclass(c)]
+
+
 def known_flags():
-    configs = [c for c in vars(flags).values() if dataclasses.is_dataclass(c)]
-    fields = {f.name for config in configs for f in dataclasses.fields(config)}
+    fields = {f.name for config in CONFIGS for f in dataclasses.fields(config)}
     return fields | OTHER_FLAGS
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_each_flag_has_its_line_of_help_in_its_place(config):
+    lines = re.findall(r"^        (\w+): ", config.__doc__, re.M)
+    assert lines == [field.name for field in dataclasses.fields(config)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

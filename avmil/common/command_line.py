@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import inspect
 import logging
 import os
+import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from absl import app
 from absl import flags as absl_flags
@@ -34,35 +47,62 @@ _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
 
 
-def run(
-    main: Callable[..., int | None],
-    *configs: type,
-    positional: bool = False,
-    resumes: bool = True,
-) -> None:
-    """Defines the flags, parses the command line and runs `main`.
+def script(
+    rows: Sequence[str] = (), resumes: bool = True
+) -> Callable[[Callable[..., int | None]], Callable[[], None]]:
+    """Makes an entry script of the function that does its work.
 
-    The process ends with main's status, 2 for a mistake in flags or files,
-    and 130 where it was interrupted.
+    The script has the flags of the configurations that the function takes;
+    arguments that are no flags become its `*arguments`, if it has any. The
+    function returns an exit status or None; it imports what takes long, so
+    that --help is quick. The process ends with this status, 2 for a mistake in
+    flags or files, and 130 where it was interrupted.
 
     Args:
-        main: The script's work; returns an exit status or None. It imports
-            what takes long, so that --help is quick.
-        *configs: Configurations of `flags` whose flags the script takes.
-        positional: Whether `main` takes arguments that are not flags.
+        rows: Rows of Table 1 whose flagfiles --row names.
         resumes: Whether the script goes on where it was interrupted.
     """
+
+    def decorate(main: Callable[..., int | None]) -> Callable[[], None]:
+        return functools.wraps(main)(
+            functools.partial(_run, main, rows, resumes)
+        )
+
+    return decorate
+
+
+def _run(
+    main: Callable[..., int | None], rows: Sequence[str], resumes: bool
+) -> None:
+    parameters = inspect.signature(main, eval_str=True).parameters.values()
+    configs = [p.annotation for p in parameters if p.kind != p.VAR_POSITIONAL]
+    positional = len(parameters) > len(configs)
     # Before they are imported: most of their notes are not for users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("jax", "aiobotocore", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    flags.define(*configs)
+    if rows:
+        _define_row(*rows)
+    _define_flags(*configs)
+
+    def read_flags_and_run(*arguments: str) -> int | None:
+        return main(*map(_read_flags, configs), *arguments)
+
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.run(
-        lambda argv: _end(_run_main(main, argv[1:], positional, resumes)),
+        lambda argv: _end(
+            _run_main(read_flags_and_run, argv[1:], positional, resumes)
+        ),
         flags_parser=_parse,
     )
+
+
+def configs_dir() -> pathlib.Path:
+    """Folder of the flagfiles, of an installed avmil or of a checkout."""
+    root = pathlib.Path(flags.__file__).resolve().parent
+    installed = root / "avmil" / "configs"
+    return installed if installed.is_dir() else root / "configs"
 
 
 def use_backend(backend: str) -> None:
@@ -108,6 +148,77 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
+
+
+def _define_flags(*configs: type) -> None:
+    """Defines a flag for each field of the configurations."""
+    for config in configs:
+        # Each "name: help" of the docstring, with its indented further lines.
+        attributes = re.findall(
+            r"^    (\w+): (.*(?:\n {8}.*)*)", inspect.getdoc(config), re.M
+        )
+        help_texts = {name: " ".join(text.split()) for name, text in attributes}
+        types = get_type_hints(config, include_extras=True)
+        for field in dataclasses.fields(config):
+            name = field.name
+            _define_flag(name, types[name], field.default, help_texts[name])
+
+
+def _define_flag(name: str, kind: Any, default: Any, help_text: str) -> None:
+    # As the entry script's own, which --help shows.
+    options = {"module_name": sys.argv[0]}
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        absl_flags.DEFINE_enum(name, default, choices, help_text, **options)
+        return
+    if kind == flags.Required:
+        absl_flags.DEFINE_string(
+            name, None, help_text, required=True, **options
+        )
+        absl_flags.register_validator(name, bool, *kind.__metadata__)
+        return
+    if get_origin(kind) is Annotated:
+        kind, bounds = get_args(kind)
+        options |= bounds._asdict()
+    define = {
+        str: absl_flags.DEFINE_string,
+        int: absl_flags.DEFINE_integer,
+        float: absl_flags.DEFINE_float,
+        bool: absl_flags.DEFINE_boolean,
+    }
+    define[kind](name, default, help_text, **options)
+
+
+class _RowFlag(absl_flags.Flag):
+    """Sets what the flagfile of a row of Table 1 lists, where it stands."""
+
+    def parse(self, argument: str) -> None:
+        """Takes the row's flags; those that come later override them."""
+        super().parse(argument)
+        (path,) = configs_dir().glob(f"{self.value}_*.flags")
+        for given in absl_flags.FLAGS.read_flags_from_files(
+            [f"--flagfile={path}"]
+        ):
+            name, _, value = given.removeprefix("--").partition("=")
+            absl_flags.FLAGS[name].parse(value)
+            absl_flags.FLAGS[name].using_default_value = False
+
+
+def _define_row(*rows: str) -> None:
+    """Defines --row, which stands for the flagfile of one of the rows."""
+    help_text = (
+        f"<{'|'.join(rows)}>: Row of the paper's Table 1, whose flagfile in "
+        "configs/ is taken; flags behind it override the file's."
+    )
+    parser = absl_flags.EnumParser(rows)
+    row = _RowFlag(parser, None, "row", None, help_text)
+    absl_flags.DEFINE_flag(row, module_name=sys.argv[0])
+
+
+def _read_flags(config: type) -> Any:
+    """Makes a configuration of the parsed flags."""
+    names = [field.name for field in dataclasses.fields(config)]
+    return config(**{name: absl_flags.FLAGS[name].value for name in names})
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

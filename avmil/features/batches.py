@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import functools
 import itertools
 import os
@@ -13,7 +12,6 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
-    Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,47 +40,36 @@ _ALIGNMENT_BYTES = 64
 _NUM_READERS = max(2, min(8, (os.cpu_count() or 1) // 2))
 
 
-@dataclasses.dataclass(frozen=True)
-class BatchShape:
-    """Size of a padded batch; one for all lets XLA compile a step once."""
-
-    batch_size: int
-    max_regions: int
-    max_segments: int
-
-
-def pad(
-    clips: Sequence[ClipFeatures],
-    shape: BatchShape,
-    inputs: Collection[str] = INPUTS,
-) -> Batch:
-    """Puts clips into arrays of one size.
+def pad(clip: ClipFeatures, inputs: Collection[str] = INPUTS) -> Batch:
+    """Makes a batch of one clip, of its length but of one proposal at least.
 
     Args:
-        clips: One to `shape.batch_size` clips.
-        shape: Size of the batch; what the clips do not fill is zeros.
+        clip: The clip.
         inputs: What is wanted of `INPUTS`.
 
     Returns:
-        Of `regions` float16 [B, M, D], `region_mask` bool [B, M], `segments`
-        float32 [B, T, D], `segment_mask` bool [B, T] and `cvssp_log_mel`
-        float32 [B, 240, 64] those that are wanted.
+        Of `regions` float16 [1, M, D], `region_mask` bool [1, M], `segments`
+        float32 [1, T, D], `segment_mask` bool [1, T] and `cvssp_log_mel`
+        float32 [1, 240, 64] those that are wanted.
     """
-    like = {field: getattr(clips[0], field) for field in _FIELDS.values()}
-    types = {field: (a.shape[1], a.dtype) for field, a in like.items()}
-    batch = _empty(shape, types, inputs)
-    for row, clip in enumerate(clips):
-        _fill(batch, row, vars(clip))
+    batch = {}
+    for name in inputs:
+        bag = getattr(clip, _FIELDS[name])  # [N, D]
+        length = CVSSP_FRAMES if name == "cvssp_log_mel" else max(1, len(bag))
+        if name.endswith("_mask"):
+            batch[name] = np.zeros((1, length), bool)
+        else:
+            batch[name] = np.zeros((1, length, bag.shape[1]), bag.dtype)
+    _fill(batch, 0, vars(clip))
     return batch
 
 
 class BatchLoader:
     """Reads padded batches of a split, from its files or from memory.
 
-    What is wanted of `INPUTS` is read, `num_readers` batches at a time.
-
-    Attributes:
-        shape: The size of all batches.
+    What is wanted of `INPUTS` is read, `num_readers` batches at a time. All
+    batches have one size, so that XLA compiles a step once: what their clips
+    do not fill is zeros.
     """
 
     def __init__(
@@ -93,13 +80,11 @@ class BatchLoader:
         num_readers: int = _NUM_READERS,
     ) -> None:
         self._store = store
+        self._batch_size = batch_size
         self._inputs = tuple(inputs)
         self._num_readers = num_readers
         self._fields = tuple(dict.fromkeys(_FIELDS[n] for n in self._inputs))
         self._held: Batch | None = None
-        self.shape = BatchShape(
-            batch_size, max(1, store.max_regions), max(1, store.max_segments)
-        )
 
     @property
     def split_bytes(self) -> int:
@@ -130,12 +115,12 @@ class BatchLoader:
             into: A batch whose arrays are used again.
 
         Returns:
-            What `pad` returns, and `labels` float32 [B, C].
+            What `pad` returns, of B clips, and `labels` float32 [B, C].
 
         Raises:
             FeaturesError: for a damaged clip, by name.
         """
-        batch = into or self._new_batch(self.shape.batch_size)
+        batch = into or self._new_batch(self._batch_size)
         for name, array in batch.items():
             array[len(indices) :] = 0
             if self._held is not None:
@@ -153,9 +138,9 @@ class BatchLoader:
         As many index batches are taken ahead as there are readers. A batch
         holds until the next but one is taken: its arrays are used again.
         """
-        size = self.shape.batch_size
         buffers = itertools.cycle(
-            [self._new_batch(size) for _ in range(self._num_readers + 2)]
+            self._new_batch(self._batch_size)
+            for _ in range(self._num_readers + 2)
         )
         waiting = collections.deque()
         with ThreadPoolExecutor(self._num_readers) as readers:
@@ -167,14 +152,21 @@ class BatchLoader:
                 yield waiting.popleft().result()
 
     def _new_batch(self, batch_size: int) -> Batch:
-        shape = dataclasses.replace(self.shape, batch_size=batch_size)
-        types = {
-            name: (field.shape[-1], field.dtype)
-            for name, field in self._store.fields.items()
-            if name in self._fields
+        lengths = {
+            "regions": max(1, self._store.max_regions),
+            "segments": max(1, self._store.max_segments),
+            "cvssp_log_mel": CVSSP_FRAMES,
         }
-        labels = _zeros((batch_size, len(self._store.class_names)), "float32")
-        return {**_empty(shape, types, self._inputs), "labels": labels}
+        batch = {}
+        for name in self._inputs:
+            field = self._store.fields[_FIELDS[name]]
+            size = batch_size, lengths[_FIELDS[name]]
+            if name.endswith("_mask"):
+                batch[name] = _zeros(size, "bool")
+            else:
+                batch[name] = _zeros((*size, field.shape[-1]), field.dtype)
+        size = batch_size, len(self._store.class_names)
+        return {**batch, "labels": _zeros(size, "float32")}
 
     def _read(self, batch: Batch, row: int, index: int) -> None:
         _fill(batch, row, self._store.read(index, self._fields))
@@ -185,29 +177,6 @@ def in_order(num_clips: int, batch_size: int) -> Iterator[np.ndarray]:
     """Yields the indices of all clips once; the last batch may be short."""
     for start in range(0, num_clips, batch_size):
         yield np.arange(start, min(start + batch_size, num_clips))
-
-
-def _empty(
-    shape: BatchShape,
-    types: Mapping[str, tuple[int, np.dtype | str]],
-    inputs: Collection[str],
-) -> Batch:
-    """A batch of zeros; `types` are row size and dtype of each field."""
-    lengths = {
-        "regions": shape.max_regions,
-        "segments": shape.max_segments,
-        "cvssp_log_mel": CVSSP_FRAMES,
-    }
-    batch = {}
-    for name in inputs:
-        field = _FIELDS[name]
-        row_size, dtype = types[field]
-        size = shape.batch_size, lengths[field]
-        if name.endswith("_mask"):
-            batch[name] = _zeros(size, "bool")
-        else:
-            batch[name] = _zeros((*size, row_size), dtype)
-    return batch
 
 
 def _zeros(shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:

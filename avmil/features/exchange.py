@@ -96,10 +96,7 @@ def import_features(config: ImportConfig) -> int:
             for shard in planned:
                 if shard.is_complete():
                     shard.reopen()
-                for row in shard.open_rows():
-                    shard.extract(row, importer)
-                if not shard.is_complete():
-                    shard.join()
+                shard.complete(importer)
                 progress.update(len(shard.rows))
         return shards.report(config.features_dir, planned, "imported")
 
@@ -278,11 +275,6 @@ def export_features(config: FeatureExportConfig) -> None:
         raise ConfigError(
             f"--fields: Expected some of {', '.join(store.fields)}, received "
             f"{', '.join(sorted(unknown))}."
-        )
-    if config.format == "h5" and files.is_remote(config.output_dir):
-        raise ConfigError(
-            "--output_dir: Expected a local folder for HDF5 files, received "
-            f"{config.output_dir}."
         )
     clips = dict(zip(store.clip_ids, range(len(store)), strict=True))
     if config.manifest:

@@ -81,16 +81,23 @@ class Shard:
         length = struct.pack("<Q", len(record))
         parts = length, _masked_crc(length), record, _masked_crc(record)
         files.write_bytes(part, b"".join(parts))
-        index = ShardIndex(self.fields)
+        index = ShardIndex.of(self.fields)
         index.add(row.clip_id, row.labels, spans, _HEADER_BYTES)
         index.write(part)
         return True
+
+    def complete(self, extract_clip: ExtractClip) -> None:
+        """Extracts in this process what the shard lacks, and joins it."""
+        for row in self.open_rows():
+            self.extract(row, extract_clip)
+        if not self.is_complete():
+            self.join()
 
     def fail(self, row: ManifestEntry, stage: str, reason: str) -> None:
         """Keeps the reason why a clip has no features."""
         missing = MissingClip(row.clip_id, row.labels, stage, reason)
         part = self._part(row.clip_id)
-        ShardIndex(self.fields, missing=[missing]).write(part)
+        ShardIndex.of(self.fields, missing).write(part)
 
     def join(self) -> None:
         """Joins the kept clips, one for each row, and writes the index.
@@ -101,7 +108,7 @@ class Shard:
             if files.exists(self._parts):
                 files.path(self._parts).rmtree()
             return
-        index, position = ShardIndex(self.fields), 0
+        index, position = ShardIndex.of(self.fields), 0
         with (
             files.replacing(self.path) as temporary,
             files.path(temporary).open("wb") as shard,
@@ -111,8 +118,7 @@ class Shard:
                 kept = ShardIndex.read(part)
                 index.missing += kept.missing
                 if kept.clip_ids:
-                    spans = kept.clip_spans(0)
-                    index.add(row.clip_id, kept.labels[0], spans, position)
+                    index.copy(0, kept, position)
                     content = files.read_bytes(part)
                     shard.write(content)
                     position += len(content)
@@ -122,8 +128,11 @@ class Shard:
     def is_truncated(self) -> bool:
         """Says whether a complete shard lacks bytes that its index names."""
         path = files.path(self.path)
-        spans = ShardIndex.read(self.path).spans.values()
-        ends = [span.offset + span.size for column in spans for span in column]
+        ends = [
+            offset + size
+            for field in ShardIndex.read(self.path).fields.values()
+            for offset, size in zip(field.offset, field.size, strict=True)
+        ]
         if not ends:
             return False
         return not path.exists() or path.stat().length < max(ends)
@@ -138,22 +147,20 @@ class Shard:
             return
         if files.exists(self._parts):  # Of a join that was interrupted.
             files.path(self._parts).rmtree()
-        if not files.exists(self.path):
-            index.clip_ids.clear()
-            files.write_bytes(self.path, b"")
-        with files.path(self.path).open("rb") as shard:
+        is_there = files.exists(self.path)
+        with (
+            files.path(self.path).open("rb") if is_there else io.BytesIO()
+        ) as shard:
             for number, clip_id in enumerate(index.clip_ids):
+                position = shard.tell()
                 header = shard.read(_HEADER_BYTES)
                 size = int.from_bytes(header[:8], "little") + _FOOTER_BYTES
-                part = self._part(clip_id)
-                position = shard.tell() - _HEADER_BYTES
                 content = shard.read(size)
                 if len(content) < size:
                     break
+                part, kept = self._part(clip_id), ShardIndex.of(self.fields)
                 files.write_bytes(part, header + content)
-                kept = ShardIndex(self.fields)
-                spans = index.clip_spans(number)
-                kept.add(clip_id, index.labels[number], spans, -position)
+                kept.copy(number, index, -position)
                 kept.write(part)
         files.path(ShardIndex.path(self.path)).unlink()
 
@@ -289,7 +296,6 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
             members[split][copied] = rows
             place = files.join(source, name)
             copies[place] = copied, ShardIndex.read(place)
-    fields = next(iter(copies.values()))[1].fields
     with files.exclusive(output_dir):
         if any(_RECORD in name for name in files.names(output_dir)):
             there = {line[0] for line in _plan_lines(output_dir)}
@@ -298,7 +304,8 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
                     f"Expected a new directory, received {output_dir}, which "
                     "holds other clips."
                 )
-        recipe, class_names = infos[0]["recipe"], first["class_names"]
+        recipe, fields = infos[0]["recipe"], infos[0]["record"]
+        class_names = infos[0]["class_names"]
         _write_plan(output_dir, recipe, class_names, members, fields)
         joined = []
         for place, (copied, index) in copies.items():

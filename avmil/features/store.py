@@ -36,26 +36,49 @@ class MissingClip:
     reason: str
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredField(Field):
+    """A field in a shard: its type and the places of the clips' bytes."""
+
+    offset: list[int] = dataclasses.field(default_factory=list)
+    size: list[int] = dataclasses.field(default_factory=list)
+    xxh3: list[str] = dataclasses.field(default_factory=list)
+
+    def span(self, number: int) -> Span:
+        """The place of one clip's bytes."""
+        return Span(self.offset[number], self.size[number], self.xxh3[number])
+
+
 @dataclasses.dataclass
 class ShardIndex:
     """What a shard holds, clip by clip in the order of the records, and where.
 
-    The spans are, for each field, the places of the clips' bytes in the shard.
+    As JSON it lies beside its shard, under the name that `path` gives.
     """
 
-    fields: Layout
-    clip_ids: list[str] = dataclasses.field(default_factory=list)
-    labels: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
-    spans: dict[str, list[Span]] = dataclasses.field(default_factory=dict)
-    missing: list[MissingClip] = dataclasses.field(default_factory=list)
+    clip_ids: list[str]
+    labels: list[tuple[str, ...]]
+    fields: dict[str, StoredField]
+    missing: list[MissingClip]
 
-    def __post_init__(self) -> None:
-        self.spans = self.spans or {name: [] for name in self.fields}
+    @classmethod
+    def of(cls, layout: Layout, *missing: MissingClip) -> ShardIndex:
+        """The index of a shard without clips."""
+        fields = {
+            name: StoredField(field.dtype, field.shape)
+            for name, field in layout.items()
+        }
+        return cls([], [], fields, [*missing])
 
     @staticmethod
     def path(shard_path: str) -> str:
         """The index of a shard; written last: with it a shard is complete."""
         return f"{shard_path}.index.json"
+
+    @property
+    def layout(self) -> Layout:
+        """The types of the fields."""
+        return {n: Field(f.dtype, f.shape) for n, f in self.fields.items()}
 
     def add(
         self,
@@ -68,36 +91,24 @@ class ShardIndex:
         self.clip_ids.append(clip_id)
         self.labels.append(labels)
         for name, span in spans.items():
-            self.spans[name].append(span._replace(offset=span.offset + shift))
+            self.fields[name].offset.append(span.offset + shift)
+            self.fields[name].size.append(span.size)
+            self.fields[name].xxh3.append(span.xxh3)
 
-    def clip_spans(self, number: int) -> dict[str, Span]:
-        """The places of all fields of one clip."""
-        return {name: spans[number] for name, spans in self.spans.items()}
+    def copy(self, number: int, other: ShardIndex, shift: int) -> None:
+        """Adds a clip of another index, its bytes moved by `shift`."""
+        spans = {n: field.span(number) for n, field in other.fields.items()}
+        self.add(other.clip_ids[number], other.labels[number], spans, shift)
 
     def counts(self, name: str) -> list[int]:
         """How many rows each clip has in a field."""
         field = self.fields[name]
         row = field.stored_dtype.itemsize * int(np.prod(field.shape[1:]))
-        return [span.size // row for span in self.spans[name]]
+        return [size // row for size in field.size]
 
     def write(self, shard_path: str) -> None:
         """Writes the index beside its shard."""
-        fields = {
-            name: {
-                **dataclasses.asdict(field),
-                "offset": [span.offset for span in self.spans[name]],
-                "size": [span.size for span in self.spans[name]],
-                "xxh3": [span.xxh3 for span in self.spans[name]],
-            }
-            for name, field in self.fields.items()
-        }
-        content = {
-            "clip_ids": self.clip_ids,
-            "labels": self.labels,
-            "fields": fields,
-            "missing": [dataclasses.asdict(clip) for clip in self.missing],
-        }
-        path = self.path(shard_path)
+        path, content = self.path(shard_path), dataclasses.asdict(self)
         files.write_json(path, content, digest=True, indent=None)
 
     @classmethod
@@ -105,21 +116,10 @@ class ShardIndex:
         """Reads an index; a FeaturesError if there is none or it is damaged."""
         path = cls.path(shard_path)
         try:
-            content = files.read_json(path, _IndexContent)
-            index = cls(
-                fields={
-                    name: Field(field.dtype, field.shape)
-                    for name, field in content.fields.items()
-                },
-                clip_ids=content.clip_ids,
-                labels=content.labels,
-                spans={
-                    name: list(map(Span, f.offset, f.size, f.xxh3))
-                    for name, f in content.fields.items()
-                },
-                missing=content.missing,
-            )
-            lists = [index.clip_ids, index.labels, *index.spans.values()]
+            index = files.read_json(path, cls)
+            lists = [index.clip_ids, index.labels]
+            for field in index.fields.values():
+                lists += [field.offset, field.size, field.xxh3]
             if len(set(map(len, lists))) > 1:
                 raise ValueError("its lists are not of one length")
             return index
@@ -134,25 +134,6 @@ class ShardIndex:
                 f"Expected the index of a shard, received a damaged file "
                 f"{path}: {error} Delete it with its shard and extract again."
             ) from error
-
-
-@dataclasses.dataclass(frozen=True)
-class _FieldContent(Field):
-    """A field in an index: its type and the places of the clips' bytes."""
-
-    offset: list[int]
-    size: list[int]
-    xxh3: list[str]
-
-
-@dataclasses.dataclass
-class _IndexContent:
-    """What an index holds as JSON."""
-
-    clip_ids: list[str]
-    labels: list[tuple[str, ...]]
-    fields: dict[str, _FieldContent]
-    missing: list[MissingClip]
 
 
 class DatasetInfo(TypedDict):
@@ -211,7 +192,7 @@ class FeatureStore:
         self._indexes = [ShardIndex.read(path) for path in self._paths]
         for path, index in zip(self._paths, self._indexes, strict=True):
             named = {name for labels in index.labels for name in labels}
-            if index.fields != self.fields or named - {*self.class_names}:
+            if index.layout != self.fields or named - {*self.class_names}:
                 raise FeaturesError(
                     f"Expected fields and classes of {INFO_NAME} in "
                     f"{ShardIndex.path(path)}, received others. Delete it with "
@@ -273,7 +254,8 @@ class FeatureStore:
                 f"Expected fields of {tuple(self.fields)}, received {unknown}."
             )
         shard, number = self._places[index]
-        spans = [self._indexes[shard].spans[name][number] for name in names]
+        stored = self._indexes[shard].fields
+        spans = [stored[name].span(number) for name in names]
         start = min((span.offset for span in spans), default=0)
         end = max((span.offset + span.size for span in spans), default=0)
         path = self._paths[shard]

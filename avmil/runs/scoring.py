@@ -14,7 +14,6 @@ from avmil.evaluation.scores import ScoreSet
 from avmil.features.batches import (
     CVSSP_FRAMES,
     CVSSP_HOP_S,
-    BatchShape,
     in_order,
     pad,
 )
@@ -146,8 +145,7 @@ def localize_streams(
     model: keras.Model, clip: ClipFeatures, class_names: tuple[str, ...]
 ) -> ClipLocalization:
     """Scores one clip, as `localize`, whose `regions` are their streams."""
-    shape = BatchShape(1, 1, max(1, len(clip.segments)))
-    batch = pad([clip], shape, model.input.keys() - {"regions", "region_mask"})
+    batch = pad(clip, model.input.keys() - {"regions", "region_mask"})
     visual = "regions" in model.input
     if visual:  # Two that are masked: they add 0 to the scores.
         regions = model.input["regions"]

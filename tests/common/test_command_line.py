@@ -14,9 +14,10 @@ _SCRIPT = """
 import signal, sys, os
 from avmil.common import command_line
 from avmil.common.errors import ConfigError
+@command_line.script()
 def main():
     {body}
-command_line.run(main)
+main()
 """
 
 

@@ -31,7 +31,6 @@ from tests.end_to_end.test_extract import (
     write_manifest,
 )
 from tests.feature_files import (
-    extract,
     make_clip,
     make_rows,
     plan_shards,
@@ -201,7 +200,7 @@ def test_a_bucket_that_goes_in_the_middle(bucket):
         return make_clip(row.clip_id, row.labels)
 
     with pytest.raises(StorageError, match="s3://going/features/train-00000"):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     store.mkdir("going")
     write_features(directory, {"train": 3})
     assert len(FeatureStore(directory)) == 3

@@ -86,7 +86,7 @@ def without_tensorflow(script, **flags):
 import sys
 sys.modules["tensorflow"] = sys.modules["tensorflow_io"] = None
 import {script}
-{script}.console_entry_point()
+{script}.main()
 """
     arguments = flag_list(backend="jax", **flags)
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 
 import numpy as np
@@ -11,27 +12,20 @@ import pytest
 import avmil
 from avmil.common.errors import ClipError, FeaturesError, WorkerError
 from avmil.common.progress import Progress
-from avmil.features import clip_features, extraction, shards
+from avmil.features import extraction
 from avmil.features.store import FeatureStore, ShardIndex
 from tests.feature_files import (
     CLASS_NAMES,
-    extract,
+    RECIPE,
     make_clip,
     make_rows,
     plan_shards,
     write_features,
 )
 
-LAYOUT = clip_features.layout(9216, 128)
-RECIPE = {"max_boxes": 10, "edges": "gradient"}
-
 
 def extract_clip(row):
     return make_clip(row.clip_id, row.labels)
-
-
-def plan(rows, directory, recipe=RECIPE, class_names=CLASS_NAMES, size=4):
-    return shards.plan(rows, str(directory), recipe, class_names, size, LAYOUT)
 
 
 def contents(directory):
@@ -46,7 +40,7 @@ def names(planned):
 
 
 def test_plan_divides_each_split_in_order(tmp_path):
-    planned = plan(make_rows({"test": 1, "train": 5}), tmp_path, size=2)
+    planned = plan_shards(tmp_path, make_rows({"test": 1, "train": 5}), 2)
     assert names(planned) == {
         "train-00000-of-00003.tfrecord": ["train000", "train001"],
         "train-00001-of-00003.tfrecord": ["train002", "train003"],
@@ -57,8 +51,8 @@ def test_plan_divides_each_split_in_order(tmp_path):
 
 def test_interrupted_shard_goes_on_clip_by_clip_to_the_same_bytes(tmp_path):
     rows = make_rows({"val": 5})
-    (whole,) = plan(rows, tmp_path / "whole", size=5)
-    extract(whole, extract_clip)
+    (whole,) = plan_shards(tmp_path / "whole", rows, 5)
+    whole.complete(extract_clip)
     seen = []
 
     def interrupted(row):
@@ -67,14 +61,14 @@ def test_interrupted_shard_goes_on_clip_by_clip_to_the_same_bytes(tmp_path):
             raise KeyboardInterrupt
         return extract_clip(row)
 
-    (shard,) = plan(rows, tmp_path / "resumed", size=5)
+    (shard,) = plan_shards(tmp_path / "resumed", rows, 5)
     with pytest.raises(KeyboardInterrupt):
-        extract(shard, interrupted)
+        shard.complete(interrupted)
     assert len(shard.open_rows()) == 2
     assert not shard.is_complete()
-    (shard,) = plan(rows, tmp_path / "resumed", size=5)
-    extract(shard, interrupted)
-    extract(shard, interrupted)  # Complete: nothing is left to do.
+    (shard,) = plan_shards(tmp_path / "resumed", rows, 5)
+    shard.complete(interrupted)
+    shard.complete(interrupted)  # Complete: nothing is left to do.
     assert seen == ["val000", "val001", "val002", "val003", "val003", "val004"]
     assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
     assert not list((tmp_path / "resumed").glob("*.parts"))
@@ -91,17 +85,18 @@ def test_missing_clips_are_retried_and_the_others_kept(tmp_path):
             clip.regions[0, 0] = float("inf")
         return clip
 
-    (shard,) = plan(rows, tmp_path / "a")
-    assert extract(shard, failing) == [True, False, False, True]
+    (shard,) = plan_shards(tmp_path / "a", rows)
+    shard.complete(failing)
+    assert FeatureStore(str(tmp_path / "a")).clip_ids == ["val000", "val003"]
     missing = ShardIndex.read(shard.path).missing
     assert [clip.stage for clip in missing] == ["decode", "features"]
     assert "infinity" in missing[1].reason
 
     shard.reopen()
     assert [r.clip_id for r in shard.open_rows()] == ["val001", "val002"]
-    assert extract(shard, extract_clip) == [True, True]
-    (whole,) = plan(rows, tmp_path / "b")
-    extract(whole, extract_clip)
+    shard.complete(extract_clip)
+    (whole,) = plan_shards(tmp_path / "b", rows)
+    whole.complete(extract_clip)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     shard.reopen()  # It lacks nothing.
     assert shard.is_complete()
@@ -109,8 +104,8 @@ def test_missing_clips_are_retried_and_the_others_kept(tmp_path):
 
 @pytest.mark.parametrize("lost", ["half", "all", "nothing"])
 def test_what_a_truncated_shard_lacks_is_extracted_again(tmp_path, lost):
-    (shard,) = plan(make_rows({"val": 3}), tmp_path)
-    extract(shard, extract_clip)
+    (shard,) = plan_shards(tmp_path, make_rows({"val": 3}))
+    shard.complete(extract_clip)
     whole = contents(tmp_path)
     path = tmp_path / "val-00000-of-00001.tfrecord"
     assert not shard.is_truncated()
@@ -124,14 +119,14 @@ def test_what_a_truncated_shard_lacks_is_extracted_again(tmp_path, lost):
     expected = left.get(lost, ["val000", "val001", "val002"])
     assert [row.clip_id for row in shard.open_rows()] == expected
     if expected:
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     assert contents(tmp_path) == whole
 
 
 def test_added_clips_go_into_new_shards(tmp_path):
     old = make_rows({"train": 5, "val": 2})
-    for shard in plan(old, tmp_path):
-        extract(shard, extract_clip)
+    for shard in plan_shards(tmp_path, old):
+        shard.complete(extract_clip)
     before = contents(tmp_path)
     digest = FeatureStore(str(tmp_path)).info["clips_sha256"]
     more = [
@@ -139,7 +134,7 @@ def test_added_clips_go_into_new_shards(tmp_path):
         for row in make_rows({"train": 6, "test": 1})
     ]
     rows = [more[0], *old, *more[1:]]
-    planned = plan(rows, tmp_path)
+    planned = plan_shards(tmp_path, rows)
     assert list(names(planned)) == [
         "train-00000-of-00002.tfrecord",
         "train-00001-of-00002.tfrecord",
@@ -150,12 +145,12 @@ def test_added_clips_go_into_new_shards(tmp_path):
     ]
     with pytest.raises(FeaturesError, match="not complete"):
         FeatureStore(str(tmp_path))
-    extract(planned[2], extract_clip)
+    planned[2].complete(extract_clip)
     # Started again in the middle, with the clips in another order.
-    again = plan([*reversed(more), *old], tmp_path)
+    again = plan_shards(tmp_path, [*reversed(more), *old])
     assert names(again) == names(planned)
     for shard in again:
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     store = FeatureStore(str(tmp_path), "train")
@@ -174,8 +169,8 @@ def test_directories_of_one_recipe_are_joined(tmp_path):
         dataclasses.replace(row, clip_id=f"new-{row.clip_id}", start_s=0.5)
         for row in make_rows({"train": 2, "test": 1})
     ]
-    for shard in plan_shards(str(tmp_path / "b"), more):
-        extract(shard, extract_clip)
+    for shard in plan_shards(tmp_path / "b", more):
+        shard.complete(extract_clip)
     parts = [str(tmp_path / name) for name in "ab"]
     joined = str(tmp_path / "joined")
     for _ in range(2):  # Joined again, nothing changes.
@@ -188,6 +183,11 @@ def test_directories_of_one_recipe_are_joined(tmp_path):
         stores[1].read(1, ["regions"])["regions"],
     )
     assert store.info["num_clips"] == {"train": 7, "val": 2, "test": 1}
+    of_part, of_joined = (
+        json.loads((tmp_path / name / "dataset_info.json").read_text())
+        for name in ("a", "joined")
+    )
+    assert of_joined["record"] == of_part["record"]
     assert [clip.clip_id for clip in store.missing] == ["train001"]
     assert "train001" in (tmp_path / "joined" / "failed.csv").read_text()
     latest = make_rows({"val": 3})[2:]
@@ -200,7 +200,7 @@ def test_what_does_not_belong_together_is_not_joined(tmp_path):
     write_features(str(tmp_path / "a"), {"train": 2})
     write_features(str(tmp_path / "b"), {"train": 1})
     write_features(str(tmp_path / "c"), {"test": 1}, segment_size=64)
-    plan_shards(str(tmp_path / "d"), make_rows({"val": 1}))
+    plan_shards(tmp_path / "d", make_rows({"val": 1}))
     for other, message in (
         ("b", "each clip once, received train000"),
         ("c", "record: there"),
@@ -216,34 +216,34 @@ def test_what_does_not_belong_together_is_not_joined(tmp_path):
 
 def test_known_clips_must_stay_the_same(tmp_path):
     rows = make_rows({"train": 3})
-    (shard,) = plan(rows, tmp_path)
+    (shard,) = plan_shards(tmp_path, rows)
     # Nothing was extracted yet: anything may change.
-    (shard,) = plan(rows[:2], tmp_path)
-    extract(shard, extract_clip)
+    (shard,) = plan_shards(tmp_path, rows[:2])
+    shard.complete(extract_clip)
     moved = [dataclasses.replace(rows[0], path="elsewhere.mp4"), rows[1]]
-    plan(moved, tmp_path)
+    plan_shards(tmp_path, moved)
     for change in ({"labels": ()}, {"split": "val"}, {"end_s": 1.5}):
         changed = [dataclasses.replace(rows[0], **change), *rows[1:]]
         with pytest.raises(FeaturesError, match="train000: other labels"):
-            plan(changed, tmp_path)
+            plan_shards(tmp_path, changed)
     with pytest.raises(FeaturesError, match="train000: not in the manifest"):
-        plan(rows[1:], tmp_path)
+        plan_shards(tmp_path, rows[1:])
 
 
 def test_other_parameters_are_refused_by_name(tmp_path):
     rows = make_rows({"train": 2})
-    wrong = {**RECIPE, "max_boxes": 5}
-    plan(rows, tmp_path, wrong)
+    wrong = {**RECIPE, "made": "down"}
+    plan_shards(tmp_path, rows, recipe=wrong)
     # Nothing was extracted yet: a first mistake can be mended.
-    (shard,) = plan(rows, tmp_path)
+    (shard,) = plan_shards(tmp_path, rows)
     shard.extract(rows[0], extract_clip)
-    with pytest.raises(FeaturesError, match="max_boxes: there 10, received 5"):
-        plan(rows, tmp_path, wrong)
+    with pytest.raises(FeaturesError, match="made: there 'up'"):
+        plan_shards(tmp_path, rows, recipe=wrong)
     with pytest.raises(FeaturesError, match="class_names"):
-        plan(rows, tmp_path, class_names=CLASS_NAMES[:2])
+        plan_shards(tmp_path, rows, class_names=CLASS_NAMES[:2])
     (tmp_path / "dataset_info.json").write_text('{"schema_version": 1}')
     with pytest.raises(FeaturesError, match=r"schema version 2.*received 1"):
-        plan(rows, tmp_path)
+        plan_shards(tmp_path, rows)
 
 
 def extract_or_die(row):
@@ -261,7 +261,7 @@ def make_extract_or_die():
 
 @pytest.mark.slow
 def test_a_clip_that_kills_its_process_does_not_stop_the_job(tmp_path):
-    planned = plan_shards(str(tmp_path), make_rows({"train": 10, "val": 2}), 5)
+    planned = plan_shards(tmp_path, make_rows({"train": 10, "val": 2}), 5)
     with Progress(12, "clip") as progress:
         extraction.run(planned, make_extract_or_die, 2, progress)
     assert progress.done == 12
@@ -292,7 +292,7 @@ def fail_at_the_start():
 def test_processes_without_an_extractor_end_the_job(
     make, error, message, tmp_path
 ):
-    planned = plan_shards(str(tmp_path), make_rows({"train": 4}), 2)
+    planned = plan_shards(tmp_path, make_rows({"train": 4}), 2)
     with (
         Progress(4, "clip") as progress,
         pytest.raises(error, match=message),

@@ -133,28 +133,6 @@ def test_gates_are_those_of_keras_2():
     np.testing.assert_allclose(gates, [0, 0, 0.3, 0.5, 0.7, 1, 1], atol=1e-7)
 
 
-def test_attention_by_hand():
-    """Two steps, two classes, equal attention: the mean over time."""
-    layer = gated_crnn.ClassAttention()
-    scores = np.array([[[0.2, 0.8], [0.6, 0.4]]], np.float32)
-    layer.build(scores.shape)
-    layer.attention.set_weights([np.zeros((2, 2)), np.zeros(2)])
-    np.testing.assert_allclose(layer(scores), [[0.4, 0.6]], atol=1e-6)
-    # Logits 0 and log 3 in the first step: weights 1/4, 3/4; then 1/2, 1/2.
-    layer.attention.set_weights(
-        [
-            np.array([[-np.log(3) / 0.4, 0], [0, 0]]),
-            np.array([np.log(3) * 1.5, 0]),
-        ]
-    )
-    # Class 0: step 1 has logit log 3, step 2 has 0.
-    expected = [
-        (0.75 * 0.2 + 0.5 * 0.6) / 1.25,
-        (0.25 * 0.8 + 0.5 * 0.4) / 0.75,
-    ]
-    np.testing.assert_allclose(layer(scores), [expected], atol=1e-6)
-
-
 def test_attention_of_nothing_divides_by_the_smallest_weight():
     """A class that the softmax rules out scores nearly 0, not 0 / 0."""
     layer = gated_crnn.ClassAttention()

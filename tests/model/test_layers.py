@@ -145,29 +145,17 @@ def test_empty_bag_scores_zero(kind):
 
 
 @pytest.mark.parametrize("kind", SCORINGS)
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-def test_survives_saving_training_and_mixed_precision(kind, dtype, tmp_path):
-    bags = make_bags()
-    inputs = keras.Input((None, 4))
-    mask = keras.Input((None,), dtype="bool")
-    outputs = kind(6, dtype=dtype)(inputs, mask=mask)
+def test_learns_in_mixed_precision(kind):
+    bags, real = make_bags(), np.ones((3, 5), bool)
+    inputs, mask = keras.Input((None, 4)), keras.Input((None,), dtype="bool")
+    outputs = kind(6, dtype="mixed_float16")(inputs, mask=mask)
     model = keras.Model([inputs, mask], outputs[0])
-    assert model.output.shape == (None, 6)
     model.compile("adam", keras.losses.MeanSquaredError())
-    real = np.ones((3, 5), bool)
     before = model.get_weights()
     model.train_on_batch([bags, real], np.ones((3, 6)))
-    assert any(
-        (old != new).any()
-        for old, new in zip(before, model.get_weights(), strict=True)
-    )
-    assert all(np.isfinite(weight).all() for weight in model.get_weights())
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        model.predict_on_batch([bags, real]),
-        loaded.predict_on_batch([bags, real]),
-    )
+    after = model.get_weights()
+    assert all(np.isfinite(weight).all() for weight in after)
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
 def test_normalization_by_hand():

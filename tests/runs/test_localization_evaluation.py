@@ -12,12 +12,11 @@ import pytest
 
 from avmil.common.errors import ConfigError
 from avmil.evaluation.identity import RunIdentity, WeightsIdentity
-from avmil.features.batches import BatchShape, pad
+from avmil.features.batches import pad
 from avmil.runs import localization_evaluation, scoring
 from model import systems
 from tests.feature_files import (
     CLASS_NAMES,
-    extract,
     make_clip,
     make_rows,
     plan_shards,
@@ -246,8 +245,7 @@ def test_regions_are_scored_in_parts_as_in_one(name, num_regions, monkeypatch):
     monkeypatch.setattr(scoring, "_REGIONS_AT_A_TIME", 7)
     model = build(name)
     clip = make_clip("clip", num_regions=num_regions)
-    shape = BatchShape(1, max(2, num_regions), len(clip.segments))
-    whole = model(pad([clip], shape, model.input))
+    whole = model(pad(clip, model.input))
     parts = scoring.localize(model, clip, CLASS_NAMES)
     np.testing.assert_allclose(parts.scores, whole["scores"][0], atol=1e-6)
     if "region_scores" in whole:
@@ -295,7 +293,7 @@ def sound_stores(tmp_path_factory):
         )
 
     for shard in plan_shards(directory, rows):
-        extract(shard, extract_clip)
+        shard.complete(extract_clip)
     return [scoring.open_split(directory, split) for split in ("val", "test")]
 
 

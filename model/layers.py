@@ -47,7 +47,7 @@ class ProposalDense(keras.layers.Dense):
     Output shape: `[B, P, units]`.
     """
 
-    def call(self, proposals, training=None):  # noqa: ANN001, ANN201, D102
+    def call(self, proposals, training=None):
         *bags_shape, size = ops.shape(proposals)
         rows = ops.reshape(proposals, (-1, size))  # [B * P, D]
         outputs = super().call(rows, training=training)  # [B * P, units]

@@ -8,6 +8,7 @@ ever where one process computes on all devices and another does not.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,9 @@ def joined_processes(devices: str) -> Iterator[None]:
             numbers["process_id"] = int(os.environ["JAX_PROCESS_ID"])
     import jax
 
+    # JAX aborts a process that loses another one, and says so: Python's stack
+    # tells nothing beside that.
+    faulthandler.disable()
     try:
         jax.distributed.initialize(**numbers)
         yield

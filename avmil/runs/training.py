@@ -53,10 +53,9 @@ def train(config: TrainConfig) -> None:
             f"--backend: Expected {backend}, which Keras was imported with, "
             f"received {config.backend}."
         )
-    if not files.is_remote(config.features_dir):
-        # evaluate.py may be started elsewhere.
-        features_dir = os.path.abspath(config.features_dir)
-        config = dataclasses.replace(config, features_dir=features_dir)
+    # evaluate.py may be started elsewhere.
+    features_dir = files.absolute(config.features_dir)
+    config = dataclasses.replace(config, features_dir=features_dir)
     with (
         devices.joined_processes(config.devices),
         contextlib.ExitStack() as stack,

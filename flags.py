@@ -314,8 +314,8 @@ class TrainConfig:
     backend: str = _backend_flag()
     devices: str = _flag(
         "1",
-        "Devices of this host among which every batch is divided: a number or "
-        "`all`; more than one with --backend=jax only.",
+        "Devices among which every batch is divided: a number, or `all`, of "
+        "several hosts too; more than one with --backend=jax only.",
     )
     cache: str = _flag(
         "auto",

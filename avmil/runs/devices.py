@@ -55,7 +55,7 @@ def joined_processes(devices: str) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         raise WorkerError(
             "Expected all processes to train to the end, but another one has "
-            f"ended, or cannot be reached: {str(error).splitlines()[0]} Start "
+            f"ended, or cannot be reached: {str(error).splitlines()[0]}. Start "
             "all of them again: the same command goes on from the last "
             "checkpoint."
         ) from error

@@ -125,26 +125,30 @@ def test_two_processes_begin_and_one_goes_on(
 def test_two_processes_end_together(features_dir, tmp_path):
     """Interrupted behind a checkpoint; without one if one was killed."""
 
+    def steps():
+        return [
+            int(p.name[5:]) for p in tmp_path.glob("checkpoints/last-*[0-9]")
+        ]
+
     def start_and_wait():
-        processes = start_two(
-            features_dir, tmp_path, 1, steps=10**6, cache="device"
-        )
-        events = tmp_path / "tensorboard"
-        size = sum(f.stat().st_size for f in events.glob("*"))
-        while sum(f.stat().st_size for f in events.glob("*")) <= size:
+        before = max(steps(), default=0)
+        changes = {"steps": 10**6, "cache": "device", "save_interval_s": 1}
+        processes = start_two(features_dir, tmp_path, 1, **changes)
+        while max(steps(), default=0) <= before:
             assert processes[0].poll() is None, processes[0].communicate()
             time.sleep(0.1)
         return processes
 
     processes = start_and_wait()
     processes[1].send_signal(signal.SIGINT)
-    assert ends_of(processes, 60)[0] == [130, 130]
-    (checkpoint,) = tmp_path.glob("checkpoints/last-*")
+    statuses, outputs = ends_of(processes, 60)
+    assert statuses == [130, 130], outputs
+    (kept,) = steps()
     processes = start_and_wait()
     processes[1].kill()
     statuses, outputs = ends_of(processes, 150)
     assert statuses[0] not in (0, 130)
-    assert f"Going on after step {int(checkpoint.name[5:])}" in outputs[0]
+    assert f"Going on after step {kept}" in outputs[0]
     assert "another" in outputs[0]
 
 

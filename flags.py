@@ -211,8 +211,8 @@ class TrainConfig:
         early_stopping: Validations without a new best after which training
             ends; 0 for never.
         backend: What Keras computes with; `jax` needs no TensorFlow.
-        devices: Devices of this host among which every batch is divided: a
-            number or `all`; more than one with --backend=jax only.
+        devices: Devices among which every batch is divided: a number, or `all`,
+            of several hosts too; more than one with --backend=jax only.
         cache: Where the features are held: on the accelerator, in host memory,
             or nowhere, read from their files ahead of use. `auto` takes the
             first one that is there and large enough; the accelerator with JAX

@@ -6,7 +6,7 @@ Started again with the same flags it goes on from the last checkpoint, with
 the same result as without the interruption. Every validation prints its mAP
 and F1, the end the best step and the next commands; `tensorboard
 --logdir=runs` shows the curves. `--backend=jax --devices=all` divides each
-batch among all devices of the host (docs/devices.md).
+batch among all devices, of several hosts too (docs/devices.md).
 """
 
 from __future__ import annotations

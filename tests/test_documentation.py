@@ -13,6 +13,7 @@ from tests.command_line import ROOT
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 # Flags of other programs, and absl's own.
 OTHER_FLAGS = {"flagfile", "help", "logdir", "no", "row"}  # pip's --no-deps.
+OTHER_FLAGS |= {"gpus", "nodes", "ntasks", "signal", "time"}  # SLURM's.
 OTHER_FLAGS |= {"build", "gres", "nthreads", "nworkers", "resources", "tasks"}
 
 

@@ -93,6 +93,11 @@ def join(directory: str | os.PathLike, *names: str) -> str:
     return os.path.join(str(directory), *names)
 
 
+def absolute(name: str | os.PathLike) -> str:
+    """The same path for a process that is started elsewhere."""
+    return str(name) if is_remote(name) else os.path.abspath(name)
+
+
 def exists(name: str | os.PathLike) -> bool:
     """Says whether there is a file or directory."""
     with _as_os_error("find", name):

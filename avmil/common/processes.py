@@ -196,10 +196,13 @@ def _prepare(
             "Expected worker processes to reach their first clip, but one "
             "died or none came. Is there enough memory? Try fewer --workers."
         ) from error
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
+        # The scheduler's is a RuntimeError that does not say more.
+        if isinstance(error, RuntimeError) and "deserial" not in str(error):
+            raise
         raise WorkerError(
-            f"Expected workers that have what this process has, received one "
-            f"without it: {error}."
+            "Expected a scheduler and workers that have what this process "
+            f"has, received one without it: {error}."
         ) from error
 
 

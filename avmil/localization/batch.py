@@ -171,7 +171,7 @@ class _Localizer:
         run, stat = self.run, files.path(entry.path).stat()
         return {
             "schema_version": formats.SCHEMA_VERSION,
-            "run": os.path.abspath(self._config.run_dir),
+            "run": files.absolute(self._config.run_dir),
             **dataclasses.asdict(run.weights),
             "thresholds": run.thresholds,
             "event_thresholds": run.event_thresholds,

@@ -14,10 +14,10 @@ import numpy as np
 import psutil
 from keras import ops
 
-from avmil.common.errors import ConfigError
 from avmil.common.progress import Progress
 from avmil.features.batches import BatchLoader, in_order
 from avmil.features.store import FeatureStore
+from avmil.runs import devices
 
 # Memory of an accelerator that is left to the model and its steps.
 _LEFT_BYTES = 4 << 30
@@ -33,43 +33,6 @@ _CLIPS_PER_TRANSFER = 64
 Call = tuple[dict[str, Any], np.ndarray | None]
 
 
-def use_devices(devices: str, batch_size: int) -> None:
-    """Divides the batches from here on among devices, a number or `all`.
-
-    Each has all variables; the sum of their gradients is that of the batch.
-
-    Raises:
-        ConfigError: if there are fewer, or they do not divide the batch.
-    """
-    keras.distribution.set_distribution(None)
-    if devices == "1":
-        return
-    if devices != "all" and not (devices.isdecimal() and int(devices)):
-        raise ConfigError(
-            f"--devices: Expected a number or all, received {devices!r}."
-        )
-    if keras.backend.backend() != "jax":
-        raise ConfigError(
-            "--devices: Expected 1, since Keras divides batches with JAX only, "
-            f"received {devices}. Use --backend=jax."
-        )
-    found = keras.distribution.list_devices()
-    count = len(found) if devices == "all" else int(devices)
-    if count > len(found):
-        raise ConfigError(
-            f"--devices: Expected at most the {len(found)} devices of this "
-            f"host, received {devices}."
-        )
-    if batch_size % count:
-        raise ConfigError(
-            f"--batch_size: Expected a multiple of the {count} devices, "
-            f"received {batch_size}."
-        )
-    keras.distribution.set_distribution(
-        keras.distribution.DataParallel(devices=found[:count])
-    )
-
-
 class SplitData:
     """The clips of a split on the accelerator, in host memory or in files.
 
@@ -79,6 +42,8 @@ class SplitData:
         inputs: Inputs of the system.
         cache: `device`, `host`, `none`, or `auto` for the first of them for
             which there is an accelerator and memory.
+        mesh: Devices among which each batch is divided; this process then has
+            its part of the batches.
 
     Attributes:
         steps_per_call: Steps of a call at most.
@@ -93,8 +58,13 @@ class SplitData:
         batch_size: int,
         inputs: Iterable[str],
         cache: str = "none",
+        mesh: Any = None,
     ) -> None:
         inputs = tuple(inputs)
+        self._part = slice(None)
+        if mesh:
+            self._part = devices.own_part(mesh, batch_size)
+            batch_size = self._part.stop - self._part.start
         self._loader = BatchLoader(store, batch_size, inputs)
         self._resident: dict[str, Any] | None = None
         if cache == "auto":
@@ -108,7 +78,7 @@ class SplitData:
             if cache == "host":
                 self._loader.hold(progress.update)
                 return
-            self._resident = _to_device(store, inputs, progress.update)
+            self._resident = _to_device(store, inputs, progress.update, mesh)
         if accelerated:
             self.steps_per_call, self.in_flight = _STEPS_PER_CALL, 0
 
@@ -117,6 +87,7 @@ class SplitData:
 
         Clips that are not resident hold until the next call but one.
         """
+        chunks = (chunk[:, self._part] for chunk in chunks)
         if self._resident is not None:
             for chunk in chunks:
                 yield self._resident, chunk.astype(np.int32)
@@ -133,14 +104,15 @@ def batch_of(clips: dict[str, Any], rows: Any) -> dict[str, Any]:
     return {name: ops.take(v, rows, axis=0) for name, v in clips.items()}
 
 
-def train_function(model: keras.Model) -> Callable[..., Any]:
-    """Makes the function that trains a compiled model.
+def train_function(model: keras.Model, mesh: Any = None) -> Callable[..., Any]:
+    """Makes the function that trains a compiled model, on a mesh of devices.
 
     It takes a call of `SplitData` and returns the loss of each step, float32
-    [K], possibly before it is computed: `numpy.asarray` waits for it.
+    [K], possibly before it is computed: `numpy.asarray` waits for it. Nothing
+    else changes the model's variables meanwhile.
     """
     if keras.backend.backend() == "jax":
-        return _jax_train_function(model)
+        return _jax_train_function(model, mesh)
     model.make_train_function()
 
     def train(clips: dict[str, Any], rows: np.ndarray | None) -> Any:
@@ -156,37 +128,38 @@ def train_function(model: keras.Model) -> Callable[..., Any]:
     return train
 
 
-def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
-    """Many steps in one compiled call, without a copy of the variables."""
+def _jax_train_function(model: keras.Model, mesh: Any) -> Callable[..., Any]:
+    """Many steps in one compiled call, without a copy of the variables.
+
+    Of a mesh each device has all variables; the sum of their gradients is that
+    of the batch. The model's are those of this process' first device.
+    """
     import jax
 
     model.optimizer.build(model.trainable_variables)
-    distribution = keras.distribution.distribution()
     variables = (
         model.trainable_variables,
         model.non_trainable_variables,
         model.optimizer.variables,
     )
     no_metrics = [np.zeros(v.shape, v.dtype) for v in model.metrics_variables]
-
-    def divide(array: Any) -> Any:
-        """Gives each device its clips of a batch, no other ones."""
-        layout = distribution.get_data_layout(array.shape).backend_layout
-        if isinstance(array, jax.core.Tracer):
-            return jax.lax.with_sharding_constraint(array, layout)
-        return jax.make_array_from_callback(
-            array.shape, layout, lambda part: array[part]
-        )
+    copies = devices.Copies(mesh)
 
     def step(state: Any, clips: dict[str, Any], rows: Any) -> tuple[Any, Any]:
         batch = dict(batch_of(clips, rows))
-        if distribution:
-            batch = {name: divide(array) for name, array in batch.items()}
+        if mesh:
+            batch = jax.lax.with_sharding_constraint(
+                batch, devices.divided(mesh)
+            )
         labels = dict.fromkeys(model.loss, batch.pop("labels"))
         logs, after = model.train_step((*state, no_metrics), (batch, labels))
         return after[:3], logs["loss"]
 
-    @functools.partial(jax.jit, donate_argnums=0)
+    @functools.partial(
+        jax.jit,
+        donate_argnums=0,
+        out_shardings=devices.everywhere(mesh) if mesh else None,
+    )
     def steps(state: Any, clips: dict[str, Any], rows: Any) -> tuple[Any, Any]:
         if rows is None:
             state, loss = step(state, clips, None)
@@ -194,14 +167,24 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
         return jax.lax.scan(lambda s, r: step(s, clips, r), state, rows)
 
     def train(clips: dict[str, Any], rows: np.ndarray | None) -> Any:
-        if rows is not None and len(rows) == 1:
+        if mesh and rows is None:
+            divide = functools.partial(devices.divide, mesh)
+            clips = jax.tree.map(divide, clips)
+        elif mesh:
+            rows = devices.divide(mesh, rows, axis=1)
+        elif rows is not None and len(rows) == 1:
             # By themselves, else XLA fuses them with the step, whose result
             # then differs in rounding from that of a batch of the host.
             clips, rows = batch_of(clips, rows[0]), None
-        elif rows is None and distribution:
-            clips = {name: divide(array) for name, array in clips.items()}
         state = tuple([v.value for v in group] for group in variables)
+        if mesh:
+            state = copies.join(state)
         state, losses = steps(state, clips, rows)
+        if mesh:
+            if not has_accelerator():
+                # CPUs may mix up the messages of two calls under way.
+                jax.block_until_ready(state)
+            state = copies.part(state)
         for group, values in zip(variables, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
@@ -212,8 +195,8 @@ def _jax_train_function(model: keras.Model) -> Callable[..., Any]:
 
 def has_accelerator() -> bool:
     """Whether Keras computes on more than the processor."""
-    devices = keras.distribution.list_devices()
-    return any(not name.startswith("cpu") for name in devices)
+    names = keras.distribution.list_devices()
+    return any(not name.startswith("cpu") for name in names)
 
 
 def _choose_cache(split_bytes: int) -> str:
@@ -227,7 +210,7 @@ def _choose_cache(split_bytes: int) -> str:
 
         stats = jax.local_devices()[0].memory_stats() or {}
         free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
-        if split_bytes <= free - _LEFT_BYTES:
+        if not devices.highest(split_bytes > free - _LEFT_BYTES):
             return "device"
     fits = split_bytes <= _HOST_SHARE * psutil.virtual_memory().available
     return "host" if fits else "none"
@@ -237,6 +220,7 @@ def _to_device(
     store: FeatureStore,
     inputs: tuple[str, ...],
     on_clips: Callable[[int], None],
+    mesh: Any,
 ) -> dict[str, Any]:
     """Sends a split part by part, so that host memory need not hold it."""
     size = min(_CLIPS_PER_TRANSFER, len(store))
@@ -252,7 +236,7 @@ def _to_device(
             if update:
                 if name not in sent:
                     shape = len(store), *array.shape[1:]
-                    sent[name] = _jax_zeros(shape, array.dtype)
+                    sent[name] = _jax_zeros(shape, array.dtype, mesh)
                 sent[name] = update(sent[name], array[:count], start)
             else:
                 sent.setdefault(name, []).append(ops.array(array[:count]))
@@ -262,18 +246,14 @@ def _to_device(
     return {name: ops.concatenate(arrays) for name, arrays in sent.items()}
 
 
-def _jax_zeros(shape: tuple[int, ...], dtype: np.dtype) -> Any:
-    """Zeros on the device, or on each one of a distribution."""
+def _jax_zeros(shape: tuple[int, ...], dtype: np.dtype, mesh: Any) -> Any:
+    """Zeros on the device, or on each one of a mesh."""
     import jax
 
-    sharding = None
-    if distribution := keras.distribution.distribution():
-        mesh = distribution.device_mesh.backend_mesh
-        sharding = jax.sharding.NamedSharding(
-            mesh, jax.sharding.PartitionSpec()
-        )
     make = functools.partial(jax.numpy.zeros, shape, dtype)
-    return jax.jit(make, out_shardings=sharding)()
+    return jax.jit(
+        make, out_shardings=devices.everywhere(mesh) if mesh else None
+    )()
 
 
 def _jax_update_function() -> Callable[[Any, np.ndarray, int], Any]:

@@ -33,19 +33,19 @@ class TensorBoardLog:
 
     Args:
         path: Directory of the events, local or remote. A remote one gets them
-            when the log is closed: objects do not grow.
+            when the log is closed: objects do not grow. Empty for no events.
     """
 
     def __init__(self, path: str) -> None:
         self._path, self._folder = path, tempfile.TemporaryDirectory()
-        is_remote = files.is_remote(path)
-        self._writer = EventFileWriter(self._folder.name if is_remote else path)
+        is_local = path and not files.is_remote(path)
+        self._writer = EventFileWriter(path if is_local else self._folder.name)
 
     def close(self) -> None:
         """Writes what is left."""
         self._writer.close()
         with self._folder as local:
-            for name in files.names(local):
+            for name in files.names(local) if self._path else ():
                 inner = files.join(local, name)
                 files.copy(inner, files.join(self._path, name))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import math
 import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,10 +22,10 @@ from avmil.evaluation import metrics, thresholds
 from avmil.features.balanced import BalancedSampler, label_frequencies
 from avmil.features.standardization import fit_bins
 from avmil.features.store import FeatureStore
-from avmil.runs import scoring
+from avmil.runs import devices, scoring
 from avmil.runs.checkpoints import TrainState
 from avmil.runs.run import Run, TrainedOn
-from avmil.runs.steps import SplitData, train_function, use_devices
+from avmil.runs.steps import SplitData, train_function
 from avmil.runs.tensorboard_log import TensorBoardLog
 from flags import TrainConfig
 from model import systems
@@ -43,6 +45,7 @@ def train(config: TrainConfig) -> None:
         ConfigError: for flags that contradict each other or the run.
         FeaturesError: for features that cannot be trained on.
         KeyboardInterrupt: if it was interrupted; its last step is kept.
+        WorkerError: if another process that trains the run has ended.
     """
     backend = keras.backend.backend()
     if config.backend != backend:
@@ -50,27 +53,42 @@ def train(config: TrainConfig) -> None:
             f"--backend: Expected {backend}, which Keras was imported with, "
             f"received {config.backend}."
         )
-    if not files.is_remote(config.features_dir):
-        # evaluate.py may be started elsewhere.
-        features_dir = os.path.abspath(config.features_dir)
-        config = dataclasses.replace(config, features_dir=features_dir)
-    use_devices(config.devices, config.batch_size)
-    with files.exclusive(config.run_dir):
-        _Trainer(config).run()
+    # evaluate.py may be started elsewhere.
+    features_dir = files.absolute(config.features_dir)
+    config = dataclasses.replace(config, features_dir=features_dir)
+    with (
+        devices.joined_processes(config.devices),
+        contextlib.ExitStack() as stack,
+    ):
+        mesh = devices.find(config.devices, config.batch_size)
+        if devices.is_first_process():
+            stack.enter_context(files.exclusive(config.run_dir))
+        else:  # The first one writes and prints.
+            nowhere = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
+        _Trainer(config, mesh).run()
 
 
 class _Trainer:
-    """One training run, ready to start or to go on."""
+    """One training run, ready to start or to go on.
 
-    def __init__(self, config: TrainConfig) -> None:
-        self._config = config
+    Of several processes that train it, the first one writes it.
+    """
+
+    def __init__(self, config: TrainConfig, mesh: Any) -> None:
+        self._config, self._mesh = config, mesh
+        self._writes = devices.is_first_process()
         self._validate_every = config.validate_every or min(
             _MAX_VALIDATE_EVERY, max(1, config.steps // _MIN_VALIDATIONS)
         )
         self._store = scoring.open_split(config.features_dir, "train")
         self._validation = scoring.open_split(config.features_dir, "val")
         _check_labels(self._store, self._validation)
-        self._run = Run.start(config, TrainedOn.of(self._store))
+        if self._writes:
+            Run.start(config, TrainedOn.of(self._store))
+        devices.highest(0)  # The others read what the first one wrote.
+        self._run = Run(config.run_dir)
         self._sampler = BalancedSampler(
             self._store.labels, config.batch_size, config.seed
         )
@@ -87,7 +105,8 @@ class _Trainer:
         # The best network since the last checkpoint, and its state.
         self._best: tuple[list[np.ndarray], TrainState] | None = None
         self._saved_s = time.monotonic()
-        self._log = TensorBoardLog(self._run.file("tensorboard"))
+        events = self._run.file("tensorboard")
+        self._log = TensorBoardLog(events if self._writes else "")
 
     def run(self) -> None:
         """Trains to the last step, or to the one of an interrupt."""
@@ -95,7 +114,9 @@ class _Trainer:
         try:
             if not self._is_done():
                 size, cache = self._config.batch_size, self._config.cache
-                data = SplitData(self._store, size, self._model.input, cache)
+                data = SplitData(
+                    self._store, size, self._model.input, cache, self._mesh
+                )
                 self._scorer = scoring.Scorer(
                     self._model, self._validation, size, cache
                 )
@@ -103,6 +124,9 @@ class _Trainer:
                     self._train(data, interrupted)
         finally:
             self._log.close()
+        devices.leave()
+        if not self._is_done():
+            raise KeyboardInterrupt
         print(_summary(self._config, self._state))
 
     def _build(self) -> keras.Model:
@@ -177,7 +201,7 @@ class _Trainer:
     def _train(self, data: SplitData, interrupted: Callable[[], bool]) -> None:
         """Trains in calls of several steps, which end where a pause is due."""
         config, state = self._config, self._state
-        train = train_function(self._model)
+        train = train_function(self._model, self._mesh)
         frequencies = label_frequencies(self._store.labels)
         loss = no_class_loss(self._model, frequencies)
         losses = _Losses(config, state.step, self._log, loss)
@@ -188,17 +212,16 @@ class _Trainer:
                 under_way.append(train(clips, rows))
                 state.step += 1 if rows is None else len(rows)
                 pause = self._is_pause(state.step)
-                ends = interrupted()
+                ends = devices.highest(interrupted())
                 while len(under_way) > (0 if pause or ends else data.in_flight):
                     losses.add(np.asarray(under_way.popleft()), progress)
                 if pause:
                     self._validate_and_save(progress, losses)
                     losses.start_clock()
-                if ends and not self._is_done():
-                    self._save()
-                    raise KeyboardInterrupt
-                if self._is_done():
+                if ends or self._is_done():
                     break
+        if self._writes and not self._is_done():
+            self._save()
 
     def _chunks(self, max_steps: int) -> Iterator[np.ndarray]:
         """Yields the clips [K, B] of K steps at a time up to each pause."""
@@ -228,6 +251,8 @@ class _Trainer:
             result = self._validate(with_pictures=due or last)
             loss = losses.mean_since_validation()
             progress.write(f"Step {state.step}: loss {loss:.4f}, {result}")
+        if not self._writes:
+            return
         if config.keep_every and state.step % config.keep_every == 0:
             self._run.checkpoints.save(
                 "kept", self._model, state, config.keep_last
@@ -284,6 +309,8 @@ class _Trainer:
             state.best, state.best_step, state.num_worse = value, state.step, 0
             best_state = dataclasses.replace(state)
             self._best = self._model.get_weights(), best_state
+        # Rounding may differ between hosts; they stop behind the same step.
+        state.num_worse = devices.highest(state.num_worse)
         return f"validation mAP {values['map']:.3f}, F1 {values['f1']:.3f}"
 
     def _draw_localizations(self) -> None:

@@ -1,10 +1,13 @@
-"""train.py on several devices: the same run as on one device."""
+"""train.py on several devices and hosts: the same run as on one device."""
 
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ def features_dir(tmp_path_factory):
     return directory
 
 
-def start(features_dir, run_dir, num_devices, **changes):
+def start(features_dir, run_dir, num_devices, environment=(), **changes):
     """Starts train.py in a process of virtual devices."""
     values = {
         "features_dir": features_dir,
@@ -51,7 +54,7 @@ def start(features_dir, run_dir, num_devices, **changes):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "XLA_FLAGS": count},
+        env={**os.environ, "XLA_FLAGS": count, **dict(environment)},
     )
 
 
@@ -85,6 +88,68 @@ def test_a_run_changes_its_devices(features_dir, one_device, tmp_path):
     output = train(features_dir, tmp_path, 4, cache="device")
     assert "Going on after step 6" in output
     assert_close(one_device, tmp_path)
+
+
+def start_two(*arguments, **changes):
+    """Starts two processes that train together."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    joined = {
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
+        "JAX_NUM_PROCESSES": "2",
+    }
+    return [
+        start(*arguments, {**joined, "JAX_PROCESS_ID": str(number)}, **changes)
+        for number in range(2)
+    ]
+
+
+def ends_of(processes, timeout_s):
+    """Statuses and outputs of the processes, which end within a time."""
+    outputs = [p.communicate(timeout=timeout_s)[0] for p in processes]
+    return [process.returncode for process in processes], outputs
+
+
+def test_two_processes_begin_and_one_goes_on(
+    features_dir, one_device, tmp_path
+):
+    processes = start_two(features_dir, tmp_path, 2, steps=6, cache="none")
+    statuses, outputs = ends_of(processes, 300)
+    assert statuses == [0, 0], outputs
+    assert "is finished" in outputs[0]
+    assert "loss" not in outputs[1]
+    train(features_dir, tmp_path, 1)
+    assert_close(one_device, tmp_path)
+
+
+def test_two_processes_end_together(features_dir, tmp_path):
+    """Interrupted behind a checkpoint; without one if one was killed."""
+
+    def steps():
+        return [
+            int(p.name[5:]) for p in tmp_path.glob("checkpoints/last-*[0-9]")
+        ]
+
+    def start_and_wait():
+        before = max(steps(), default=0)
+        changes = {"steps": 10**6, "cache": "device", "save_interval_s": 1}
+        processes = start_two(features_dir, tmp_path, 1, **changes)
+        while max(steps(), default=0) <= before:
+            assert processes[0].poll() is None, processes[0].communicate()
+            time.sleep(0.1)
+        return processes
+
+    processes = start_and_wait()
+    processes[1].send_signal(signal.SIGINT)
+    statuses, outputs = ends_of(processes, 60)
+    assert statuses == [130, 130], outputs
+    (kept,) = steps()
+    processes = start_and_wait()
+    processes[1].kill()
+    statuses, outputs = ends_of(processes, 150)
+    assert statuses[0] not in (0, 130)
+    assert f"Going on after step {kept}" in outputs[0]
+    assert "another" in outputs[0]
 
 
 @pytest.mark.parametrize(

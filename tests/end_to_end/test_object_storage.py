@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
 import signal
@@ -12,7 +13,11 @@ import time
 import fsspec
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
 
 import flags
 from avmil.clips import manifest
@@ -49,15 +54,41 @@ SMALL = {
 pytestmark = pytest.mark.slow
 
 
+class Throttling:
+    """A store that refuses the next requests, as those of too high a rate."""
+
+    def __init__(self, store):
+        self.num_refused = 0
+        self._store = store
+        self._answers = itertools.cycle(["503 Slow Down", "429 Too Many"])
+
+    def __call__(self, environ, start_response):
+        if not self.num_refused:
+            return self._store(environ, start_response)
+        self.num_refused -= 1
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body = b"<Error><Code>SlowDown</Code></Error>"
+        start_response(next(self._answers), [("Content-Length", "36")])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
 @pytest.fixture(scope="module")
-def bucket():
-    """A bucket of a server on loopback; a job's death is soon believed."""
+def store():
+    """The store: moto's server on loopback, which `num_refused` throttles."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    throttling = Throttling(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, throttling, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    throttling.port = server.server_port
+    yield throttling
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def bucket(store):
+    """A bucket of the server; a job's death is soon believed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store.port}")
         patch.setenv("AWS_ACCESS_KEY_ID", "id")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -66,7 +97,6 @@ def bucket():
         patch.setattr(files, "_DEAD_AFTER_S", 2.0)
         fsspec.filesystem("s3").mkdir("bucket")
         yield "s3://bucket"
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +234,40 @@ def test_a_bucket_that_goes_in_the_middle(bucket):
     store.mkdir("going")
     write_features(directory, {"train": 3})
     assert len(FeatureStore(directory)) == 3
+
+
+def test_throttled_extraction_goes_on(bucket, store):
+    directory = f"{bucket}/throttled"
+    rows = make_rows({"train": 2})
+
+    def extract_clip(row):
+        store.num_refused = 3
+        return make_clip(row.clip_id, row.labels)
+
+    (shard,) = plan_shards(directory, rows)
+    extract(shard, extract_clip)
+    store.num_refused = 3
+    store_of_clips = FeatureStore(directory)
+    store.num_refused = 3
+    np.testing.assert_array_equal(
+        store_of_clips[1].regions, extract_clip(rows[1]).regions
+    )
+    store.num_refused = 0
+
+
+def test_a_store_that_throttles_for_ever(
+    bucket, store, features_dir, monkeypatch
+):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # Else it takes a minute.
+    config = SMALL | {"features_dir": features_dir, "system": "av_two_stream"}
+    config |= {"run_dir": f"{bucket}/runs/throttled"}
+    command = "train.py", *flag_list(**config)
+    store.num_refused = float("inf")
+    output = run(*command, status=2)
+    assert output.count("\n") == 1
+    assert f"write {config['run_dir']}" in output
+    store.num_refused = 0
+    assert "is finished" in run(*command)
 
 
 def test_a_clip_in_a_bucket_that_is_none_is_not_to_blame(bucket):

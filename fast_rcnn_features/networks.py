@@ -278,7 +278,14 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
             ) from error
         finally:
             random.setstate(state)
-        return keras.Model(whole.input, whole.operations[number].output)
+        cut = whole.operations[number].output
+        if cut.shape[-1] != channels:  # So of NASNetMobile.
+            raise ValueError(
+                "Expected a backbone with one order of layers for all sizes of "
+                f"frames, received keras:{name}, which cannot be cut. Choose "
+                "another one."
+            )
+        return keras.Model(whole.input, cut)
 
     module = importlib.import_module(constructor.__module__)
     return RegionNetwork(

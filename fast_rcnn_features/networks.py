@@ -137,11 +137,11 @@ class LocalResponseNormalization(keras.layers.Layer):
     def build(self, input_shape) -> None:  # noqa: ANN001, D102
         channel = np.arange(input_shape[-1])
         distance = np.abs(channel[:, None] - channel)
-        self._is_neighbor = (distance <= 2).astype("float32")
+        self._neighbors = 1e-4 / 5 * (distance <= 2).astype("float32")
 
     def call(self, inputs):  # noqa: ANN001, ANN201, D102
-        energy = ops.matmul(ops.square(inputs), self._is_neighbor)
-        root = ops.rsqrt(1.0 + 1e-4 / 5 * energy)
+        energy = ops.matmul(ops.square(inputs), self._neighbors)
+        root = ops.rsqrt(1.0 + energy)
         # s ** -0.75, seven times as fast as ops.power.
         return inputs * root * ops.sqrt(root)
 
@@ -179,11 +179,13 @@ def _build_caffe(
             layers.append(keras.layers.ZeroPadding2D(((1, 2), (1, 2))))
             layers.append(keras.layers.MaxPooling2D(pool_size=3, strides=2))
         else:
-            layers.append(keras.layers.ZeroPadding2D(layer.kernel_px // 2))
+            if layer.stride > 1:  # "same" would be no symmetric padding.
+                layers.append(keras.layers.ZeroPadding2D(layer.kernel_px // 2))
             convolution = GroupedConv2D(
                 layer.filters,
                 layer.kernel_px,
                 strides=layer.stride,
+                padding="same" if layer.stride == 1 else "valid",
                 groups=layer.groups,
                 activation="relu",
                 kernel_initializer=initializer,
@@ -276,7 +278,14 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
             ) from error
         finally:
             random.setstate(state)
-        return keras.Model(whole.input, whole.operations[number].output)
+        cut = whole.operations[number].output
+        if cut.shape[-1] != channels:  # So of NASNetMobile.
+            raise ValueError(
+                "Expected a backbone with one order of layers for all sizes of "
+                f"frames, received keras:{name}, which cannot be cut. Choose "
+                "another one."
+            )
+        return keras.Model(whole.input, cut)
 
     module = importlib.import_module(constructor.__module__)
     return RegionNetwork(

@@ -45,7 +45,8 @@ def prepare_image(
     )
     multiple_px = networks.get(network).multiple_px
     missing = [-side % multiple_px for side in image.shape[:2]]
-    image = np.pad(image, [*((0, count) for count in missing), (0, 0)])
+    if any(missing):
+        image = np.pad(image, [*((0, count) for count in missing), (0, 0)])
     return image, scale
 
 

@@ -20,6 +20,7 @@ from avmil.common import files, processes
 from avmil.common.errors import ConfigError
 from avmil.common.progress import Progress
 from avmil.features import extractor, shards
+from avmil.features import recipe as recipes
 from avmil.features.given_features import (
     GivenFeatures,
     given_recipe,
@@ -50,7 +51,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             config, "manifest", "features_dir", "boxes_from"
         )
         recipe_config = _with_absolute_paths(
-            recipe_config, *extractor.file_flags(recipe_config)
+            recipe_config, *recipes.file_flags(recipe_config)
         )
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
@@ -62,7 +63,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         recipe_config = dataclasses.replace(
             recipe_config, frame_rate_hz=rate_hz
         )
-    recipe = extractor.recipe(recipe_config, given)
+    recipe = recipes.of_flags(recipe_config, given)
     num_workers, num_threads, clips_at_a_time = _processes(config.workers)
     given_audio = given is not None and has_audio_of(given, recipe)
     make_extractor = functools.partial(
@@ -81,7 +82,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             recipe,
             class_names,
             config.shard_size,
-            extractor.layout(recipe_config),
+            recipes.layout(recipe_config),
         )
         for shard in filter(Shard.is_complete, planned):
             truncated = shard.is_truncated()
@@ -162,7 +163,7 @@ def _make_extractor(
             f"Expected {features_dir} to be the same directory for all "
             f"workers, received {host}, which has none."
         )
-    here = extractor.recipe(
+    here = recipes.of_flags(
         recipe_config, given_recipe(boxes_from) if boxes_from else None
     )
     here["KERAS_BACKEND"] = keras.backend.backend()

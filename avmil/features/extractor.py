@@ -6,13 +6,11 @@ The one place where decoding, EdgeBoxes and the base networks meet.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import cv2
 import keras
@@ -23,45 +21,33 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import (
     ClipError,
-    ConfigError,
     MediaError,
     NoTrackError,
     StorageError,
     config_errors,
 )
-from avmil.features import clip_features
+from avmil.features import recipe
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.given_features import (
     AUDIO_FIELDS,
-    BOX_PARAMETERS,
     FindBoxes,
     GivenFeatures,
     boxes_of,
     check_same_frames,
-    has_audio_of,
 )
-from fast_rcnn_features import networks
 from fast_rcnn_features.edge_boxes import EdgeBoxes
-from fast_rcnn_features.features import RegionFeatures, region_size
+from fast_rcnn_features.features import RegionFeatures
 from flags import RecipeConfig
 from vggish import mel_features
 from vggish.cvssp_features import MAX_SAMPLES as CVSSP_SAMPLES
 from vggish.cvssp_features import cvssp_log_mel
-from vggish.embeddings import SegmentEmbeddings, embedding_size, windows
+from vggish.embeddings import SegmentEmbeddings, windows
 from vggish.waveform import SAMPLE_RATE_HZ
 
-# How the recipe names untrained networks, each drawing of weights by its own
-# name: those of a first `random` of sound recurred in networks of other seeds.
-_UNTRAINED = {"region_weights": "random", "audio_weights": "random-2"}
 # Those of a clip of 10 s: one call of the network describes them all.
 _FRAMES_AT_A_TIME = 10
 # Long recordings would need much memory for a spectrogram of their own.
 _SEGMENTS_AT_A_TIME = 1024
-_WITHOUT_FILE = {
-    "edge_forest": "--edges=gradient does without, but is not the paper's.",
-    "region_weights": "`random` leaves the network untrained.",
-    "audio_weights": "`random` leaves the network untrained.",
-}
 # What no clip is to blame for, and what names its stage already.
 _OTHER_ERRORS = (
     ClipError,
@@ -70,116 +56,6 @@ _OTHER_ERRORS = (
     AttributeError,
     ImportError,
 )
-
-
-def recipe(
-    config: RecipeConfig, given: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The recipe that is kept beside the features.
-
-    Files are named by the SHA-256 of their content, wherever they lie, and
-    those that it does not use not at all.
-
-    Args:
-        config: The flags.
-        given: Recipe of the directory that the boxes come from, whose
-            parameters of boxes then count, and without --audio_weights those
-            of sound.
-
-    Raises:
-        ConfigError: if a value cannot be, or a file is not named or missing.
-    """
-    with config_errors("--segment_hop_s"):
-        mel_features.hop_frames(config.segment_hop_s)
-    with config_errors("--region_network"):
-        networks.get(config.region_network)
-    values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
-    if given:
-        values |= {name: given[name] for name in BOX_PARAMETERS}
-    unreadable = {}
-    for name in file_flags(config):
-        path = getattr(config, name)
-        if given and name == "edge_forest":
-            continue
-        if given and name == "audio_weights" and not path:
-            values[name] = given[name]
-            if has_audio_of(given, values):
-                continue
-        untrained = _UNTRAINED.get(name)
-        if untrained and path in ("random", untrained):
-            values[name] = untrained
-            continue
-        is_keras = config.region_network.startswith(networks.KERAS_PREFIX)
-        if name == "region_weights" and is_keras and path == "imagenet":
-            # Keras fetches them once, before there are several processes.
-            with config_errors("--region_weights", Exception):
-                networks.build(config.region_network, weights=path)
-            values[name] = path
-            continue
-        # A V2 checkpoint is a prefix of several files.
-        index = f"{path}.index"
-        if name == "audio_weights" and not files.exists(path):
-            path = index if files.exists(index) else path
-        try:
-            values[name] = f"sha256:{files.sha256(path)}"
-        except OSError:
-            unreadable[name] = path
-    if unreadable:
-        lines = [
-            f"--{name}: {path + ' cannot be read' if path else 'none'}. "
-            f"{_WITHOUT_FILE[name]}"
-            for name, path in unreadable.items()
-        ]
-        listed = "\n  ".join(lines)
-        raise ConfigError(
-            "Expected the files of the base networks, received\n  "
-            f"{listed}\n{fetch_advice(config, unreadable)}"
-        )
-    return values
-
-
-def fetch_advice(
-    config: RecipeConfig, names: Collection[str], weights_dir: str = "weights"
-) -> str:
-    """Says how to fetch the published files that flags of a recipe name."""
-    published = {
-        "edge_forest": "edge_forest",
-        "region_weights": config.region_network,
-        "audio_weights": config.audio_network,
-    }
-    wanted = " ".join(published[name] for name in names)
-    if "keras" in wanted:
-        return (
-            "Weights of a keras: network are `imagenet` or a file of yours; "
-            "those of keras_file are the .keras file."
-        )
-    return (
-        f"`python fetch_weights.py {wanted} --weights_dir={weights_dir}` "
-        "fetches the published ones."
-    )
-
-
-def file_flags(config: RecipeConfig) -> list[str]:
-    """The flags that name the files of the recipe's base networks."""
-    names = []
-    if config.modalities != "audio":
-        names.append("region_weights")
-        if config.edges == "structured_forest":
-            names.append("edge_forest")
-    if config.modalities != "visual":
-        names.append("audio_weights")
-    return names
-
-
-def layout(config: RecipeConfig) -> clip_features.Layout:
-    """The arrays that a recipe gives; their sizes are the networks'."""
-    with config_errors("--region_network"):
-        num_features = region_size(config.region_network, config.roi_bins)
-    with config_errors("--audio_weights"):
-        segment_size = embedding_size(
-            config.audio_network, config.audio_weights
-        )
-    return clip_features.layout(num_features, segment_size)
 
 
 class ClipExtractor:
@@ -205,7 +81,7 @@ class ClipExtractor:
         needs_both: bool = True,
     ) -> None:
         configure_backend(num_threads)
-        self._fields = layout(config)
+        self._fields = recipe.layout(config)
         self._needs_all = needs_both or config.modalities != "audio_visual"
         self._config = config
         self._given = given
@@ -221,7 +97,7 @@ class ClipExtractor:
             with config_errors("--region_weights", OSError):
                 self._region_features = RegionFeatures(
                     config.region_network,
-                    _path_or_none(config.region_weights),
+                    recipe.weights_path(config.region_weights),
                     config.short_side_px,
                     config.long_side_px,
                     config.network_seed,
@@ -234,7 +110,7 @@ class ClipExtractor:
             with config_errors("--audio_weights", OSError):
                 self._segment_embeddings = SegmentEmbeddings(
                     config.audio_network,
-                    _path_or_none(config.audio_weights),
+                    recipe.weights_path(config.audio_weights),
                     None if activation == "none" else activation,
                     config.network_seed,
                 )
@@ -461,10 +337,6 @@ def configure_backend(num_threads: int) -> None:
 
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _path_or_none(weights: str) -> str | None:
-    return None if weights in _UNTRAINED.values() else weights
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from avmil.common import files
 from avmil.common.errors import ConfigError
-from avmil.features import extractor
+from avmil.features import recipe as recipes
 from flags import RecipeConfig
 
 _PREFIX = "sha256:"
@@ -68,7 +68,7 @@ def with_weights(
     if config.modalities == "audio_visual" and visual != audio:
         modalities = "visual" if visual else "audio"
         config = dataclasses.replace(config, modalities=modalities)
-    wanted = {name: recipe[name] for name in extractor.file_flags(config)}
+    wanted = {name: recipe[name] for name in recipes.file_flags(config)}
     paths = {
         name: getattr(given, name) if digest.startswith(_PREFIX) else digest
         for name, digest in wanted.items()
@@ -81,12 +81,12 @@ def with_weights(
             "Expected the files of the run's base networks, received neither "
             f"their flags nor them in --weights_dir={given.weights_dir}:\n  "
             f"{listed}\n"
-            f"{extractor.fetch_advice(config, missing, given.weights_dir)}"
+            f"{recipes.fetch_advice(config, missing, given.weights_dir)}"
         )
     paths |= {name: found[wanted[name]] for name in open_names}
     unused = {"edge_forest": "", "region_weights": "", "audio_weights": ""}
     config = dataclasses.replace(config, **(unused | paths))
-    received = extractor.recipe(config)
+    received = recipes.of_flags(config)
     for name, digest in wanted.items():
         if digest != received[name]:
             raise ConfigError(

@@ -315,6 +315,10 @@ def load_run(
         ConfigError: if it is no run, has no checkpoint, or its thresholds are
             not of its classes or of other weights.
     """
+    # TensorFlow's pool would keep what loading takes: 0.5 GB at the paper's
+    # sizes. It is read at the first operation; a few frames at a time are as
+    # fast without it.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     with packed_run.opened(os.fspath(run_dir)) as directory:
         return _load(
             open_run(directory, checkpoint),

@@ -21,7 +21,7 @@ import avmil
 from avmil.clips import media_audio
 from avmil.clips.media_writer import write_video
 from avmil.common.errors import ClipError, ConfigError
-from avmil.features import extractor
+from avmil.features import recipe as recipes
 from avmil.localization import batch
 from avmil.localization.batch import localize_videos
 from avmil.runs.checkpoints import TrainState
@@ -51,7 +51,7 @@ def make_run(directory, system="av_two_stream", **recipe):
     built = systems.build(system, len(CLASS_NAMES), config)
     built.compile(keras.optimizers.Adam(), systems.losses(system))
     trained_on = TrainedOn(
-        recipe=extractor.recipe(RecipeConfig(**{**UNTRAINED, **recipe})),
+        recipe=recipes.of_flags(RecipeConfig(**{**UNTRAINED, **recipe})),
         class_names=list(CLASS_NAMES),
     )
     config = TrainConfig(system=system, run_dir=str(directory))

@@ -180,20 +180,16 @@ def write_lists(
     listed = []
     missing = [("clip_id", "split", "reason", "message")]
     for entry in entries:
-        name = f"{entry.clip_id}.mp4"
-        times_s = entry.start_s, entry.end_s
-        if outcome := outcomes.get(entry.clip_id):
-            if outcome.file:
-                name, times_s = outcome.file, (outcome.start_s, outcome.end_s)
-            else:
-                why = outcome.reason, outcome.message
-                missing.append((entry.clip_id, entry.split, *why))
-        path = files.join(clips_dir, name)
-        listed.append(
-            ManifestEntry(
-                entry.clip_id, path, entry.labels, entry.split, *times_s
-            )
-        )
+        path = files.join(clips_dir, f"{entry.clip_id}.mp4")
+        times_s = {"start_s": entry.start_s, "end_s": entry.end_s}
+        outcome = outcomes.get(entry.clip_id)
+        if outcome and outcome.file:
+            path = files.join(clips_dir, outcome.file)
+            times_s = {"start_s": outcome.start_s, "end_s": outcome.end_s}
+        elif outcome:
+            why = outcome.reason, outcome.message
+            missing.append((entry.clip_id, entry.split, *why))
+        listed.append(dataclasses.replace(entry, path=path, **times_s))
     manifest.write(files.join(clips_dir, "manifest.csv"), class_names, listed)
     files.write_csv(files.join(clips_dir, "missing_clips.csv"), missing)
 

@@ -118,7 +118,7 @@ def _until(end_s: float, function: Callable[..., T], *arguments: object) -> T:
     def call() -> None:
         try:
             future.set_result(function(*arguments))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # Raised below.
             future.set_exception(error)
 
     threading.Thread(target=call, daemon=True).start()

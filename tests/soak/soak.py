@@ -1,11 +1,11 @@
 """Disturbs extraction and training, and compares their results: `make soak`.
 
 The commands run as users start them, but for their imports, which a server of
-forks has done before. They are killed at random moments, with workers and
-without, on the local disk and on an object store; before every start the times
-of all local files and the job's clock are moved by years. Then a disk that is
-full grows by one file, or some pages, from start to start. The results must be
-those of an undisturbed job, bit for bit.
+forks has done before. They or their workers are killed at random moments, on
+the local disk and, with the workers of a Dask cluster, on an object store;
+before every start the times of all local files are moved by years, and so is
+the clock of a training. (Dask's processes must share one.) Then a full disk grows by one file, or some pages, from start to
+start. The results must be those of an undisturbed job, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import multiprocessing
 import os
 import pathlib
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from moto.server import ThreadedMotoServer
 from avmil.common import files
 from tests.checkpoint_files import read_weights
 from tests.command_line import flag_list
+from tests.common.test_processes import running
 from tests.end_to_end.test_extract import (
     UNTRAINED,
     drawn_frames,
@@ -43,8 +43,7 @@ from tests.feature_files import write_features
 from tests.media_files import noise, write_clip
 
 _MOST_S = 300
-_WORKER_KILLS = 2  # In a job: a third may give up a clip, as it should.
-_YEARS_S = 10 * 365 * 86_400.0
+_MOST_AHEAD_S = 10 * 365 * 86_400.0
 _STEPS = 40
 _TRAINING = {
     "steps": _STEPS,
@@ -59,14 +58,23 @@ _TRAINING = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class Job:
-    """A command, the flag of its directory, and whether it has workers."""
+    """A command that is disturbed.
+
+    Attributes:
+        script: Its script.
+        output: The flag that names the directory of its result.
+        flags: Its other flags.
+        has_workers: Whether it starts processes that may be killed too.
+        cluster: Whose children are its workers instead, if any.
+    """
 
     script: str
     output: str
     flags: dict[str, object]
-    has_workers: bool
+    has_workers: bool = False
+    cluster: psutil.Process | None = None
 
 
 class Process:
@@ -84,6 +92,13 @@ class Process:
         self._process.join(seconds)
         return self._process.exitcode is not None
 
+    def kill(self) -> list[psutil.Process]:
+        """Kills it, and gives what it leaves to end by itself."""
+        family = self.family()
+        self._process.kill()
+        self._process.join()
+        return family
+
     def family(self) -> list[psutil.Process]:
         """The process, and behind it those that it started."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -91,17 +106,17 @@ class Process:
             return [process, *process.children(recursive=True)]
         return []
 
-    def check_end(self, is_refused: bool = False) -> None:
-        """The command must have succeeded, or said in a line why it cannot."""
+    def is_done(self, may_refuse: bool) -> bool:
+        """Says whether it succeeded, or else told in a line why it could not.
+
+        All else is an AssertionError.
+        """
         output = pathlib.Path(self._log).read_text()
         status = self._process.exitcode
         refused = status == 2 and "Traceback" not in output
-        if status and not (is_refused and refused):
+        if status and not (may_refuse and refused):
             raise AssertionError(f"status {status}:\n{output[-5000:]}")
-
-    @property
-    def status(self) -> int:
-        return self._process.exitcode
+        return not status
 
 
 def _run(script: str, arguments: list[str], log: str, ahead_s: float) -> None:
@@ -144,55 +159,56 @@ def killed(
     expected: dict[str, str],
     typical_s: float,
     num_kills: int,
-    seed: int,
+    generator: random.Random,
 ) -> str:
     """Kills a job again and again, and jobs behind it; the row of a table."""
-    generator = random.Random(seed)
-    num_parents = num_workers = num_results = 0
+    num_jobs = num_workers = num_results = 0
     left: list[psutil.Process] = []
     while True:
-        ahead_s = generator.uniform(-_YEARS_S, _YEARS_S)
+        is_last = num_jobs + num_workers >= num_kills
         place = f"{directory}-{num_results}"
         _move_file_times(place, generator)
+        has_dask = job.has_workers or job.cluster
+        most_s = 0.0 if has_dask else _MOST_AHEAD_S
+        ahead_s = generator.uniform(-most_s, most_s)
         process = Process(job, place, ahead_s)
-        was_worker_killed = False
-        enough = num_parents + num_workers >= num_kills
-        ended = enough and process.ends_within(_MOST_S)
-        for _ in range(_WORKER_KILLS * job.has_workers * (not enough)):
-            ended = process.ends_within(generator.uniform(0, typical_s / 2))
-            workers = [one for one in process.family()[1:] if _is_worker(one)]
-            if workers and not ended and generator.random() < 0.5:
-                generator.choice(workers).kill()
-                num_workers, was_worker_killed = num_workers + 1, True
-        if not ended and not process.ends_within(
-            generator.uniform(0, typical_s)
-        ):
-            family = process.family()
-            left += family
-            family[0].send_signal(signal.SIGKILL)
-            process.ends_within(_MOST_S)
-            num_parents += 1
-            continue
-        process.check_end(is_refused=was_worker_killed)
-        if process.status:  # A worker did not get to its first clip.
-            continue
-        if contents(job, place) != expected:
-            raise AssertionError(f"another result in {place}")
-        num_results += 1
-        if enough:
-            break
+        moment_s = _MOST_S if is_last else generator.uniform(0, typical_s)
+        is_without_worker = False
+        if not is_last and generator.random() < 0.5:
+            before_s = generator.uniform(0, moment_s)
+            process.ends_within(before_s)
+            moment_s -= before_s
+            is_without_worker = _kill_worker(job, process, generator)
+            num_workers += is_without_worker
+        if not process.ends_within(moment_s):
+            assert not is_last, f"{place} hangs"
+            left += process.kill()
+            num_jobs += 1
+        elif process.is_done(may_refuse=is_without_worker):
+            if contents(job, place) != expected:
+                raise AssertionError(f"another result in {place}")
+            num_results += 1
+            if is_last:
+                break
     _, alive = psutil.wait_procs(left, timeout=60)
     assert not alive, alive
     where = "object store" if files.is_remote(directory) else "local disk"
     return (
-        f"| {job.script} | {where} | {num_parents} | {num_workers} | "
+        f"| {job.script} | {where} | {num_jobs} | {num_workers} | "
         f"{num_results} of {num_results} |"
     )
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def _kill_worker(job: Job, process: Process, generator: random.Random) -> bool:
+    """Kills one of a job's workers, if there is one at this moment."""
+    family = process.family()[1:] if job.has_workers else []
+    if job.cluster:
+        family = job.cluster.children(recursive=True)
     with contextlib.suppress(psutil.NoSuchProcess):
-        return "spawn_main" in " ".join(process.cmdline())
+        workers = [p for p in family if "spawn_main" in " ".join(p.cmdline())]
+        if workers:
+            generator.choice(workers).kill()
+            return True
     return False
 
 
@@ -221,8 +237,7 @@ def filled(
         while True:
             process = Process(job, str(disk / "made"), 0.0)
             assert process.ends_within(_MOST_S), f"hangs with {capacity}"
-            process.check_end(is_refused=True)
-            if process.status == 0:
+            if process.is_done(may_refuse=True):
                 break
             num_refused += 1
             capacity += step
@@ -231,8 +246,9 @@ def filled(
         if contents(job, str(disk / "made")) != expected:
             raise AssertionError(f"another result in {disk}")
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
-    return f"| {job.script} | {option} | {num_refused} | 1 of 1 |"
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+    what = {"nr_inodes": "files", "size": "bytes"}[option]
+    return f"| {job.script} | {what} | {num_refused} | 1 of 1 |"
 
 
 @contextlib.contextmanager
@@ -256,8 +272,20 @@ def object_store() -> Iterator[str]:
         server.stop()
 
 
-def make_jobs(folder: pathlib.Path) -> list[Job]:
-    """An extraction of clips, one of them damaged, and a training."""
+@contextlib.contextmanager
+def cluster(folder: pathlib.Path) -> Iterator[tuple[str, psutil.Process]]:
+    """The file of a Dask scheduler, and the process of its workers."""
+    path = folder / "scheduler.json"
+    file = ["--scheduler-file", str(path), "--no-dashboard"]
+    with running("scheduler", "--host", "127.0.0.1", "--port", "0", *file):
+        while not path.exists():
+            time.sleep(0.05)
+        with running("worker", "--nthreads", "1", *file) as workers:
+            yield str(path), workers
+
+
+def make_inputs(folder: pathlib.Path) -> tuple[dict, dict]:
+    """Flags of an extraction, with a damaged clip, and of a training."""
     clips = folder / "clips"
     clips.mkdir()
     rows = []
@@ -268,68 +296,82 @@ def make_jobs(folder: pathlib.Path) -> list[Job]:
         split = ("train", "train", "val", "test")[number % 4]
         rows.append([name, path.name, ("bus", "train")[number % 2], split])
     path.write_bytes(path.read_bytes()[:999])
-    extraction = {"manifest": write_manifest(clips, rows), "workers": 2}
-    extraction |= {"shard_size": 2, **UNTRAINED}
+    extraction = {"manifest": write_manifest(clips, rows), "shard_size": 2}
     write_features(str(folder / "features"), {"train": 6, "val": 3})
-    training = {"features_dir": folder / "features", **_TRAINING}
-    return [
-        Job("extract_features", "features_dir", extraction, True),
-        Job("train", "run_dir", training, False),
-    ]
+    training = {"features_dir": folder / "features"}
+    return extraction | UNTRAINED, training | _TRAINING
 
 
 def main() -> int:
     """Prints tables of what was done; fails at the first other result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=30, help="of each job")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    num_kills = parser.parse_args().kills
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     multiprocessing.get_context("forkserver").set_forkserver_preload(
-        ["avmil.features.extraction", "avmil.runs.training", __name__]
+        ["__main__", "avmil.features.extraction", "avmil.runs.training"]
     )
-    with (
-        tempfile.TemporaryDirectory() as name,
-        object_store() as bucket,
-    ):
+    generator = random.Random(0)
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory())
+        tempfile.tempdir = name
         folder = pathlib.Path(name)
-        jobs = make_jobs(folder)
-        results = {}
-        print(
-            "| command | on | kills | of workers alone | undisturbed results "
-            "| s |\n|-|-|-|-|-|-|"
+        bucket = stack.enter_context(object_store())
+        scheduler, workers = stack.enter_context(cluster(folder))
+        extraction, training = make_inputs(folder)
+        here = Job(
+            "extract_features",
+            "features_dir",
+            {**extraction, "workers": 1},
+            True,
         )
-        for job in jobs:
+        there = dataclasses.replace(
+            here,
+            flags={**extraction, "scheduler": scheduler},
+            has_workers=False,
+            cluster=workers,
+        )
+        train = Job("train", "run_dir", training)
+        print("| command | on | killed | workers killed | same result | s |")
+        print("|-|-|-|-|-|-|")
+        undisturbed = []
+        for job, root in (
+            (here, name),
+            (there, bucket),
+            (train, name),
+            (train, bucket),
+        ):
+            number = len(undisturbed)
             start_s = time.monotonic()
-            whole = str(folder / job.script)
+            whole = str(folder / f"whole{number}")
             process = Process(job, whole, 0.0)
-            process.ends_within(_MOST_S)
-            process.check_end()
+            assert process.ends_within(_MOST_S), "hangs"
+            process.is_done(may_refuse=False)
             typical_s = time.monotonic() - start_s
-            results[job] = contents(job, whole)
-            for root in (name, bucket):
-                start_s = time.monotonic()
-                row = killed(
-                    job,
-                    f"{root}/{job.script}-killed",
-                    results[job],
-                    typical_s,
-                    arguments.kills,
-                    arguments.seed,
-                )
-                print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
+            undisturbed.append(contents(job, whole))
+            row = killed(
+                job,
+                f"{root}/{number}",
+                undisturbed[-1],
+                typical_s,
+                num_kills,
+                generator,
+            )
+            print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
         if os.geteuid():
             print("\nNo disk was filled: only root can mount one.")
             return 0
-        print("\n| command | full of | refused | undisturbed results |")
-        print("|-|-|-|-|")
+        print("\n| command | disk full of | refused | same result | s |")
+        print("|-|-|-|-|-|")
         disk = folder / "disk"
         disk.mkdir()
-        for job in jobs:
-            made = pathlib.Path(name, job.script).rglob("*")
+        for job, number in (there, 1), (train, 2):
+            made = pathlib.Path(name, f"whole{number}").rglob("*")
             size = sum(path.stat().st_size for path in made)
-            for option, step in (("nr_inodes", 1), ("size", size // 10)):
-                print(filled(job, disk, results[job], option, step), flush=True)
+            for option, step in ("nr_inodes", 1), ("size", size // 12):
+                start_s = time.monotonic()
+                row = filled(job, disk, undisturbed[number], option, step)
+                print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
     return 0
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 from absl import app
 from absl import flags as absl_flags
@@ -57,10 +60,15 @@ def run(
     for name in ("jax", "aiobotocore", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     flags.define(*configs)
+    again = "goes on" if resumes else "starts again"
+    note = f"\nInterrupted. The same command {again}."
+    handle = functools.partial(_interrupt, note)
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, handle)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handle)
     app.run(
-        lambda argv: _end(_run_main(main, argv[1:], positional, resumes)),
+        lambda argv: _end(_run_main(main, argv[1:], positional, note)),
         flags_parser=_parse,
     )
 
@@ -110,6 +118,18 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def _interrupt(note: str, number: int, frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt, but ends the process within an import.
+
+    There native code would abort, or take it for a package's error.
+    """
+    for caller, _ in traceback.walk_stack(frame):
+        if "importlib._bootstrap" in caller.f_code.co_filename:
+            print(note, file=sys.stderr)
+            _end(_INTERRUPTED_STATUS)
+    signal.default_int_handler(number, frame)
+
+
 def _parse(argv: Sequence[str]) -> list[str]:
     """Parses the flags; ends after --help and at a mistake."""
     try:
@@ -125,15 +145,14 @@ def _run_main(
     main: Callable[..., int | None],
     arguments: Sequence[str],
     positional: bool,
-    resumes: bool,
+    interrupt_note: str,
 ) -> int:
     try:
         if arguments and not positional:
             raise ConfigError(f"Expected flags only, received {arguments}.")
         return main(*arguments) or 0
     except KeyboardInterrupt:
-        again = "goes on" if resumes else "starts again"
-        print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
+        print(interrupt_note, file=sys.stderr)
         return _INTERRUPTED_STATUS
     except Exception as error:
         if not (

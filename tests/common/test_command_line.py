@@ -49,6 +49,20 @@ def test_status_and_message(body, status, message):
     assert "Traceback" not in ended.stderr
 
 
+def test_an_interrupt_within_an_import_is_one_line(tmp_path):
+    """Where the import would take it for a missing package, say."""
+    (tmp_path / "module.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException as error:\n"
+        "    raise ImportError from error\n"
+    )
+    ended = _run(f"sys.path.append({str(tmp_path)!r}); import module")
+    assert ended.returncode == 130
+    assert ended.stderr == "\nInterrupted. The same command goes on.\n"
+
+
 def test_a_fault_of_the_code_shows_its_traceback():
     ended = _run("1 / 0")
     assert ended.returncode == 1

@@ -4,7 +4,8 @@ The commands run as users start them, but for their imports, which a server of
 forks has done before. They or their workers are killed at random moments, on
 the local disk and, with the workers of a Dask cluster, on an object store;
 before every start the times of all local files are moved by years, and so is
-the clock of a training. (Dask's processes must share one.) Then a full disk grows by one file, or some pages, from start to
+the clock of a training. (Dask's processes must share one.) Then a full disk
+grows by one file, or some pages, from start to
 start. The results must be those of an undisturbed job, bit for bit.
 """
 

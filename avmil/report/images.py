@@ -58,11 +58,8 @@ def legible(figure: Figure) -> Iterator[None]:
 @functools.lru_cache
 def _further_fonts(letters: frozenset[str]) -> tuple[str, ...]:
     """Installed fonts for letters that matplotlib's own does not have."""
-    missing = (
-        {*map(ord, letters)}
-        - {ord("\n")}
-        - _letters_of(font_manager.findfont("DejaVu Sans"))
-    )
+    missing = {ord(letter) for letter in letters if letter.isprintable()}
+    missing -= _letters_of(font_manager.findfont("DejaVu Sans"))
     families = []
     for font in font_manager.fontManager.ttflist if missing else ():
         if found := missing & _letters_of(font.fname):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from xml.etree import ElementTree
 
-import pytest
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
@@ -44,9 +43,9 @@ def test_letters_come_from_any_installed_font(recwarn):
     assert with_letter != images.to_png(draw("  "))
 
 
-def test_letters_of_no_font_are_told_in_one_warning(monkeypatch):
+def test_letters_of_no_font_are_told_in_one_warning(monkeypatch, recwarn):
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
-    with pytest.warns(UserWarning, match="\u72ac \u96ea") as told:
-        images.to_png(draw("\u96ea \u72ac"))
-        images.to_svg(draw("\u96ea \u72ac"))
-    assert len(told) == 1
+    images.to_png(draw("\u96ea \u72ac"))
+    images.to_svg(draw("\u96ea \u72ac"))
+    (told,) = recwarn.list
+    assert "\u72ac \u96ea" in str(told.message)

@@ -23,7 +23,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, is_typeddict
 
 import filelock
 import msgspec
@@ -166,6 +166,8 @@ def parse_json(
             raise ValueError("not what was written, as its digest says")
         parsed = msgspec.convert(entries, of)
         _check_names(entries, parsed)
+        if is_typeddict(of) and (others := {*entries} - {*of.__annotations__}):
+            raise ValueError(f"unknown entry {min(others)!r}")
         return parsed
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ConfigError(

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ def run(
     again = "goes on" if resumes else "starts again"
     note = f"\nInterrupted. The same command {again}."
     handle = functools.partial(_interrupt, note)
+    threading.excepthook = _report_thread
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
     signal.signal(signal.SIGTERM, handle)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -155,14 +157,25 @@ def _run_main(
         print(interrupt_note, file=sys.stderr)
         return _INTERRUPTED_STATUS
     except Exception as error:
-        if not (
-            isinstance(error, (AvmilError, OSError))
-            or type(error).__name__ in _TENSORFLOW_ERRORS
-            or type(error).__module__.split(".")[0] in _STORE_PACKAGES
-        ):
+        if not _can_be_mended(error):
             raise
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return _USAGE_STATUS
+
+
+def _can_be_mended(error: BaseException | None) -> bool:
+    """Whether its message is all that the user needs to know of an error."""
+    return (
+        isinstance(error, (AvmilError, OSError))
+        or type(error).__name__ in _TENSORFLOW_ERRORS
+        or type(error).__module__.split(".")[0] in _STORE_PACKAGES
+    )
+
+
+def _report_thread(ended: threading.ExceptHookArgs) -> None:
+    """Leaves out what TensorBoard's writer raises again where it is waited."""
+    if not _can_be_mended(ended.exc_value):
+        threading.__excepthook__(ended)
 
 
 def _end(status: int) -> None:

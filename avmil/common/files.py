@@ -45,6 +45,7 @@ _SIGN_EVERY_S = 5.0
 _DEAD_AFTER_S = 15.0
 # Of a JSON file's other entries; a file without it is of an older version.
 _DIGEST = "content_sha256"
+_SHA256 = re.compile("[0-9a-f]{64}")
 # Spreadsheets take a cell that begins so for a formula.
 _FORMULA = re.compile(r"[=+@\t\r]|-(?!\d|$)")
 
@@ -166,8 +167,9 @@ def parse_json(
             raise ValueError("not what was written, as its digest says")
         parsed = msgspec.convert(entries, of)
         _check_names(entries, parsed)
-        if is_typeddict(of) and (others := {*entries} - {*of.__annotations__}):
-            raise ValueError(f"unknown entry {min(others)!r}")
+        others = {*entries} - {*of.__annotations__} if is_typeddict(of) else ()
+        if any(_SHA256.fullmatch(str(entries[name])) for name in others):
+            raise ValueError("its digest has another name")
         return parsed
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ConfigError(

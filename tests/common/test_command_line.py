@@ -63,6 +63,19 @@ def test_an_interrupt_within_an_import_is_one_line(tmp_path):
     assert ended.stderr == "\nInterrupted. The same command goes on.\n"
 
 
+@pytest.mark.parametrize(("error", "told"), [("OSError", 0), ("KeyError", 1)])
+def test_threads_tell_only_what_is_a_fault(error, told):
+    ended = _run(
+        "import threading\n"
+        "    def fail():\n"
+        f"        raise {error}\n"
+        "    thread = threading.Thread(target=fail)\n"
+        "    thread.start()\n"
+        "    thread.join()"
+    )
+    assert ended.stderr.count("Traceback") == told
+
+
 def test_a_fault_of_the_code_shows_its_traceback():
     ended = _run("1 / 0")
     assert ended.returncode == 1

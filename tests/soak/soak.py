@@ -65,6 +65,7 @@ class Job:
 
     Attributes:
         script: Its script.
+        logs: Folder for what it prints.
         output: The flag that names the directory of its result.
         flags: Its other flags.
         has_workers: Whether it starts processes that may be killed too.
@@ -72,6 +73,7 @@ class Job:
     """
 
     script: str
+    logs: pathlib.Path
     output: str
     flags: dict[str, object]
     has_workers: bool = False
@@ -82,7 +84,7 @@ class Process:
     """A command under way in a process of its own, with its output."""
 
     def __init__(self, job: Job, directory: str, ahead_s: float) -> None:
-        self._log = f"{tempfile.mkdtemp()}/log"
+        self._log = str(job.logs / f"log-{time.monotonic_ns()}")
         arguments = flag_list(**{job.output: directory}, **job.flags)
         self._process = multiprocessing.get_context("forkserver").Process(
             target=_run, args=(job.script, arguments, self._log, ahead_s)
@@ -315,13 +317,13 @@ def main() -> int:
     generator = random.Random(0)
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory())
-        tempfile.tempdir = name
         folder = pathlib.Path(name)
         bucket = stack.enter_context(object_store())
         scheduler, workers = stack.enter_context(cluster(folder))
         extraction, training = make_inputs(folder)
         here = Job(
             "extract_features",
+            folder,
             "features_dir",
             {**extraction, "workers": 1},
             True,
@@ -332,7 +334,7 @@ def main() -> int:
             has_workers=False,
             cluster=workers,
         )
-        train = Job("train", "run_dir", training)
+        train = Job("train", folder, "run_dir", training)
         print("| command | on | killed | workers killed | same result | s |")
         print("|-|-|-|-|-|-|")
         undisturbed = []

@@ -305,7 +305,53 @@ def make_inputs(folder: pathlib.Path) -> tuple[dict, dict]:
     return extraction | UNTRAINED, training | _TRAINING
 
 
-def main() -> int:
+def kill_all(
+    jobs: list[tuple[Job, str]], folder: pathlib.Path, num_kills: int
+) -> list[dict[str, str]]:
+    """Kills jobs whose results go below given roots, and prints a table.
+
+    Returns:
+        What undisturbed jobs made, each in a folder `whole{number}`.
+    """
+    print("| command | on | killed | workers killed | same result | s |")
+    print("|-|-|-|-|-|-|")
+    generator = random.Random(0)
+    undisturbed = []
+    for number, (job, root) in enumerate(jobs):
+        start_s = time.monotonic()
+        process = Process(job, str(folder / f"whole{number}"), 0.0)
+        assert process.ends_within(_MOST_S), "hangs undisturbed"
+        process.is_done(may_refuse=False)
+        typical_s = time.monotonic() - start_s
+        undisturbed.append(contents(job, str(folder / f"whole{number}")))
+        place = f"{root}/killed{number}"
+        expected = undisturbed[-1]
+        row = killed(job, place, expected, typical_s, num_kills, generator)
+        print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
+    return undisturbed
+
+
+def fill_all(
+    jobs: list[tuple[Job, str]],
+    folder: pathlib.Path,
+    undisturbed: list[dict[str, str]],
+) -> None:
+    """Starts jobs on full disks that grow, and prints a table."""
+    print("\n| command | disk full of | refused | same result | s |")
+    print("|-|-|-|-|-|")
+    disk = folder / "disk"
+    disk.mkdir()
+    for number in (1, 2):
+        job, expected = jobs[number][0], undisturbed[number]
+        made = (folder / f"whole{number}").rglob("*")
+        size = sum(path.stat().st_size for path in made)
+        for option, step in ("nr_inodes", 1), ("size", size // 12):
+            start_s = time.monotonic()
+            row = filled(job, disk, expected, option, step)
+            print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
+
+
+def main() -> None:
     """Prints tables of what was done; fails at the first other result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=30, help="of each job")
@@ -314,69 +360,31 @@ def main() -> int:
     multiprocessing.get_context("forkserver").set_forkserver_preload(
         ["__main__", "avmil.features.extraction", "avmil.runs.training"]
     )
-    generator = random.Random(0)
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory())
         folder = pathlib.Path(name)
         bucket = stack.enter_context(object_store())
         scheduler, workers = stack.enter_context(cluster(folder))
         extraction, training = make_inputs(folder)
-        here = Job(
-            "extract_features",
-            folder,
-            "features_dir",
-            {**extraction, "workers": 1},
-            True,
-        )
-        there = dataclasses.replace(
-            here,
-            flags={**extraction, "scheduler": scheduler},
-            has_workers=False,
-            cluster=workers,
-        )
+        extract = Job("extract_features", folder, "features_dir", extraction)
         train = Job("train", folder, "run_dir", training)
-        print("| command | on | killed | workers killed | same result | s |")
-        print("|-|-|-|-|-|-|")
-        undisturbed = []
-        for job, root in (
-            (here, name),
-            (there, bucket),
+        own = {**extraction, "workers": 1}
+        others = {**extraction, "scheduler": scheduler}
+        jobs = [
+            (dataclasses.replace(extract, flags=own, has_workers=True), name),
+            (
+                dataclasses.replace(extract, flags=others, cluster=workers),
+                bucket,
+            ),
             (train, name),
             (train, bucket),
-        ):
-            number = len(undisturbed)
-            start_s = time.monotonic()
-            whole = str(folder / f"whole{number}")
-            process = Process(job, whole, 0.0)
-            assert process.ends_within(_MOST_S), "hangs"
-            process.is_done(may_refuse=False)
-            typical_s = time.monotonic() - start_s
-            undisturbed.append(contents(job, whole))
-            row = killed(
-                job,
-                f"{root}/{number}",
-                undisturbed[-1],
-                typical_s,
-                num_kills,
-                generator,
-            )
-            print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
+        ]
+        undisturbed = kill_all(jobs, folder, num_kills)
         if os.geteuid():
             print("\nNo disk was filled: only root can mount one.")
-            return 0
-        print("\n| command | disk full of | refused | same result | s |")
-        print("|-|-|-|-|-|")
-        disk = folder / "disk"
-        disk.mkdir()
-        for job, number in (there, 1), (train, 2):
-            made = pathlib.Path(name, f"whole{number}").rglob("*")
-            size = sum(path.stat().st_size for path in made)
-            for option, step in ("nr_inodes", 1), ("size", size // 12):
-                start_s = time.monotonic()
-                row = filled(job, disk, undisturbed[number], option, step)
-                print(f"{row} {time.monotonic() - start_s:.0f} |", flush=True)
-    return 0
+        else:
+            fill_all(jobs, folder, undisturbed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

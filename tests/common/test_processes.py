@@ -142,3 +142,12 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(processes, "_CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(WorkerError, match=r"tcp://127\.0\.0\.1:9"):
         list(processes.apply(make_slow, [1], 1, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_workers_that_die_while_they_start_are_told(monkeypatch):
+    def start(**_):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(processes.distributed, "LocalCluster", start)
+    with pytest.raises(WorkerError, match="reach their first clip"):
+        list(processes.apply(make_slow, [1], 1))

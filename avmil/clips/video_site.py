@@ -269,6 +269,6 @@ def _copying(folder: str) -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if any(folder in argument for argument in process.cmdline()):
+            if files.join(folder, "") in " ".join(process.cmdline()):
                 found.append(process)
     return found

@@ -12,7 +12,7 @@ endif
 # All processor cores; a file's tests share their fixtures.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-.PHONY: demo tables bench test test-unit fuzz lint format install clean
+.PHONY: demo tables bench test test-unit fuzz soak lint format install clean
 
 demo: $(INSTALLED)
 	$(BIN)/python demo.py
@@ -67,6 +67,10 @@ test-unit: $(INSTALLED)
 # 2,000 damaged files, in guarded processes; `make test` reads some of them.
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.fuzz --inputs=2000
+
+# Jobs killed 30 times, on disk and on an object store, and full disks (as root).
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.soak.soak
 
 # Beside PyTorch too where it is installed: .venv/bin/pip install torch.
 bench: $(INSTALLED)

@@ -26,8 +26,9 @@ class MediaServer:
         contents: Name to bytes.
         behaviors: Name to what happens at its next requests, one each:
             a status, "break" (half of what was promised), "silent" (no
-            answer), "slow" (after 0.3 s), "no ranges" or "ok"; afterwards it
-            serves.
+            answer), "slow" (after 0.3 s), "no ranges", "endless" (its bytes
+            again and again), "trickle" (one at a time), "gzip" (said to be
+            packed), "to ADDRESS" (a redirection) or "ok"; afterwards it serves.
         always: Name to a behavior for all of its requests.
         requests: (name, range or "", seconds, headers) of each request.
         base: Address of the server.
@@ -81,8 +82,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if behavior == "slow":
             time.sleep(0.3)
+        address = ""
+        if isinstance(behavior, str) and behavior.startswith("to "):
+            address, behavior = behavior[3:], 302
         if isinstance(behavior, int):
             self.send_response(behavior)
+            self.send_header("Location", address)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -100,11 +105,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         media_type = MEDIA_TYPES.get(name.split(".")[-1])
         self.send_header("Content-Type", media_type or "application/x-weights")
-        self.send_header("Content-Length", str(len(part)))
-        self.send_header("Accept-Ranges", "bytes")
+        if behavior != "endless":
+            self.send_header("Content-Length", str(len(part)))
+            self.send_header("Accept-Ranges", "bytes")
+        if behavior == "gzip":
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         with contextlib.suppress(OSError):
-            if behavior == "break":
+            while behavior == "endless":
+                self.wfile.write(part)
+            if behavior == "trickle":
+                for number in range(len(part)):
+                    self.wfile.write(part[number : number + 1])
+                    if self.media._released.wait(0.1):
+                        return
+            elif behavior == "break":
                 self.wfile.write(part[: len(part) // 2])
                 self.connection.shutdown(socket.SHUT_RDWR)
             else:

@@ -9,11 +9,7 @@ gives the same frames and sound as the section of the whole video.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import errno
-import logging
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -21,11 +17,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import av
 import av.stream
-import imageio_ffmpeg
-import yt_dlp
-from yt_dlp.cookies import YoutubeDLCookieJar
-from yt_dlp.networking import Request
-from yt_dlp.postprocessor import FFmpegPostProcessor
 
 from avmil.clips import manifest
 from avmil.clips.download_outcomes import (
@@ -41,56 +32,20 @@ from avmil.clips.download_outcomes import (
 )
 from avmil.clips.list_files import YOUTUBE_ID
 from avmil.clips.manifest import ManifestEntry
+from avmil.clips.video_site import (
+    DISK_ERRORS,
+    Site,
+    SiteOptions,
+    copy_section,
+    open_site,
+)
 from avmil.common import files
 from avmil.common.errors import ConfigError, ManifestError, MediaError
 from avmil.common.progress import Progress
 
-# Copied around a section: what decoders need before it, and look ahead to.
-_PREROLL_S = 1.0
-_POSTROLL_S = 0.5
 _MAX_PAUSE_S = 300.0
 # So many failures in a row that waiting did not mend end the work.
 _MAX_FAILURES = 20
-# With these no other clip can be written either.
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-# FFmpeg's exit codes for what it cannot read, or is not to read:
-# AVERROR_INVALIDDATA and EINVAL.
-_UNREADABLE = (256 - ord("I"), 256 - errno.EINVAL)
-
-
-@dataclasses.dataclass(frozen=True)
-class SiteOptions:
-    """How a site is asked for videos: the flags of download_clips.py."""
-
-    source_url: str = "https://www.youtube.com/watch?v={id}"
-    max_height_px: int = 480
-    cookies: str = ""
-    workers: int = 4
-    rate_limit_s: float = 1.0
-    retries: int = 3
-    timeout_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        if not re.match(r"https?://.*\{id\}", self.source_url):
-            raise ConfigError(
-                "Expected --source_url with http:// or https:// and {id}, "
-                f"received {self.source_url}."
-            )
-        if self.cookies:
-            try:
-                YoutubeDLCookieJar(self.cookies).load()
-            except (OSError, ValueError) as error:
-                raise ConfigError(
-                    "Expected a cookies file in Netscape's format in "
-                    f"--cookies, received {self.cookies}: {error}"
-                ) from error
-
-    @property
-    def name(self) -> str:
-        """How the site is asked, in so far as other videos may come of it."""
-        cookies = "with" if self.cookies else "without"
-        height = f"up to {self.max_height_px} px"
-        return f"{self.source_url} {height}, {cookies} cookies"
 
 
 def download(
@@ -179,44 +134,6 @@ def _check_folder(manifest_path: str, clips_dir: str) -> None:
         )
 
 
-def _site(options: SiteOptions) -> yt_dlp.YoutubeDL:
-    """A worker's yt-dlp."""
-    # Formats that are one file behind an address, not a playlist of pieces.
-    http = "[protocol~='^https?$']"
-    low = f"[height<=?{options.max_height_px}]{http}"
-    return yt_dlp.YoutubeDL(
-        {
-            "format": f"bv{low}+ba{http}/b{low}/bv*{low}/ba{http}",
-            # H.264 and AAC decode fastest; MP4 keeps their exact times.
-            "format_sort": ["res", "vcodec:h264", "acodec:aac"],
-            "cookiefile": options.cookies or None,
-            "socket_timeout": options.timeout_s,
-            "retries": options.retries,
-            "sleep_interval": options.rate_limit_s * options.workers,
-            "sleep_interval_requests": options.rate_limit_s,
-            "external_downloader_args": {
-                # Without playlists, which name other addresses, and what
-                # FFmpeg does not write with the times it read.
-                "ffmpeg_i": (
-                    "-format_whitelist mov,matroska "
-                    "-protocol_whitelist http,https,tcp,tls,httpproxy "
-                    f"-rw_timeout {1e6 * options.timeout_s:.0f} "
-                    "-reconnect 1 -reconnect_delay_max 2"
-                ).split(),
-                # With the video's own clock; half a file is an error.
-                "ffmpeg": [
-                    *("-copyts", "-start_at_zero", "-xerror", "-sn", "-dn")
-                ],
-            },
-            "fixup": "never",  # It takes ffprobe; there is nothing to mend.
-            "noplaylist": True,
-            "quiet": True,
-            "noprogress": True,
-            "logger": logging.Logger("yt_dlp", logging.CRITICAL + 1),
-        }
-    )
-
-
 @contextlib.contextmanager
 def _fetched(
     entries: list[ManifestEntry], clips_dir: str, options: SiteOptions
@@ -228,17 +145,13 @@ def _fetched(
     stopped = threading.Event()
     worker = threading.local()
 
-    def open_site() -> None:
-        # Always the FFmpeg that the copies' exactness is tested with. yt-dlp
-        # looks for one before it reads the option ffmpeg_location.
-        ffmpeg_path = imageio_ffmpeg.get_ffmpeg_exe()
-        FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path)
-        worker.site = _site(options)
+    def start() -> None:
+        worker.site = open_site(options)
 
     def fetch(entry: ManifestEntry) -> Outcome:
         return _fetch(worker.site, options, entry, folder, stopped)
 
-    pool = ThreadPoolExecutor(options.workers, initializer=open_site)
+    pool = ThreadPoolExecutor(options.workers, initializer=start)
     try:
         futures = [pool.submit(fetch, entry) for entry in entries]
         yield (future.result() for future in as_completed(futures))
@@ -249,7 +162,7 @@ def _fetched(
 
 
 def _fetch(
-    site: yt_dlp.YoutubeDL,
+    site: Site,
     options: SiteOptions,
     entry: ManifestEntry,
     folder: str,
@@ -260,13 +173,13 @@ def _fetch(
     wanted = entry.clip_id, source(entry), options.name
     for num_tries in range(1, options.retries + 2):
         try:
-            copy = _copy_section(site, options, entry, own_folder)
+            copy = copy_section(site, options, entry, own_folder)
             start_s, end_s = _section_in_copy(copy, entry)
             name = entry.clip_id + os.path.splitext(copy)[1]
             os.replace(copy, files.join(os.path.dirname(folder), name))
             return Outcome(*wanted, name, start_s, end_s)
         except Exception as error:
-            if getattr(error, "errno", None) in _DISK_ERRORS:
+            if getattr(error, "errno", None) in DISK_ERRORS:
                 raise
             reason, message = explain(error)
         finally:
@@ -275,61 +188,6 @@ def _fetch(
         if reason not in PASSING or stopped.wait(pause_s):
             break
     return Outcome(*wanted, reason=reason.value, message=message)
-
-
-def _copy_section(
-    site: yt_dlp.YoutubeDL,
-    options: SiteOptions,
-    entry: ManifestEntry,
-    folder: str,
-) -> str:
-    """Has yt-dlp copy a clip's section, or a whole video, into a folder."""
-    media: list[dict] = []
-
-    def admit(info: dict, incomplete: bool = False) -> None:
-        if incomplete:
-            return
-        # Another video, or one that a web page embeds.
-        is_page = info.get("extractor_key") in ("Generic", "HTML5MediaEmbed")
-        is_file = info.get("direct") or any(
-            one.get("manifest_url") == info.get("webpage_url")
-            for one in info.get("formats") or ()
-        )
-        if info.get("id") != video_id(entry) or (is_page and not is_file):
-            raise MediaError("received a web page instead of the video")
-        media[:] = info.get("requested_formats") or [info]
-
-    def section(info: dict, _: yt_dlp.YoutubeDL) -> list[dict]:
-        # Sites round it, and yt-dlp would end the section there.
-        info["duration"] = None
-        if entry.end_s is None:
-            return [{}]
-        start_s = max((entry.start_s or 0.0) - _PREROLL_S, 0.0)
-        return [{"start_time": start_s, "end_time": entry.end_s + _POSTROLL_S}]
-
-    site.params.update(match_filter=admit, download_ranges=section)
-    name = files.join(folder.replace("%", "%%"), "clip.%(ext)s")
-    site.params["outtmpl"]["default"] = name
-    address = options.source_url.replace("{id}", video_id(entry))
-    try:
-        info = site.extract_info(address)
-    except yt_dlp.utils.DownloadError as error:
-        # Of what FFmpeg met yt-dlp hands on the exit code only.
-        match = re.search(r"ffmpeg exited with code (\d+)", str(error))
-        if match is None:
-            raise
-        code = int(match[1])
-        if 256 - code in _DISK_ERRORS:
-            raise OSError(256 - code, os.strerror(256 - code)) from error
-        for one in media:
-            # The server says to yt-dlp why it refuses.
-            headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-0"}
-            site.urlopen(Request(one["url"], headers=headers)).close()
-        if code in _UNREADABLE:
-            expected = "Expected MP4, Matroska or WebM that is served in parts"
-            raise MediaError(expected) from error
-        raise ConnectionError(f"FFmpeg exited with code {code}") from error
-    return info["requested_downloads"][0]["filepath"]
 
 
 def _section_in_copy(

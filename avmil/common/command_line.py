@@ -14,8 +14,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import (
     Annotated,
     Any,
@@ -88,11 +91,17 @@ def _run(
     def read_flags_and_run(*arguments: str) -> int | None:
         return main(*map(_read_flags, configs), *arguments)
 
+    again = "goes on" if resumes else "starts again"
+    note = f"\nInterrupted. The same command {again}."
+    handle = functools.partial(_interrupt, note)
+    threading.excepthook = _report_thread
     # A scheduler's SIGTERM ends a run as tidily as a user's interrupt.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, handle)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handle)
     app.run(
         lambda argv: _end(
-            _run_main(read_flags_and_run, argv[1:], positional, resumes)
+            _run_main(read_flags_and_run, argv[1:], positional, note)
         ),
         flags_parser=_parse,
     )
@@ -148,6 +157,18 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
+
+
+def _interrupt(note: str, number: int, frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt, but ends the process within an import.
+
+    There native code would abort, or take it for a package's error.
+    """
+    for caller, _ in traceback.walk_stack(frame):
+        if "importlib._bootstrap" in caller.f_code.co_filename:
+            print(note, file=sys.stderr)
+            _end(_INTERRUPTED_STATUS)
+    signal.default_int_handler(number, frame)
 
 
 def _define_flags(*configs: type) -> None:
@@ -236,25 +257,35 @@ def _run_main(
     main: Callable[..., int | None],
     arguments: Sequence[str],
     positional: bool,
-    resumes: bool,
+    interrupt_note: str,
 ) -> int:
     try:
         if arguments and not positional:
             raise ConfigError(f"Expected flags only, received {arguments}.")
         return main(*arguments) or 0
     except KeyboardInterrupt:
-        again = "goes on" if resumes else "starts again"
-        print(f"\nInterrupted. The same command {again}.", file=sys.stderr)
+        print(interrupt_note, file=sys.stderr)
         return _INTERRUPTED_STATUS
     except Exception as error:
-        if not (
-            isinstance(error, (AvmilError, OSError))
-            or type(error).__name__ in _TENSORFLOW_ERRORS
-            or type(error).__module__.split(".")[0] in _STORE_PACKAGES
-        ):
+        if not _can_be_mended(error):
             raise
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return _USAGE_STATUS
+
+
+def _can_be_mended(error: BaseException | None) -> bool:
+    """Whether its message is all that the user needs to know of an error."""
+    return (
+        isinstance(error, (AvmilError, OSError))
+        or type(error).__name__ in _TENSORFLOW_ERRORS
+        or type(error).__module__.split(".")[0] in _STORE_PACKAGES
+    )
+
+
+def _report_thread(ended: threading.ExceptHookArgs) -> None:
+    """Leaves out what TensorBoard's writer raises again where it is waited."""
+    if not _can_be_mended(ended.exc_value):
+        threading.__excepthook__(ended)
 
 
 def _end(status: int) -> None:

@@ -23,7 +23,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, is_typeddict
 
 import filelock
 import msgspec
@@ -45,6 +45,7 @@ _SIGN_EVERY_S = 5.0
 _DEAD_AFTER_S = 15.0
 # Of a JSON file's other entries; a file without it is of an older version.
 _DIGEST = "content_sha256"
+_SHA256 = re.compile("[0-9a-f]{64}")
 # Spreadsheets take a cell that begins so for a formula.
 _FORMULA = re.compile(r"[=+@\t\r]|-(?!\d|$)")
 
@@ -171,6 +172,9 @@ def parse_json(
             raise ValueError("not what was written, as its digest says")
         parsed = msgspec.convert(entries, of)
         _check_names(entries, parsed)
+        others = {*entries} - {*of.__annotations__} if is_typeddict(of) else ()
+        if any(_SHA256.fullmatch(str(entries[name])) for name in others):
+            raise ValueError("its digest has another name")
         return parsed
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ConfigError(

@@ -46,6 +46,10 @@ _DASK = {
     # Arithmetic libraries have the threads that they would have without dask.
     "distributed.nanny.pre-spawn-environ": SHARED_DEVICE,
 }
+_NONE_READY = (
+    "Expected worker processes to reach their first clip, but one died or none "
+    "came. Is there enough memory? Try fewer --workers."
+)
 # A terminal interrupts all processes; these are ended by their parent.
 _IGNORE_INTERRUPTS = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -142,17 +146,21 @@ def _cluster(
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(_DASK))
         if not scheduler:
-            cluster = distributed.LocalCluster(
-                n_workers=num_workers,
-                threads_per_worker=items_at_a_time,
-                memory_limit=None,
-                env={"TF_CPP_MIN_LOG_LEVEL": "3"},  # JAX sets a lower one here.
-                preload=_IGNORE_INTERRUPTS,
-                dashboard_address=None,
-                # Without a dashboard there still is a server: at any free port.
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                silence_logs=logging.CRITICAL,
-            )
+            try:
+                cluster = distributed.LocalCluster(
+                    n_workers=num_workers,
+                    threads_per_worker=items_at_a_time,
+                    memory_limit=None,
+                    # JAX sets a lower level here.
+                    env={"TF_CPP_MIN_LOG_LEVEL": "3"},
+                    preload=_IGNORE_INTERRUPTS,
+                    dashboard_address=None,
+                    # Without it there still is a server: at any free port.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    silence_logs=logging.CRITICAL,
+                )
+            except RuntimeError as error:
+                raise WorkerError(_NONE_READY) from error
             client = distributed.Client(stack.enter_context(cluster))
         else:
             address = scheduler
@@ -192,10 +200,7 @@ def _prepare(
             )
             made.result(timeout=_START_TIMEOUT_S)
     except (CommClosedError, TimeoutError, distributed.KilledWorker) as error:
-        raise WorkerError(
-            "Expected worker processes to reach their first clip, but one "
-            "died or none came. Is there enough memory? Try fewer --workers."
-        ) from error
+        raise WorkerError(_NONE_READY) from error
     except (ImportError, RuntimeError) as error:
         # The scheduler's is a RuntimeError that does not say more.
         if isinstance(error, RuntimeError) and "deserial" not in str(error):

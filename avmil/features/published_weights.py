@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import logging
 import os
 import pathlib
@@ -18,9 +19,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
+import urllib.parse
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pooch
@@ -33,6 +36,8 @@ _FAILED = "FAILED, see above"
 _LOCK_NAME = "weights.lock.json"
 _RETRIES = 2
 _TIMEOUT_S = 30.0
+_STANDSTILL_S = 60.0
+_MAX_BYTES = 1 << 30
 
 
 class Sdist(NamedTuple):
@@ -236,20 +241,75 @@ def _download(weights: WeightFile, folder: str) -> str:
     downloads = pooch.create(
         folder, "", registry=registry, urls=urls, retry_if_failed=_RETRIES
     )
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        chunk_size=1 << 16,
-        timeout=_TIMEOUT_S,
-        # Or requests would unpack the gzip file that is asked for.
-        headers={"Accept-Encoding": "identity"},
-    )
     try:
-        return downloads.fetch(name, downloader=downloader)
+        return downloads.fetch(name, downloader=_transfer)
     except (ValueError, OSError) as error:
         raise FetchError(
             f"Expected the published file, received: {error} Try again later, "
             "or fetch it on another machine and name it by --from_file."
         ) from error
+
+
+class _LimitedFile(io.FileIO):
+    """A new file that does not fill the disk."""
+
+    def write(self, content: bytes) -> int:
+        if self.tell() + len(content) > _MAX_BYTES:
+            raise FetchError(
+                f"Expected at most {_MAX_BYTES} bytes, received more."
+            )
+        return super().write(content)
+
+
+def _refuse_other_hosts(response: Any, **_: Any) -> None:
+    """Raises FetchError where an answer leads to another host or kind."""
+    asked = urllib.parse.urlsplit(response.url)
+    place = response.headers.get("location", "")
+    told = urllib.parse.urlsplit(urllib.parse.urljoin(response.url, place))
+    if told.netloc != asked.netloc or told.scheme not in (
+        asked.scheme,
+        "https",
+    ):
+        raise FetchError(
+            f"Expected the file itself, received a reference to {place}."
+        )
+
+
+def _transfer(url: str, path: str, _: pooch.Pooch) -> None:
+    """Writes what an address answers to a file, within limits.
+
+    A FetchError for what is too large, stands still or leads elsewhere.
+    """
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        timeout=_TIMEOUT_S,
+        # Or requests would unpack the gzip file that is asked for.
+        headers={"Accept-Encoding": "identity"},
+        hooks={"response": _refuse_other_hosts},
+    )
+    errors: list[Exception] = []
+
+    def transfer() -> None:
+        try:
+            downloader(url, file, None)
+        except Exception as error:  # noqa: BLE001  # Raised below.
+            errors.append(error)
+
+    # A byte now and then keeps the connection's own limit from ending it.
+    thread = threading.Thread(target=transfer, daemon=True)
+    with _LimitedFile(path, "w") as file:
+        thread.start()
+        last_size = -1
+        while thread.is_alive() and last_size < file.tell():
+            last_size = file.tell()
+            thread.join(_STANDSTILL_S)
+        if thread.is_alive():
+            raise FetchError(
+                f"Expected the rest of {url}, received {last_size} bytes and "
+                f"no more for {_STANDSTILL_S:g} s."
+            )
+    if errors:
+        raise errors[0]
 
 
 def _download_sdist(source: Sdist, folder: str) -> pathlib.Path:
@@ -351,7 +411,13 @@ def _check(
 def _check_forest(path: pathlib.Path) -> None:
     """Reads it to its end, where gzip keeps the checksum."""
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            content = file.read(40)
+            size = len(content)
+            while block := file.read(1 << 20):
+                size += len(block)
+                if size > _MAX_BYTES:
+                    raise EOFError(f"more than {_MAX_BYTES} bytes")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         content = str(error).encode()
     if not content.startswith(b"%YAML"):

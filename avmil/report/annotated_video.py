@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from avmil.evaluation.clip_localization import ClassLocalization, part_at
-from avmil.report import heat_maps
+from avmil.report import heat_maps, images
 
 ColorRgb = tuple[int, int, int]
 
@@ -256,7 +256,8 @@ def _label(
     style = {"size": 9, "ha": "center", "va": "center", "parse_math": False}
     label = figure.text(0.5, 0.5, text, **style)
     canvas = FigureCanvasAgg(figure)
-    extent = label.get_window_extent(canvas.get_renderer())
+    with images.legible(figure):
+        extent = label.get_window_extent(canvas.get_renderer())
     figure.set_size_inches((extent.width + 8) / dpi, (extent.height + 6) / dpi)
     return _pixels(canvas)
 
@@ -269,5 +270,6 @@ def _blended(
 
 
 def _pixels(canvas: FigureCanvasAgg) -> np.ndarray:
-    canvas.draw()
+    with images.legible(canvas.figure):
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # [H, W, 3]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import gzip
 import os
 
 import numpy as np
 import pytest
 
-from avmil.clips import download, manifest
+from avmil.clips import download, manifest, video_site
 from avmil.clips.download import SiteOptions
 from avmil.clips.manifest import ManifestEntry
 from avmil.clips.media import decode_clip
@@ -250,6 +251,38 @@ def test_videos_that_a_page_embeds_are_refused(site):
     site.download(status=1, source_url=url)
     assert site.missing() == {IDS[0]: "other"}
     assert site.server.count(NAMES[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "behaviors", "reason"),
+    [
+        ("page.html", ["endless"], "network"),
+        ("bomb.html", ["gzip"], "network"),
+        ("page.html", ["trickle"], "network"),
+        ("plain.mp4", ["ok", "trickle"], "network"),
+        ("h264_opus.mkv", ["ok", "endless"], "other"),
+        ("plain.mp4", ["to file:///etc/hostname"], "network"),
+    ],
+)
+def test_sites_that_mean_harm(
+    site, videos, monkeypatch, name, behaviors, reason
+):
+    (videos / "page.html").write_bytes(b"<html>" * 1000)
+    (videos / "bomb.html").write_bytes(gzip.compress(b"<html>" * 15_000))
+    monkeypatch.setattr(video_site, "_MAX_PAGE_BYTES", 50_000)
+    monkeypatch.setattr(video_site, "_MAX_COPY_BYTES", 200_000)
+    monkeypatch.setattr(video_site, "_MAX_PAGE_S", 1.5)
+    monkeypatch.setattr(video_site, "_MAX_STANDSTILL_S", 1.5)
+    monkeypatch.setattr(video_site, "_WATCH_EVERY_S", 0.1)
+    asked = f"{IDS[0]}{os.path.splitext(name)[1]}"
+    site.server.contents[asked] = (videos / name).read_bytes()
+    site.server.behaviors[asked] = behaviors[:-1]
+    site.server.always[asked] = behaviors[-1]
+    site.write((IDS[0], None, None))
+    url = f"{site.server.base}/{asked}".replace(IDS[0], "{id}")
+    site.download(status=1, retries=0, source_url=url)
+    assert site.missing() == {IDS[0]: reason}
+    assert not list(site.clips.glob("*.m[pk]*"))
 
 
 def test_failures_that_pass_are_tried_again_at_once(site, videos):

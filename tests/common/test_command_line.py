@@ -50,6 +50,33 @@ def test_status_and_message(body, status, message):
     assert "Traceback" not in ended.stderr
 
 
+def test_an_interrupt_within_an_import_is_one_line(tmp_path):
+    """Where the import would take it for a missing package, say."""
+    (tmp_path / "module.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException as error:\n"
+        "    raise ImportError from error\n"
+    )
+    ended = _run(f"sys.path.append({str(tmp_path)!r}); import module")
+    assert ended.returncode == 130
+    assert ended.stderr == "\nInterrupted. The same command goes on.\n"
+
+
+@pytest.mark.parametrize(("error", "told"), [("OSError", 0), ("KeyError", 1)])
+def test_threads_tell_only_what_is_a_fault(error, told):
+    ended = _run(
+        "import threading\n"
+        "    def fail():\n"
+        f"        raise {error}\n"
+        "    thread = threading.Thread(target=fail)\n"
+        "    thread.start()\n"
+        "    thread.join()"
+    )
+    assert ended.stderr.count("Traceback") == told
+
+
 def test_a_fault_of_the_code_shows_its_traceback():
     ended = _run("1 / 0")
     assert ended.returncode == 1

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import socket
 import subprocess
+from typing import TypedDict
 
 import pytest
 
@@ -53,6 +54,10 @@ def test_no_file_to_read(tmp_path, name, reason):
     assert path in str(caught.value)
 
 
+class Partial(TypedDict, total=False):
+    number: int
+
+
 def test_damaged_json(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\xff{")
     with pytest.raises(ConfigError, match=r"a\.json.* damaged file"):
@@ -95,6 +100,15 @@ def test_json_that_was_changed_is_known_by_its_digest(tmp_path):
     path.write_text(path.read_text().replace("0.5", "0.6"))
     with pytest.raises(ConfigError, match=r"a\.json.* its digest"):
         files.read_json(path, Outer)
+
+
+def test_json_whose_digest_lost_its_name(tmp_path):
+    """Of entries that may be missing none would tell another file."""
+    path = tmp_path / "a.json"
+    files.write_json(path, {"number": 1, "note": "a"}, digest=True)
+    path.write_text(path.read_text().replace("content_sha", "content_tha"))
+    with pytest.raises(ConfigError, match=r"a\.json.* another name"):
+        files.read_json(path, Partial)
 
 
 def test_cells_are_no_formulas_unless_read_again(tmp_path):

@@ -245,7 +245,7 @@ def test_throttled_extraction_goes_on(bucket, store):
         return make_clip(row.clip_id, row.labels)
 
     (shard,) = plan_shards(directory, rows)
-    extract(shard, extract_clip)
+    shard.complete(extract_clip)
     store.num_refused = 3
     store_of_clips = FeatureStore(directory)
     store.num_refused = 3

@@ -108,6 +108,33 @@ def test_what_is_wrong_leaves_nothing(server, folder, capsys, name, content):
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "behavior", "message"),
+    [
+        ("net.bin", "endless", "at most 20000 bytes"),
+        ("net.bin", "gzip", "at most 20000 bytes"),
+        ("net.bin", "trickle", "no more for"),
+        ("net.bin", "to file:///etc/hostname", "a reference to file:"),
+        ("net.bin", "to http://localhost:9/", "a reference to http://local"),
+        ("w.yml.gz", "ok", "more than 20000 bytes"),
+    ],
+)
+def test_servers_that_mean_harm(
+    server, folder, capsys, monkeypatch, name, behavior, message
+):
+    monkeypatch.setattr(published_weights, "_MAX_BYTES", 20_000)
+    monkeypatch.setattr(published_weights, "_STANDSTILL_S", 0.5)
+    server.always[name] = behavior
+    if behavior == "gzip":
+        server.contents[name] = gzip.compress(bytes(30_000))
+    if name == "w.yml.gz":
+        server.contents[name] = gzip.compress(b"%YAML" * 5_000)
+    assert not fetch(["net" if name == "net.bin" else "forest"], folder)
+    assert names(folder) == []
+    assert message in capsys.readouterr().err
+    assert server.count(name) == 1
+
+
 def test_file_without_published_digest_is_held_to_the_first(
     server, folder, tmp_path, capsys
 ):

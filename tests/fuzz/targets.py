@@ -7,6 +7,7 @@ error that names the file; what others made may also be another sound file.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -22,6 +23,7 @@ from avmil.common.errors import AvmilError, MediaError
 from avmil.evaluation import truth
 from avmil.evaluation.scores import ScoreSet
 from avmil.features.store import FeatureStore
+from tests.fast_rcnn_features.caffemodel_files import caffemodel_bytes
 from tests.feature_files import write_features
 from tests.media_files import noise, numbered, write_clip
 
@@ -216,24 +218,109 @@ def _thresholds(folder: pathlib.Path) -> Target:
     )
 
 
-def _weights(folder: pathlib.Path) -> Target:
-    from fast_rcnn_features.weights import load_fc_weights
+def _fusion(folder: pathlib.Path) -> Target:
+    from avmil.runs.fusion import Fusion
 
-    path = folder / "weights.npz"
-    rng = np.random.default_rng(0)
-    shapes = {"fc6_kernel": (9, 4), "fc6_bias": 4}
-    shapes |= {"fc7_kernel": (4, 4), "fc7_bias": 4}
-    np.savez(path, **{name: rng.normal(size=s) for name, s in shapes.items()})
+    path = folder / "fusion.json"
+    choices = {
+        "system": "cvssp_gated_crnn",
+        "fc_weights": "",
+        "learning_rate": 0.1,
+    }
+    choices |= {"steps": 9, "early_stopping": 0}
+    member = {"run": "g", "system": "cvssp_gated_crnn", "seed": 1}
+    member |= {"settings": json.dumps([choices, {}, {}])}
+    member |= {"checkpoint": "last", "step": 9}
+    content = {"system": "cvssp_fusion", "members": [member] * 2}
+    files.write_json(path, content, digest=True)
+    return Target(path, lambda: Fusion(str(folder)).identity)
 
-    def read():
-        try:
-            found = load_fc_weights(path, 9, 4)
-        except ValueError as error:
-            raise AvmilError(str(error)) from error
-        assert all(np.isfinite(a).all() for a in found.values())
-        return {name: a.tolist() for name, a in found.items()}
 
-    return Target(path, read, is_ours=False)
+def _event_thresholds(folder: pathlib.Path) -> Target:
+    from avmil.runs.localization_evaluation import EventThresholds
+
+    path = folder / "event_thresholds.json"
+    content = {"weights": {"checkpoint": "last", "step": 9}, "from": "val"}
+    content |= {"thresholds": {"bus": 0.25, "cat": -1.5}, "num_regions": 9.5}
+    files.write_json(path, content, digest=True)
+    return Target(path, lambda: files.read_json(path, EventThresholds))
+
+
+def _result(folder: pathlib.Path) -> Target:
+    from avmil.localization.batch import _Kept
+    from avmil.report.video_results import FoundClass, VideoResult
+
+    path = folder / "result.json"
+    found = FoundClass("bus", 0.5, 0.25, (3, 4), [(0, 1, 0.5)], [(0.5,) * 6])
+    kept = _Kept({"step": 9}, VideoResult("a", "a.mp4", "found", found=[found]))
+    files.write_json(path, dataclasses.asdict(kept), digest=True)
+    return Target(path, lambda: files.read_json(path, _Kept))
+
+
+def _fc_weights(name: str) -> Callable[[pathlib.Path], Target]:
+    def make(folder: pathlib.Path) -> Target:
+        from fast_rcnn_features.weights import load_fc_weights
+
+        path = folder / name
+        rng = np.random.default_rng(0)
+        fc6, fc7 = rng.normal(size=(4, 9)), rng.normal(size=(4, 4))
+        bias = rng.normal(size=4)
+        if path.suffix == ".npz":
+            kernels = {"fc6_kernel": fc6.T, "fc7_kernel": fc7.T}
+            np.savez(path, **kernels, fc6_bias=bias, fc7_bias=bias)
+        else:
+            layers = {"fc6": [fc6, bias], "fc7": [fc7, bias]}
+            path.write_bytes(caffemodel_bytes(layers))
+
+        def read():
+            try:
+                found = load_fc_weights(path, 9, 4)
+            except ValueError as error:
+                raise AvmilError(str(error)) from error
+            assert all(np.isfinite(a).all() for a in found.values())
+            return {name: a.tolist() for name, a in found.items()}
+
+        return Target(path, read, is_ours=False)
+
+    return make
+
+
+def _audio_weights(name: str) -> Callable[[pathlib.Path], Target]:
+    def make(folder: pathlib.Path) -> Target:
+        import keras
+
+        from tests.vggish import checkpoint_files
+        from vggish import checkpoint
+
+        inputs = keras.Input((3, 3, 1))
+        convolution = keras.layers.Conv2D(2, 3, use_bias=False)
+        convolution.name = "layer1.conv"
+        outputs = keras.layers.BatchNormalization(
+            scale=False, name="layer1.conv.bn"
+        )(convolution(inputs))
+        outputs = keras.layers.Flatten()(outputs)
+        outputs = keras.layers.Dense(2, name="logits")(outputs)
+        network = keras.Model(inputs, outputs, name="yamnet")
+        shapes = {"layer1/conv/kernel": (3, 3, 1, 2)}
+        for statistic in ("beta", "moving_mean", "moving_variance"):
+            shapes[f"layer1/conv/bn/{statistic}"] = (2,)
+        shapes |= {"logits/kernel": (2, 2), "logits/bias": (2,)}
+        values = checkpoint_files.random_values(shapes)
+        write = getattr(checkpoint_files, f"write_{name.split('.')[1]}")
+        path = write(folder / name, values)
+
+        def read():
+            try:
+                checkpoint.load(network, path)
+            except ValueError as error:
+                raise AvmilError(str(error)) from error
+            found = network.get_weights()
+            assert all(np.isfinite(a).all() for a in found)
+            return [a.tolist() for a in found]
+
+        return Target(path, read, is_ours=False)
+
+    return make
 
 
 def _forest(folder: pathlib.Path) -> Target:
@@ -295,6 +382,12 @@ TARGETS = {
     "config.json": _config,
     "state.json": _checkpoint("state.json"),
     "model.keras": _checkpoint("model.keras"),
-    "weights.npz": _weights,
+    "fusion.json": _fusion,
+    "event_thresholds.json": _event_thresholds,
+    "result.json": _result,
+    "weights.npz": _fc_weights("weights.npz"),
+    "net.caffemodel": _fc_weights("net.caffemodel"),
+    "yamnet.h5": _audio_weights("yamnet.h5"),
+    "yamnet.tflite": _audio_weights("yamnet.tflite"),
     "forest.yml": _forest,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from xml.etree import ElementTree
 
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from avmil.report import images
@@ -33,3 +34,18 @@ def test_text_stays_text_in_svg():
     text = "<b> & $\\alpha$ Müller"
     root = ElementTree.fromstring(images.to_svg(draw(text)))
     assert text in [element.text for element in root.iter()]
+
+
+def test_letters_come_from_any_installed_font(recwarn):
+    """Matplotlib's own fonts of mathematics have private letters."""
+    with_letter = images.to_png(draw("\ue001"))
+    assert not recwarn.list
+    assert with_letter != images.to_png(draw("  "))
+
+
+def test_letters_of_no_font_are_told_in_one_warning(monkeypatch, recwarn):
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    images.to_png(draw("\u96ea \u72ac"))
+    images.to_svg(draw("\u96ea \u72ac"))
+    (told,) = recwarn.list
+    assert "\u72ac \u96ea" in str(told.message)

@@ -89,11 +89,8 @@ def highest(value: int) -> int:
     import jax
 
     mesh = jax.sharding.Mesh(jax.devices(), _AXIS)
-    divided = jax.sharding.NamedSharding(
-        mesh, jax.sharding.PartitionSpec(_AXIS)
-    )
     values = jax.make_array_from_callback(
-        (mesh.size,), divided, lambda part: np.array([value], np.int32)
+        (mesh.size,), divided(mesh), lambda _: np.array([value], np.int32)
     )
     found = jax.jit(jax.numpy.max, out_shardings=everywhere(mesh))(values)
     # On all devices: JAX's multihost_utils wait for the first one alone. Then

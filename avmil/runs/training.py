@@ -101,6 +101,12 @@ class _Trainer:
         else:
             self._model = self._build()
             self._state = TrainState(backend=config.backend)
+        if self._state.step < devices.highest(self._state.step):
+            raise ConfigError(
+                f"--run_dir: Expected the checkpoint in {config.run_dir} that "
+                f"another process reads, received that of step "
+                f"{self._state.step}. Do all of them see the same directory?"
+            )
         _check_inputs(self._model, self._store)
         # The best network since the last checkpoint, and its state.
         self._best: tuple[list[np.ndarray], TrainState] | None = None

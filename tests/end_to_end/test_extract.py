@@ -21,6 +21,7 @@ from avmil.clips import manifest
 from avmil.common.errors import AvmilError, ConfigError
 from avmil.features import extraction
 from avmil.features import extractor as extractor_module
+from avmil.features import recipe as recipes
 from avmil.features.extractor import ClipExtractor
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring, training
@@ -445,7 +446,7 @@ def test_a_worker_unlike_its_job_is_refused(
     monkeypatch.setattr(extractor_module, "configure_backend", lambda _: None)
     config = flags.RecipeConfig(**UNTRAINED)
     recipe = {
-        **extractor_module.recipe(config),
+        **recipes.of_flags(config),
         "network_seed": seed,
         "KERAS_BACKEND": backend,
     }

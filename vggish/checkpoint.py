@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import h5py
 import keras
@@ -15,6 +15,7 @@ from etils import epath
 from vggish.yamnet import BATCH_NORM_EPSILON
 
 _Shapes = Mapping[str, tuple[int, ...]]
+_Read = Callable[[str], np.ndarray | None]
 
 _TFLITE_LAYER = re.compile(
     r"(?:\w+/)?(layer\d+/(?:depthwise_|pointwise_)?conv|dense)/"
@@ -44,17 +45,29 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """
     path = os.fspath(path)
     if model.name == "yamnet":
-        network, read = "YAMNet", _read_yamnet
+        network, open_weights = "YAMNet", _open_yamnet
     else:
-        network, read = "VGGish", _read_vggish
+        network, open_weights = "VGGish", _open_vggish
     weights = {
         _official_name(network, layer.name, weight.name): weight
         for layer in model.layers
         for weight in layer.weights
     }
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    problems = []
     try:
-        values = read(path, shapes)
+        read = open_weights(path, shapes)
+        for name, shape in shapes.items():
+            value = read(name)
+            if value is None:
+                problems.append(f"{name} is missing")
+            elif value.shape != shape:
+                problems.append(
+                    f"{name} has shape {list(value.shape)} instead of "
+                    f"{list(shape)}"
+                )
+            elif not np.isfinite(value).all():
+                problems.append(f"{name} holds NaN or infinity")
     except ModuleNotFoundError as error:
         raise ValueError(
             f"Expected TensorFlow to read {network}'s weights {path}, found "
@@ -72,24 +85,13 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
             f"Expected {network}'s weights at {path}, received what cannot be "
             f"read ({error}); fetch it again."
         ) from error
-    problems = []
-    for name, shape in shapes.items():
-        if name not in values:
-            problems.append(f"{name} is missing")
-        elif values[name].shape != shape:
-            problems.append(
-                f"{name} has shape {list(values[name].shape)} instead of "
-                f"{list(shape)}"
-            )
-        elif not np.isfinite(values[name]).all():
-            problems.append(f"{name} holds NaN or infinity")
     if problems:
         raise ValueError(
             f"Expected {network}'s weights in {path}, received a checkpoint in "
             f"which {', '.join(problems)}."
         )
     for name, weight in weights.items():
-        weight.assign(values[name])
+        weight.assign(read(name))  # Once more: memory need not hold all.
 
 
 def _official_name(network: str, layer: str, weight: str) -> str:
@@ -104,23 +106,25 @@ def _official_name(network: str, layer: str, weight: str) -> str:
     return f"vggish/{scope}/{'weights' if weight == 'kernel' else 'biases'}"
 
 
-def _read_vggish(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
+def _open_vggish(path: str, shapes: _Shapes) -> _Read:
     import tensorflow as tf
 
     if path.startswith("s3://"):  # TensorFlow itself opens gs:// only.
         import tensorflow_io  # noqa: F401
 
     reader = tf.train.load_checkpoint(path)
-    names = filter(reader.has_tensor, shapes)
-    return {name: reader.get_tensor(name) for name in names}
+    return lambda name: (
+        reader.get_tensor(name) if reader.has_tensor(name) else None
+    )
 
 
-def _read_yamnet(path: str, shapes: _Shapes) -> dict[str, np.ndarray]:
+def _open_yamnet(path: str, shapes: _Shapes) -> _Read:
     readers = {".h5": _read_h5, ".tflite": _read_tflite}
     extension = os.path.splitext(path)[1]
     if extension not in readers:
         raise ValueError(f"its name ends in neither {' nor '.join(readers)}")
-    return readers[extension](epath.Path(path).read_bytes(), shapes)
+    content = epath.Path(path).read_bytes()
+    return readers[extension](content, shapes).get
 
 
 def _read_h5(content: bytes, shapes: _Shapes) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ _HOMES = {
     "FeatureStore": "avmil.features.store",
     "TrainedRun": "avmil.localization",
     "VideoLocalization": "avmil.localization",
-    "join_features": "avmil.features.shards",
+    "join_features": "avmil.features.dataset",
     "load_run": "avmil.localization",
 }
 

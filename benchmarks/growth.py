@@ -27,7 +27,7 @@ import numpy as np
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import processes
-from avmil.features import clip_features, shards
+from avmil.features import clip_features, dataset
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
 from avmil.runs import evaluation, training
@@ -70,7 +70,7 @@ def _measure(num_clips: int, directory: str) -> None:
     lap("manifest")
     _, rows = manifest.read(f"{directory}/manifest.csv")
     features_dir = f"{directory}/features"
-    planned = shards.plan(rows, features_dir, {}, _CLASSES, 64, _FIELDS)
+    planned = dataset.plan(rows, features_dir, {}, _CLASSES, 64, _FIELDS)
     lap("plan")
     for shard in planned:
         for row in shard.open_rows():

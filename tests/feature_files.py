@@ -8,7 +8,7 @@ import numpy as np
 
 from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ClipError
-from avmil.features import clip_features, shards
+from avmil.features import clip_features, dataset
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.shards import Shard
 
@@ -80,7 +80,7 @@ def plan_shards(
 ) -> list[Shard]:
     """Makes a features directory, without its features."""
     layout = clip_features.layout(9216, segment_size)
-    return shards.plan(
+    return dataset.plan(
         rows, str(directory), recipe, class_names, shard_size, layout
     )
 

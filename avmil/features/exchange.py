@@ -18,7 +18,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ClipError, ConfigError
 from avmil.common.progress import Progress
-from avmil.features import clip_features, shards
+from avmil.features import clip_features, dataset
 from avmil.features.clip_features import ClipFeatures
 from avmil.features.store import FeatureStore
 from flags import FeatureExportConfig, ImportConfig
@@ -84,7 +84,7 @@ def import_features(config: ImportConfig) -> int:
         }
         importer = _Importer(sources, rows, config.duration_s)
         opened.enter_context(files.exclusive(config.features_dir))
-        planned = shards.plan(
+        planned = dataset.plan(
             rows,
             config.features_dir,
             importer.recipe,
@@ -98,7 +98,7 @@ def import_features(config: ImportConfig) -> int:
                     shard.reopen()
                 shard.complete(importer)
                 progress.update(len(shard.rows))
-        return shards.report(config.features_dir, planned, "imported")
+        return dataset.report(config.features_dir, planned, "imported")
 
 
 def _open(

@@ -1,37 +1,31 @@
-"""Extraction of all clips of a manifest, by processes that may die."""
+"""Extraction of all clips of a manifest, here or on a cluster."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import math
 import os
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import distributed
 import keras
 
 from avmil.clips import manifest
-from avmil.clips.manifest import ManifestEntry
-from avmil.common import files, processes
+from avmil.common import files
 from avmil.common.errors import ConfigError
 from avmil.common.progress import Progress
-from avmil.features import extractor, shards
+from avmil.features import dataset, extractor, shards
 from avmil.features import recipe as recipes
 from avmil.features.given_features import (
     GivenFeatures,
     given_recipe,
     has_audio_of,
 )
-from avmil.features.shards import ExtractClip, Shard
+from avmil.features.shards import Shard
 from avmil.features.store import INFO_NAME, differences
 from flags import ExtractionConfig, RecipeConfig
-
-# A clip of a shard, or a shard whose clips are there, to be joined.
-Work = tuple[Shard, ManifestEntry | None]
 
 # At a time in one process.
 _JAX_CLIPS = 4
@@ -76,7 +70,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         {**recipe, "KERAS_BACKEND": keras.backend.backend()},
     )
     with files.exclusive(config.features_dir):
-        planned = shards.plan(
+        planned = dataset.plan(
             rows,
             config.features_dir,
             recipe,
@@ -93,7 +87,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
         num_open = sum(len(shard.open_rows()) for shard in planned)
         try:
             with Progress(len(rows), "clip", len(rows) - num_open) as progress:
-                run(
+                shards.complete(
                     planned,
                     make_extractor,
                     num_workers,
@@ -101,13 +95,13 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
                     clips_at_a_time,
                     config.scheduler,
                 )
-            shards.remove_leftovers(planned)
+            dataset.remove_leftovers(planned)
         except ConfigError:  # Of the networks, before the first clip.
-            shards.discard_empty(config.features_dir)
+            dataset.discard_empty(config.features_dir)
             raise
         finally:
             if files.exists(files.join(config.features_dir, INFO_NAME)):
-                status = shards.report(config.features_dir, planned)
+                status = dataset.report(config.features_dir, planned)
     return status
 
 
@@ -133,11 +127,9 @@ def _with_absolute_paths(config: Any, *names: str) -> Any:
     """Makes local paths absolute: a worker's current folder is another."""
     paths = {name: getattr(config, name) for name in names}
     absolute = {
-        name: os.path.abspath(path)
+        name: files.absolute(path)
         for name, path in paths.items()
-        if path
-        and not files.is_remote(path)
-        and not path.startswith(("random", "imagenet"))
+        if path and not path.startswith(("random", "imagenet"))
     }
     return dataclasses.replace(config, **absolute)
 
@@ -175,73 +167,3 @@ def _make_extractor(
         )
     given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
     return extractor.ClipExtractor(recipe_config, num_threads, given)
-
-
-def run(
-    planned: list[Shard],
-    make_extract_clip: Callable[[], ExtractClip],
-    num_workers: int,
-    progress: Progress,
-    clips_at_a_time: int = 1,
-    scheduler: str = "",
-) -> None:
-    """Extracts what shards lack, and joins them, in processes of their own.
-
-    Args:
-        planned: The shards.
-        make_extract_clip: Called once in each process, hence picklable.
-        num_workers: Most processes.
-        progress: Updated for each clip, with the number of failures.
-        clips_at_a_time: Clips that a process extracts at the same time.
-        scheduler: Dask scheduler whose workers are used instead, as for
-            `processes.apply`.
-
-    Raises:
-        WorkerError: if processes die before their first clip.
-    """
-    by_path = {shard.path: shard for shard in planned}
-    work: collections.deque[Work] = collections.deque()
-    num_left = {}
-    for shard in planned:
-        rows = shard.open_rows()
-        alone = dataclasses.replace(shard, rows=())  # Less to send.
-        work.extend((alone, row) for row in rows)
-        num_left[shard.path] = len(rows)
-        if not rows and not shard.is_complete():
-            shard.join()
-    num_failed = 0
-    for (shard, row), done in processes.apply(
-        functools.partial(_make_keep, make_extract_clip),
-        work,
-        num_workers,
-        clips_at_a_time,
-        scheduler,
-        progress,
-    ):
-        if row is None:
-            if done is None:  # Its processes died of other things.
-                shard.join()
-            continue
-        if done is None:
-            shard.fail(row, "process", "the worker process died")
-        num_failed += not done
-        progress.update(failed=num_failed)
-        num_left[shard.path] -= 1
-        if not num_left[shard.path]:
-            work.appendleft((by_path[shard.path], None))
-
-
-def _make_keep(
-    make_extract_clip: Callable[[], ExtractClip],
-) -> Callable[[Work], bool]:
-    """Makes the function that does a piece of work, in its process."""
-    extract_clip = make_extract_clip()
-
-    def keep(work: Work) -> bool:
-        shard, row = work
-        if row is not None:
-            return shard.extract(row, extract_clip)
-        shard.join()
-        return True
-
-    return keep

@@ -17,7 +17,7 @@ import pytest
 from avmil.common import processes
 from avmil.common.errors import WorkerError
 from avmil.common.progress import Progress
-from avmil.features import extraction, shards
+from avmil.features import dataset, shards
 from avmil.features.store import FeatureStore
 from tests.command_line import ROOT
 from tests.feature_files import make_clip, make_rows, plan_shards
@@ -128,14 +128,14 @@ def test_killed_workers_cost_no_clip_but_that_which_kills_them(
         )
         thread.start()
         scheduler = str(scheduler_file)
-        extraction.run(planned, make_slow, 0, progress, 1, scheduler)
+        shards.complete(planned, make_slow, 0, progress, 1, scheduler)
         thread.join(60)
     assert len(killed) == NUM_KILLS
     assert progress.done == len(rows)
     assert 1 <= progress.notes["workers"] <= 2
     (missing,) = FeatureStore(str(tmp_path / "killed")).missing
     assert (missing.clip_id, missing.stage) == (DEADLY, "process")
-    shards.remove_leftovers(planned)
+    dataset.remove_leftovers(planned)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 

@@ -12,7 +12,7 @@ import pytest
 import avmil
 from avmil.common.errors import ClipError, FeaturesError, WorkerError
 from avmil.common.progress import Progress
-from avmil.features import extraction
+from avmil.features import shards
 from avmil.features.store import FeatureStore, ShardIndex
 from tests.feature_files import (
     CLASS_NAMES,
@@ -263,7 +263,7 @@ def make_extract_or_die():
 def test_a_clip_that_kills_its_process_does_not_stop_the_job(tmp_path):
     planned = plan_shards(tmp_path, make_rows({"train": 10, "val": 2}), 5)
     with Progress(12, "clip") as progress:
-        extraction.run(planned, make_extract_or_die, 2, progress)
+        shards.complete(planned, make_extract_or_die, 2, progress)
     assert progress.done == 12
     store = FeatureStore(str(tmp_path))
     assert len(store) == len(set(store.clip_ids)) == 10
@@ -297,4 +297,4 @@ def test_processes_without_an_extractor_end_the_job(
         Progress(4, "clip") as progress,
         pytest.raises(error, match=message),
     ):
-        extraction.run(planned, make, 1, progress)
+        shards.complete(planned, make, 1, progress)

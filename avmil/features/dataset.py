@@ -1,0 +1,318 @@
+"""A features directory: which clip lies in which shard, and which is missing.
+
+`clips.csv` lists every clip with its shard, `dataset_info.json` is what a
+store goes by, `failed.csv` lists the missing clips.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import hashlib
+import io
+import itertools
+import json
+import os
+from collections.abc import Sequence
+
+from avmil.clips import manifest
+from avmil.clips.manifest import ManifestEntry
+from avmil.common import files
+from avmil.common.errors import FeaturesError
+from avmil.features.clip_features import Layout
+from avmil.features.shards import SUFFIX, Shard
+from avmil.features.store import (
+    INFO_NAME,
+    SCHEMA_VERSION,
+    MissingClip,
+    ShardIndex,
+    differences,
+    read_info,
+)
+
+_PLAN_NAME = "clips.csv"
+_PLAN_COLUMNS = ("clip_id", "labels", "split", "start_s", "end_s", "shard")
+
+# Name of a shard -> its clips in their order.
+_Plan = dict[str, list[ManifestEntry]]
+
+
+def plan(
+    rows: list[ManifestEntry],
+    features_dir: str,
+    recipe: dict,
+    class_names: tuple[str, ...],
+    shard_size: int,
+    fields: Layout,
+) -> list[Shard]:
+    """Makes a features directory or goes on in one of the same recipe.
+
+    Clips that the directory does not know yet go into new shards of up to
+    `shard_size` clips, those of a split in their order; the others stay where
+    they are. A directory in which nothing was extracted yet is made anew.
+
+    Args:
+        rows: All clips, those that are there already too.
+        features_dir: The features directory, local or remote.
+        recipe: What decides the numbers.
+        class_names: Classes in table order.
+        shard_size: Most clips of a new shard.
+        fields: Types of the arrays.
+
+    Returns:
+        All shards, complete ones too.
+
+    Raises:
+        FeaturesError: names what differs from the directory's recipe or clips.
+    """
+    files.make_directory(features_dir)
+    members: dict[str, _Plan] = {split: {} for split in manifest.SPLITS}
+    planned: _Plan = {}
+    if _has_shards(features_dir):
+        existing = read_info(features_dir)
+        differing = differences(
+            {**existing["recipe"], "class_names": existing["class_names"]},
+            {**recipe, "class_names": list(class_names)},
+        )
+        if differing:
+            listed = "\n  ".join(differing)
+            raise FeaturesError(
+                f"Expected the parameters that {features_dir} was extracted "
+                f"with, received others:\n  {listed}\nUse the same ones or "
+                "another --features_dir."
+            )
+        planned = _read_plan(features_dir)
+        _check_unchanged(features_dir, planned, rows)
+    by_id = {row.clip_id: row for row in rows}
+    for name, clips in planned.items():
+        paths_too = [by_id[clip.clip_id] for clip in clips]
+        members[clips[0].split][name] = paths_too
+    there = _clip_ids(planned)
+    for split, shards in members.items():
+        new = [r for r in rows if r.split == split and r.clip_id not in there]
+        starts = range(0, len(new), shard_size)
+        first, total = len(shards), len(shards) + len(starts)
+        for number, start in enumerate(starts, first):
+            name = _shard_name(split, number, total)
+            shards[name] = new[start : start + shard_size]
+    _write_plan(features_dir, recipe, class_names, members, fields)
+    return [
+        Shard(files.join(features_dir, name), tuple(clips), fields)
+        for shards in members.values()
+        for name, clips in shards.items()
+    ]
+
+
+def join_features(sources: Sequence[str], output_dir: str) -> None:
+    """Joins features directories of one recipe into a new one.
+
+    Shards are copied as they are, in their order; clips stay in their splits.
+    Ended before its end, the same call goes on. extract_features.py takes the
+    new directory with a manifest of all clips.
+
+    Args:
+        sources: Complete features directories, local or remote.
+        output_dir: Directory to make.
+
+    Raises:
+        FeaturesError: if recipes or classes differ, two directories hold the
+            same clip, one is not complete, or `output_dir` holds other clips.
+    """
+    infos = [read_info(source) for source in sources]
+    first, *others = (
+        {**info["recipe"], **{k: info[k] for k in ("class_names", "record")}}
+        for info in infos
+    )
+    for source, other in zip(sources[1:], others, strict=True):
+        if differing := differences(first, {**dict.fromkeys(first), **other}):
+            listed = "\n  ".join(differing)
+            raise FeaturesError(
+                f"Expected the recipe of {sources[0]} in {source}, received "
+                f"another:\n  {listed}"
+            )
+    plans = [_read_plan(source) for source in sources]
+    holders: dict[str, str] = {}
+    for source, plan in zip(sources, plans, strict=True):
+        for clip_id in _clip_ids(plan):
+            if clip_id in holders:
+                raise FeaturesError(
+                    f"Expected each clip once, received {clip_id} in "
+                    f"{holders[clip_id]} and {source}."
+                )
+            holders[clip_id] = source
+    members: dict[str, _Plan] = {split: {} for split in manifest.SPLITS}
+    copies: dict[str, tuple[str, ShardIndex]] = {}
+    for split, shards in members.items():
+        found = [
+            (files.join(source, name), rows)
+            for source, plan in zip(sources, plans, strict=True)
+            for name, rows in plan.items()
+            if rows[0].split == split
+        ]
+        for number, (place, rows) in enumerate(found):
+            name = _shard_name(split, number, len(found))
+            shards[name] = rows
+            copies[name] = place, ShardIndex.read(place)
+    with files.exclusive(output_dir):
+        if _has_shards(output_dir):
+            there = _clip_ids(_read_plan(output_dir))
+            if {*there} != {*holders}:
+                raise FeaturesError(
+                    f"Expected a new directory, received {output_dir}, which "
+                    "holds other clips."
+                )
+        recipe, fields = infos[0]["recipe"], infos[0]["record"]
+        class_names = infos[0]["class_names"]
+        _write_plan(output_dir, recipe, class_names, members, fields)
+        joined = []
+        for name, (place, index) in copies.items():
+            shard = Shard(files.join(output_dir, name), (), fields)
+            if not shard.is_complete():
+                files.copy(place, shard.path)
+                index.write(shard.path)
+            joined.append(shard)
+        write_failed(output_dir, joined)
+
+
+def write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
+    """Lists the missing clips of all complete shards in failed.csv."""
+    missing = [
+        clip
+        for shard in planned
+        if shard.is_complete()
+        for clip in ShardIndex.read(shard.path).missing
+    ]
+    rows = [(clip.clip_id, clip.stage, clip.reason) for clip in missing]
+    path = files.join(features_dir, "failed.csv")
+    files.write_csv(path, [("clip_id", "stage", "reason"), *rows])
+    return missing
+
+
+def remove_leftovers(planned: list[Shard]) -> None:
+    """Removes what processes left that died, or that a job took for dead."""
+    by_name = {os.path.basename(shard.path): shard for shard in planned}
+    for directory in {os.path.dirname(shard.path) for shard in planned}:
+        for name in files.names(directory):
+            shard = by_name.get(name.removesuffix(".parts"))
+            if name.endswith(".parts") and shard and shard.is_complete():
+                shard.join()
+            elif ".tfrecord" in name and ".tmp-" in name:
+                files.path(files.join(directory, name)).unlink()
+
+
+def discard_empty(features_dir: str) -> None:
+    """Removes the plan of a directory in which nothing was extracted."""
+    if not _has_shards(features_dir):
+        for name in (INFO_NAME, _PLAN_NAME):
+            files.path(files.join(features_dir, name)).unlink(missing_ok=True)
+
+
+def report(
+    features_dir: str, planned: list[Shard], verb: str = "extracted"
+) -> int:
+    """Lists the missing clips of complete shards in failed.csv; prints both.
+
+    Returns:
+        An exit status: 1 if there is not a single clip.
+    """
+    missing = write_failed(features_dir, planned)
+    if not all(map(Shard.is_complete, planned)):
+        return 1
+    num_clips = sum(len(shard.rows) for shard in planned)
+    print(
+        f"Finished: {num_clips - len(missing)} of {num_clips} clips {verb} to "
+        f"{features_dir}"
+    )
+    if missing:
+        print(f"{len(missing)} failed, see failed.csv there:")
+    reasons = collections.Counter(
+        (clip.stage, clip.reason.split(":")[0]) for clip in missing
+    )
+    for (stage, reason), count in reasons.most_common():
+        print(f"  {count:6d}  {stage}: {reason}")
+    return int(num_clips == len(missing))
+
+
+def _has_shards(features_dir: str) -> bool:
+    """Says whether there are shards, or clips of them."""
+    return any(SUFFIX in name for name in files.names(features_dir))
+
+
+def _shard_name(split: str, number: int, total: int) -> str:
+    return f"{split}-{number:05d}-of-{total:05d}{SUFFIX}"
+
+
+def _read_plan(features_dir: str) -> _Plan:
+    """The clips that are there, without their paths."""
+    text = files.read_bytes(files.join(features_dir, _PLAN_NAME)).decode()
+    planned: _Plan = {}
+    for line in list(csv.reader(io.StringIO(text, newline="")))[1:]:
+        clip_id, labels, split, *times, shard_name = line
+        names = tuple(filter(None, labels.split(";")))
+        times_s = (float(time) if time else None for time in times)
+        row = ManifestEntry(clip_id, "", names, split, *times_s)
+        planned.setdefault(shard_name, []).append(row)
+    return planned
+
+
+def _clip_ids(planned: _Plan) -> set[str]:
+    return {row.clip_id for rows in planned.values() for row in rows}
+
+
+def _check_unchanged(
+    features_dir: str, planned: _Plan, rows: list[ManifestEntry]
+) -> None:
+    """Raises a FeaturesError unless all clips that are there are rows."""
+    given = {row.clip_id: dataclasses.replace(row, path="") for row in rows}
+    problems = [
+        f"{row.clip_id}: other labels, split or section"
+        if row.clip_id in given
+        else f"{row.clip_id}: not in the manifest"
+        for row in itertools.chain.from_iterable(planned.values())
+        if given.get(row.clip_id) != row
+    ]
+    if problems:
+        listed = "\n  ".join(problems[:10])
+        more = f"\n  ... {len(problems) - 10} more" * (len(problems) > 10)
+        raise FeaturesError(
+            f"Expected the clips of {features_dir} unchanged in the manifest, "
+            f"beside new ones, received:\n  {listed}{more}\nUse another "
+            "--features_dir."
+        )
+
+
+def _write_plan(
+    features_dir: str,
+    recipe: dict,
+    class_names: tuple[str, ...],
+    members: dict[str, _Plan],
+    fields: Layout,
+) -> None:
+    """Writes the plan, and then the info that a store goes by."""
+    lines = []
+    for shards in members.values():
+        for name, rows in shards.items():
+            for row in rows:
+                labels = ";".join(row.labels)
+                times_s = [
+                    "" if time_s is None else repr(time_s)
+                    for time_s in (row.start_s, row.end_s)
+                ]
+                lines.append([row.clip_id, labels, row.split, *times_s, name])
+    path = files.join(features_dir, _PLAN_NAME)
+    files.write_csv(path, [_PLAN_COLUMNS, *lines], exact=True)
+    clips = json.dumps([line[:-1] for line in lines])
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "recipe": recipe,
+        "class_names": list(class_names),
+        "clips_sha256": hashlib.sha256(clips.encode()).hexdigest(),
+        "num_clips": {
+            split: sum(map(len, shards.values()))
+            for split, shards in members.items()
+        },
+        "shards": {split: list(shards) for split, shards in members.items()},
+        "record": {n: dataclasses.asdict(field) for n, field in fields.items()},
+    }
+    files.write_json(files.join(features_dir, INFO_NAME), info, digest=True)

@@ -13,10 +13,9 @@ import logging
 import os
 import pathlib
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from typing import TypeVar
 
 import imageio_ffmpeg
@@ -29,7 +28,7 @@ from yt_dlp.postprocessor import FFmpegPostProcessor
 
 from avmil.clips.download_outcomes import video_id
 from avmil.clips.manifest import ManifestEntry
-from avmil.common import files
+from avmil.common import files, threads
 from avmil.common.errors import ConfigError, MediaError
 
 T = TypeVar("T")
@@ -113,17 +112,9 @@ def _read_all(read: Callable[[int], bytes]) -> bytes:
 
 def _until(end_s: float, function: Callable[..., T], *arguments: object) -> T:
     """Calls a function, in a thread that is left alone when time is over."""
-    future: Future[T] = Future()
-
-    def call() -> None:
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:  # noqa: BLE001  # Raised below.
-            future.set_exception(error)
-
-    threading.Thread(target=call, daemon=True).start()
-    done, _ = wait([future], timeout=end_s - time.monotonic())
-    if not done:
+    future = threads.start(function, *arguments)
+    wait([future], timeout=end_s - time.monotonic())
+    if not future.done():
         raise TransportError("timed out: the page comes too slowly")
     return future.result()
 
@@ -232,36 +223,30 @@ def copy_section(
 @contextlib.contextmanager
 def _watched(folder: str, problems: list[Exception]) -> Iterator[None]:
     """Ends an FFmpeg that writes nothing, or too much, to a folder."""
-    ended = threading.Event()
+    last_size, grown_s = -1, 0.0
 
-    def watch() -> None:
-        last_size, grown_s = -1, 0.0
-        while not ended.wait(_WATCH_EVERY_S):
-            size = 0
-            with contextlib.suppress(FileNotFoundError):  # It is renamed.
-                found = pathlib.Path(folder).glob("*")
-                size = sum(path.stat().st_size for path in found)
-            copying = _copying(folder)
-            if not copying or size > last_size:
-                last_size, grown_s = size, time.monotonic()
-            if size > _MAX_COPY_BYTES:
-                problem = MediaError(f"more than {_MAX_COPY_BYTES} bytes")
-            elif time.monotonic() > grown_s + _MAX_STANDSTILL_S:
-                problem = ConnectionError("timed out: the video stands still")
-            else:
-                continue
-            problems.append(problem)
-            for process in copying:
-                process.kill()
-            return
+    def is_well() -> bool:
+        nonlocal last_size, grown_s
+        size = 0
+        with contextlib.suppress(FileNotFoundError):  # It is renamed.
+            found = pathlib.Path(folder).glob("*")
+            size = sum(path.stat().st_size for path in found)
+        copying = _copying(folder)
+        if not copying or size > last_size:
+            last_size, grown_s = size, time.monotonic()
+        if size > _MAX_COPY_BYTES:
+            problem = MediaError(f"more than {_MAX_COPY_BYTES} bytes")
+        elif time.monotonic() > grown_s + _MAX_STANDSTILL_S:
+            problem = ConnectionError("timed out: the video stands still")
+        else:
+            return True
+        problems.append(problem)
+        for process in copying:
+            process.kill()
+        return False
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with threads.repeating(is_well, _WATCH_EVERY_S):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _copying(folder: str) -> list[psutil.Process]:

@@ -30,6 +30,7 @@ import msgspec
 import psutil
 from etils import epath
 
+from avmil.common import threads
 from avmil.common.errors import (
     ConfigError,
     DirectoryInUseError,
@@ -367,33 +368,28 @@ def _exclusive_object(lock: str) -> Iterator[None]:
     another, after it was cut off from the store, is interrupted.
     """
     owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex}"
-    ended, lost = threading.Event(), threading.Event()
+    is_lost = False
 
-    def show_signs() -> None:
-        number = 0
-        while not ended.wait(_SIGN_EVERY_S):
-            number += 1
-            try:
-                if not read_bytes(lock).startswith(owner.encode()):
-                    raise FileNotFoundError
-                write_text(lock, f"{owner} {number}")
-            except FileNotFoundError:
-                lost.set()
-                main = threading.main_thread().ident
-                signal.pthread_kill(main, signal.SIGINT)
-                return
-            except OSError:
-                continue  # The store may be back at the next time.
+    def is_held() -> bool:
+        nonlocal is_lost
+        try:
+            if not read_bytes(lock).startswith(owner.encode()):
+                raise FileNotFoundError
+            write_text(lock, f"{owner} {time.monotonic()}")
+        except FileNotFoundError:
+            is_lost = True
+            main = threading.main_thread().ident
+            signal.pthread_kill(main, signal.SIGINT)
+        except OSError:
+            pass  # The store may be back at the next time.
+        return not is_lost
 
     _create(lock, owner)
-    thread = threading.Thread(target=show_signs, daemon=True)
-    thread.start()
     try:
-        yield
+        with threads.repeating(is_held, _SIGN_EVERY_S):
+            yield
     finally:
-        ended.set()
-        thread.join()
-        if lost.is_set():
+        if is_lost:
             raise _in_use(lock)
         with contextlib.suppress(OSError), _as_os_error("remove", lock):
             path(lock).unlink()

@@ -19,17 +19,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import urllib.parse
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import wait
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pooch
 import tabulate
 
-from avmil.common import files
+from avmil.common import files, threads
 from avmil.common.errors import ConfigError, FetchError, config_errors
 
 _FAILED = "FAILED, see above"
@@ -287,29 +287,19 @@ def _transfer(url: str, path: str, _: pooch.Pooch) -> None:
         headers={"Accept-Encoding": "identity"},
         hooks={"response": _refuse_other_hosts},
     )
-    errors: list[Exception] = []
-
-    def transfer() -> None:
-        try:
-            downloader(url, file, None)
-        except Exception as error:  # noqa: BLE001  # Raised below.
-            errors.append(error)
-
     # A byte now and then keeps the connection's own limit from ending it.
-    thread = threading.Thread(target=transfer, daemon=True)
     with _LimitedFile(path, "w") as file:
-        thread.start()
+        transfer = threads.start(downloader, url, file, None)
         last_size = -1
-        while thread.is_alive() and last_size < file.tell():
+        while not transfer.done() and last_size < file.tell():
             last_size = file.tell()
-            thread.join(_STANDSTILL_S)
-        if thread.is_alive():
+            wait([transfer], _STANDSTILL_S)
+        if not transfer.done():
             raise FetchError(
                 f"Expected the rest of {url}, received {last_size} bytes and "
                 f"no more for {_STANDSTILL_S:g} s."
             )
-    if errors:
-        raise errors[0]
+        transfer.result()
 
 
 def _download_sdist(source: Sdist, folder: str) -> pathlib.Path:

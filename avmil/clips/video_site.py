@@ -195,13 +195,10 @@ def copy_section(
     name = files.join(folder.replace("%", "%%"), "clip.%(ext)s")
     site.params["outtmpl"]["default"] = name
     address = options.source_url.replace("{id}", video_id(entry))
-    problems: list[Exception] = []
     try:
-        with _watched(folder, problems):
+        with _watched(folder):
             info = site.extract_info(address)
     except yt_dlp.utils.DownloadError as error:
-        if problems:
-            raise problems[0] from error
         # Of what FFmpeg met yt-dlp hands on the exit code only.
         match = re.search(r"ffmpeg exited with code (\d+)", str(error))
         if match is None:
@@ -221,12 +218,18 @@ def copy_section(
 
 
 @contextlib.contextmanager
-def _watched(folder: str, problems: list[Exception]) -> Iterator[None]:
-    """Ends an FFmpeg that writes nothing, or too much, to a folder."""
+def _watched(folder: str) -> Iterator[None]:
+    """Ends an FFmpeg that writes nothing, or too much, to a folder.
+
+    Raises:
+        MediaError: if it wrote too much.
+        ConnectionError: if it wrote nothing for too long.
+    """
     last_size, grown_s = -1, 0.0
+    problem: Exception | None = None
 
     def is_well() -> bool:
-        nonlocal last_size, grown_s
+        nonlocal last_size, grown_s, problem
         size = 0
         with contextlib.suppress(FileNotFoundError):  # It is renamed.
             found = pathlib.Path(folder).glob("*")
@@ -240,13 +243,18 @@ def _watched(folder: str, problems: list[Exception]) -> Iterator[None]:
             problem = ConnectionError("timed out: the video stands still")
         else:
             return True
-        problems.append(problem)
         for process in copying:
             process.kill()
         return False
 
-    with threads.repeating(is_well, _WATCH_EVERY_S):
-        yield
+    try:
+        with threads.repeating(is_well, _WATCH_EVERY_S):
+            yield
+    finally:
+        if problem is None:
+            is_well()  # It may have ended since the last look.
+        if problem:
+            raise problem
 
 
 def _copying(folder: str) -> list[psutil.Process]:

@@ -11,8 +11,6 @@ goes on where it stopped.
 
 from __future__ import annotations
 
-import dataclasses
-
 import flags
 from avmil.common import command_line
 
@@ -22,13 +20,7 @@ def main(config: flags.DownloadConfig) -> int:
     """Downloads."""
     from avmil.clips import download
 
-    options = dataclasses.asdict(config)
-    return download.download(
-        options.pop("manifest"),
-        options.pop("clips_dir"),
-        retry_missing=options.pop("retry_missing"),
-        options=download.SiteOptions(**options),
-    )
+    return download.download(config)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ download_clips.py fetches the clips and writes a manifest of their files.
 
 from __future__ import annotations
 
-import dataclasses
-
 import flags
 from avmil.common import command_line
 
@@ -20,7 +18,7 @@ def main(config: flags.ManifestConfig) -> None:
     """Writes the manifest."""
     from avmil.clips import published_lists
 
-    published_lists.make_manifest(**dataclasses.asdict(config))
+    published_lists.make_manifest(config)
 
 
 if __name__ == "__main__":

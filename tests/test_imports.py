@@ -17,7 +17,7 @@ ROOMS = {
     "model": set(),
     "flags": set(),
     "avmil.common": {"flags"},
-    "avmil.clips": set(),
+    "avmil.clips": {"flags"},
     "avmil.features": {"avmil.clips", "vggish", "fast_rcnn_features", "flags"},
     "avmil.evaluation": set(),
     "avmil.report": {"avmil.evaluation"},

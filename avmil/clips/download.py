@@ -25,6 +25,7 @@ from avmil.clips.download_outcomes import (
     Outcome,
     explain,
     read_outcomes,
+    site_name,
     source,
     summary,
     video_id,
@@ -35,25 +36,21 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.clips.video_site import (
     DISK_ERRORS,
     Site,
-    SiteOptions,
+    check_flags,
     copy_section,
     open_site,
 )
 from avmil.common import files
 from avmil.common.errors import ConfigError, ManifestError, MediaError
 from avmil.common.progress import Progress
+from flags import DownloadConfig
 
 _MAX_PAUSE_S = 300.0
 # So many failures in a row that waiting did not mend end the work.
 _MAX_FAILURES = 20
 
 
-def download(
-    manifest_path: str,
-    clips_dir: str,
-    options: SiteOptions,
-    retry_missing: bool,
-) -> int:
+def download(config: DownloadConfig) -> int:
     """Fetches the clips of a manifest and prints what became of them.
 
     The folder gets a manifest.csv and a classes.txt of its own with every
@@ -64,21 +61,24 @@ def download(
         1 if the work stopped or no clip is there, else 0.
 
     Raises:
-        ConfigError: If the folder is remote or holds another manifest.
+        ConfigError: If the folder is remote or holds another manifest, or for
+            an address or cookies that cannot be used.
         ManifestError: If the manifest has problems or paths without video ids.
     """
-    _check_folder(manifest_path, clips_dir)
-    class_names, entries = manifest.read(manifest_path)
+    check_flags(config)
+    clips_dir = config.clips_dir
+    _check_folder(config.manifest, clips_dir)
+    class_names, entries = manifest.read(config.manifest)
     if problems := [
         f"clip {entry.clip_id}: Expected a path {{id}}.mp4 with a video's id "
         f"of 11 characters, received {os.path.basename(entry.path)!r}."
         for entry in entries
         if not YOUTUBE_ID.fullmatch(video_id(entry))
     ]:
-        raise ManifestError(manifest_path, problems)
+        raise ManifestError(config.manifest, problems)
     with files.exclusive(clips_dir):
         outcomes = read_outcomes(
-            clips_dir, entries, options.name, retry_missing
+            clips_dir, entries, site_name(config), config.retry_missing
         )
         waiting = [e for e in entries if e.clip_id not in outcomes]
         journal_path = files.join(clips_dir, JOURNAL_NAME)
@@ -88,7 +88,7 @@ def download(
             with (
                 open(journal_path, "a", encoding="utf-8") as journal,
                 Progress(len(entries), "clip", len(outcomes)) as progress,
-                _fetched(waiting, clips_dir, options) as fetched,
+                _fetched(waiting, config) as fetched,
             ):
                 for outcome in fetched:
                     outcomes[outcome.clip_id] = outcome
@@ -136,22 +136,22 @@ def _check_folder(manifest_path: str, clips_dir: str) -> None:
 
 @contextlib.contextmanager
 def _fetched(
-    entries: list[ManifestEntry], clips_dir: str, options: SiteOptions
+    entries: list[ManifestEntry], config: DownloadConfig
 ) -> Iterator[Iterator[Outcome]]:
     """Yields what becomes of each clip, in the order in which they end."""
-    folder = os.path.abspath(files.join(clips_dir, ".unfinished"))
+    folder = os.path.abspath(files.join(config.clips_dir, ".unfinished"))
     shutil.rmtree(folder, ignore_errors=True)  # That of a killed process.
     os.makedirs(folder)
     stopped = threading.Event()
     worker = threading.local()
 
     def start() -> None:
-        worker.site = open_site(options)
+        worker.site = open_site(config)
 
     def fetch(entry: ManifestEntry) -> Outcome:
-        return _fetch(worker.site, options, entry, folder, stopped)
+        return _fetch(worker.site, config, entry, folder, stopped)
 
-    pool = ThreadPoolExecutor(options.workers, initializer=start)
+    pool = ThreadPoolExecutor(config.workers, initializer=start)
     try:
         futures = [pool.submit(fetch, entry) for entry in entries]
         yield (future.result() for future in as_completed(futures))
@@ -163,20 +163,20 @@ def _fetched(
 
 def _fetch(
     site: Site,
-    options: SiteOptions,
+    config: DownloadConfig,
     entry: ManifestEntry,
     folder: str,
     stopped: threading.Event,
 ) -> Outcome:
     """Fetches a clip in several tries; its failure stops no other clip."""
     own_folder = files.join(folder, entry.clip_id)
-    wanted = entry.clip_id, source(entry), options.name
-    for num_tries in range(1, options.retries + 2):
+    wanted = entry.clip_id, source(entry), site_name(config)
+    for num_tries in range(1, config.retries + 2):
         try:
-            copy = copy_section(site, options, entry, own_folder)
+            copy = copy_section(site, config.source_url, entry, own_folder)
             start_s, end_s = _section_in_copy(copy, entry)
             name = entry.clip_id + os.path.splitext(copy)[1]
-            os.replace(copy, files.join(os.path.dirname(folder), name))
+            os.replace(copy, files.join(config.clips_dir, name))
             return Outcome(*wanted, name, start_s, end_s)
         except Exception as error:
             if getattr(error, "errno", None) in DISK_ERRORS:
@@ -184,7 +184,7 @@ def _fetch(
             reason, message = explain(error)
         finally:
             shutil.rmtree(own_folder, ignore_errors=True)
-        pause_s = min(options.rate_limit_s * 2.0**num_tries, _MAX_PAUSE_S)
+        pause_s = min(config.rate_limit_s * 2.0**num_tries, _MAX_PAUSE_S)
         if reason not in PASSING or stopped.wait(pause_s):
             break
     return Outcome(*wanted, reason=reason.value, message=message)

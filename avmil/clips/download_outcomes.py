@@ -22,6 +22,7 @@ from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
 from avmil.common.errors import ConfigError, MediaError
+from flags import DownloadConfig
 
 # yt-dlp's own archive knows videos only, not sections, places and reasons.
 JOURNAL_NAME = "downloads.jsonl"
@@ -135,6 +136,13 @@ def video_id(entry: ManifestEntry) -> str:
 def source(entry: ManifestEntry) -> str:
     """Names the video and the section that a clip is."""
     return f"{video_id(entry)} {entry.start_s} {entry.end_s}"
+
+
+def site_name(config: DownloadConfig) -> str:
+    """How the site is asked, in so far as other videos may come of it."""
+    cookies = "with" if config.cookies else "without"
+    height = f"up to {config.max_height_px} px"
+    return f"{config.source_url} {height}, {cookies} cookies"
 
 
 def read_outcomes(

@@ -23,6 +23,7 @@ from avmil.clips.manifest import SPLITS, ManifestEntry
 from avmil.common import files
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.common.errors import ConfigError, ManifestError
+from flags import ManifestConfig
 
 # DCASE's weak labels: a line for each clip and label, tab-separated. The other
 # form, training_set.csv, joins labels by the comma that two names hold. Its
@@ -45,20 +46,13 @@ _AUDIOSET_LISTS = {
 _AUDIOSET_CLASSES = "class_labels_indices.csv"
 
 
-def make_manifest(
-    dataset: str,
-    lists_dir: str,
-    output: str,
-    overwrite: bool = False,
-    wanted_classes: str = "",
-    val_percent: int = 0,
-) -> None:
+def make_manifest(config: ManifestConfig) -> None:
     """Writes a manifest, classes.txt beside it, and prints the counts.
 
-    Of LLP, AVE and VGGSounder it writes truth.json too. The arguments are the
-    flags of make_manifest.py. Raises what the lists' readers do, and a
-    ConfigError if the output exists or the arguments do not fit.
+    Of LLP, AVE and VGGSounder it writes truth.json too. Raises what the lists'
+    readers do, and a ConfigError if the output exists or flags do not fit.
     """
+    dataset, output = config.dataset, config.output
     if not output.endswith(".csv"):
         raise ConfigError(f"--output: Expected a .csv file, received {output}.")
     folder = os.path.dirname(output)
@@ -66,14 +60,14 @@ def make_manifest(
     paths = [output, files.join(folder, "classes.txt")]
     paths += [truth_path] * (dataset in ("llp", "ave", "vggsounder"))
     existing = [path for path in paths if files.exists(path)]
-    if existing and not overwrite:
+    if existing and not config.overwrite:
         raise ConfigError(
             f"--output: Expected new files, received {' and '.join(existing)}, "
             "which exist. Name another folder, or add --overwrite."
         )
     lacks_val = dataset in ("audioset", "vggsounder")
-    if (wanted_classes and dataset != "audioset") or (
-        val_percent and not lacks_val
+    if (config.wanted_classes and dataset != "audioset") or (
+        config.val_percent and not lacks_val
     ):
         raise ConfigError(
             "Expected --wanted_classes with --dataset=audioset, and "
@@ -81,17 +75,20 @@ def make_manifest(
             f"{dataset}."
         )
     if dataset == "audioset":
-        wanted = [*filter(None, map(str.strip, wanted_classes.split(";")))]
-        listed = read_audioset(lists_dir, wanted, val_percent)
+        names = map(str.strip, config.wanted_classes.split(";"))
+        wanted = [*filter(None, names)]
+        listed = read_audioset(config.lists_dir, wanted, config.val_percent)
     elif dataset == "vggsounder":
-        listed = timed_lists.read_vggsounder(lists_dir, val_percent)
+        listed = timed_lists.read_vggsounder(
+            config.lists_dir, config.val_percent
+        )
     else:
         read = {
             "dcase2017": read_dcase2017,
             "llp": timed_lists.read_llp,
             "ave": timed_lists.read_ave,
         }[dataset]
-        listed = read(lists_dir)
+        listed = read(config.lists_dir)
     class_names, entries, *truth = listed
     files.make_directory(folder)
     if truth:

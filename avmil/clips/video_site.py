@@ -7,7 +7,6 @@ FFmpeg copies has a largest size and must not stand still.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import logging
 import os
@@ -30,6 +29,7 @@ from avmil.clips.download_outcomes import video_id
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files, threads
 from avmil.common.errors import ConfigError, MediaError
+from flags import DownloadConfig
 
 T = TypeVar("T")
 
@@ -48,39 +48,21 @@ _MAX_STANDSTILL_S = 120.0
 _WATCH_EVERY_S = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class SiteOptions:
-    """How a site is asked for videos: the flags of download_clips.py."""
-
-    source_url: str = "https://www.youtube.com/watch?v={id}"
-    max_height_px: int = 480
-    cookies: str = ""
-    workers: int = 4
-    rate_limit_s: float = 1.0
-    retries: int = 3
-    timeout_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        if not re.match(r"https?://.*\{id\}", self.source_url):
+def check_flags(config: DownloadConfig) -> None:
+    """Raises a ConfigError for an address or cookies that cannot be used."""
+    if not re.match(r"https?://.*\{id\}", config.source_url):
+        raise ConfigError(
+            "Expected --source_url with http:// or https:// and {id}, "
+            f"received {config.source_url}."
+        )
+    if config.cookies:
+        try:
+            YoutubeDLCookieJar(config.cookies).load()
+        except (OSError, ValueError) as error:
             raise ConfigError(
-                "Expected --source_url with http:// or https:// and {id}, "
-                f"received {self.source_url}."
-            )
-        if self.cookies:
-            try:
-                YoutubeDLCookieJar(self.cookies).load()
-            except (OSError, ValueError) as error:
-                raise ConfigError(
-                    "Expected a cookies file in Netscape's format in "
-                    f"--cookies, received {self.cookies}: {error}"
-                ) from error
-
-    @property
-    def name(self) -> str:
-        """How the site is asked, in so far as other videos may come of it."""
-        cookies = "with" if self.cookies else "without"
-        height = f"up to {self.max_height_px} px"
-        return f"{self.source_url} {height}, {cookies} cookies"
+                "Expected a cookies file in Netscape's format in --cookies, "
+                f"received {config.cookies}: {error}"
+            ) from error
 
 
 class Site(yt_dlp.YoutubeDL):
@@ -119,24 +101,24 @@ def _until(end_s: float, function: Callable[..., T], *arguments: object) -> T:
     return future.result()
 
 
-def open_site(options: SiteOptions) -> Site:
+def open_site(config: DownloadConfig) -> Site:
     """A worker's yt-dlp."""
     # Always the FFmpeg that the copies' exactness is tested with. yt-dlp
     # looks for one before it reads the option ffmpeg_location.
     FFmpegPostProcessor._ffmpeg_location.set(imageio_ffmpeg.get_ffmpeg_exe())
     # Formats that are one file behind an address, not a playlist of pieces.
     http = "[protocol~='^https?$']"
-    low = f"[height<=?{options.max_height_px}]{http}"
+    low = f"[height<=?{config.max_height_px}]{http}"
     return Site(
         {
             "format": f"bv{low}+ba{http}/b{low}/bv*{low}/ba{http}",
             # H.264 and AAC decode fastest; MP4 keeps their exact times.
             "format_sort": ["res", "vcodec:h264", "acodec:aac"],
-            "cookiefile": options.cookies or None,
-            "socket_timeout": options.timeout_s,
-            "retries": options.retries,
-            "sleep_interval": options.rate_limit_s * options.workers,
-            "sleep_interval_requests": options.rate_limit_s,
+            "cookiefile": config.cookies or None,
+            "socket_timeout": config.timeout_s,
+            "retries": config.retries,
+            "sleep_interval": config.rate_limit_s * config.workers,
+            "sleep_interval_requests": config.rate_limit_s,
             "external_downloader": {"default": "ffmpeg"},  # Whole videos too.
             "external_downloader_args": {
                 # Without playlists, which name other addresses, and what
@@ -144,7 +126,7 @@ def open_site(options: SiteOptions) -> Site:
                 "ffmpeg_i": (
                     "-format_whitelist mov,matroska "
                     "-protocol_whitelist http,https,tcp,tls,httpproxy "
-                    f"-rw_timeout {1e6 * options.timeout_s:.0f} "
+                    f"-rw_timeout {1e6 * config.timeout_s:.0f} "
                     "-reconnect 1 -reconnect_delay_max 2"
                 ).split(),
                 # With the video's own clock; half a file is an error.
@@ -162,12 +144,12 @@ def open_site(options: SiteOptions) -> Site:
 
 
 def copy_section(
-    site: Site,
-    options: SiteOptions,
-    entry: ManifestEntry,
-    folder: str,
+    site: Site, source_url: str, entry: ManifestEntry, folder: str
 ) -> str:
-    """Has yt-dlp copy a clip's section, or a whole video, into a folder."""
+    """Has yt-dlp copy a clip's section, or a whole video, into a folder.
+
+    `source_url` is the address of a video, with {id} in place of its id.
+    """
     media: list[dict] = []
 
     def admit(info: dict, incomplete: bool = False) -> None:
@@ -194,7 +176,7 @@ def copy_section(
     site.params.update(match_filter=admit, download_ranges=section)
     name = files.join(folder.replace("%", "%%"), "clip.%(ext)s")
     site.params["outtmpl"]["default"] = name
-    address = options.source_url.replace("{id}", video_id(entry))
+    address = source_url.replace("{id}", video_id(entry))
     try:
         with _watched(folder):
             info = site.extract_info(address)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from avmil.clips import download, manifest, video_site
-from avmil.clips.download import SiteOptions
 from avmil.clips.manifest import ManifestEntry
 from avmil.clips.media import decode_clip
 from avmil.common.errors import ConfigError, ManifestError
+from flags import DownloadConfig
 from tests.media_files import noise, numbered_image, write_clip
 from tests.media_server import MediaServer, allow_only_this_machine
 
@@ -78,20 +78,19 @@ class Site:
             )
         manifest.write(str(self.lists / "manifest.csv"), LABELS, entries)
 
-    def download(self, status=0, retry_missing=False, clips=None, **changes):
+    def download(self, status=0, clips=None, **changes):
         options = {
             "source_url": self.server.url,
             "rate_limit_s": 0.0,
             "timeout_s": 1.0,
             "retries": 2,
             "workers": 2,
+            "clips_dir": str(clips or self.clips),
             **changes,
         }
+        manifest_path = str(self.lists / "manifest.csv")
         assert status == download.download(
-            str(self.lists / "manifest.csv"),
-            str(clips or self.clips),
-            SiteOptions(**options),
-            retry_missing,
+            DownloadConfig(manifest_path, **options)
         )
 
     def entries(self):
@@ -270,7 +269,7 @@ def test_sites_that_mean_harm(
     (videos / "page.html").write_bytes(b"<html>" * 1000)
     (videos / "bomb.html").write_bytes(gzip.compress(b"<html>" * 15_000))
     monkeypatch.setattr(video_site, "_MAX_PAGE_BYTES", 50_000)
-    monkeypatch.setattr(video_site, "_MAX_COPY_BYTES", 200_000)
+    monkeypatch.setattr(video_site, "_MAX_COPY_BYTES", 100_000)
     # On a busy machine what ends by its size is not to end by the time.
     limit_s = 1.5 if behaviors[-1] == "trickle" else 60.0
     monkeypatch.setattr(video_site, "_MAX_PAGE_S", limit_s)
@@ -389,7 +388,7 @@ def test_cookies_are_sent_and_their_file_stays(site, tmp_path):
 )
 def test_options_that_cannot_be_are_refused(changes, part):
     with pytest.raises(ConfigError, match=part):
-        SiteOptions(**changes)
+        video_site.check_flags(DownloadConfig(**changes))
 
 
 def test_folders_of_others_are_refused(site, tmp_path):

@@ -12,6 +12,7 @@ from avmil.clips.manifest import ManifestEntry
 from avmil.clips.published_lists import read_audioset, read_dcase2017
 from avmil.common.dcase2017_classes import CLASS_NAMES
 from avmil.common.errors import ConfigError, ManifestError
+from flags import ManifestConfig
 
 TRAIN = "groundtruth_weak_label_training_set.csv"
 VAL = "groundtruth_weak_label_testing_set.csv"
@@ -247,7 +248,7 @@ def make(folder, **changes):
         "output": str(folder / "lists/manifest.csv"),
         **changes,
     }
-    published_lists.make_manifest(**options)
+    published_lists.make_manifest(ManifestConfig(**options))
     return manifest.read(options["output"])
 
 

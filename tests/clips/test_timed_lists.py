@@ -13,6 +13,7 @@ from avmil.clips import manifest, published_lists
 from avmil.clips.timed_lists import read_ave, read_llp, read_vggsounder
 from avmil.common.errors import ConfigError, ManifestError
 from avmil.evaluation import truth
+from flags import ManifestConfig
 
 LLP_HEADER = "filename\tevent_labels\n"
 LLP_TIMES = "filename\tonset\toffset\tevent_labels\n"
@@ -101,7 +102,8 @@ def test_a_manifest_with_its_truth_is_read_again(tmp_path, capsys):
     lists, output = tmp_path / "lists", tmp_path / "out" / "manifest.csv"
     lists.mkdir()
     write(lists, LLP)
-    published_lists.make_manifest("llp", str(lists), str(output))
+    config = ManifestConfig("llp", str(lists), str(output))
+    published_lists.make_manifest(config)
     class_names, entries = manifest.read(str(output))
     path = output.with_name("truth.json")
     found = truth.parse(
@@ -112,7 +114,7 @@ def test_a_manifest_with_its_truth_is_read_again(tmp_path, capsys):
     assert sight.sight.interval == (0, 10)
     assert sight.sight.is_visible([0.5, 10.5]).tolist() == [True, False]
     with pytest.raises(ConfigError, match=r"truth\.json"):
-        published_lists.make_manifest("llp", str(lists), str(output))
+        published_lists.make_manifest(config)
 
 
 @pytest.mark.parametrize(

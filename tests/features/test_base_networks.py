@@ -55,18 +55,18 @@ def test_region_networks(region_network):
 
 def test_weights_of_a_backbone_come_from_its_seed_or_a_file(tmp_path):
     first, again, other = (
-        networks.build("keras:MobileNet", seed).weights[0].numpy()
+        networks.build("keras:VGG16", seed).weights[0].numpy()
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    whole = keras.applications.MobileNet(include_top=False, weights=None)
-    path = tmp_path / "mobilenet.weights.h5"
+    whole = keras.applications.VGG16(include_top=False, weights=None)
+    path = tmp_path / "vgg16.weights.h5"
     whole.save_weights(path)
-    model = networks.build("keras:MobileNet", weights=path)
+    model = networks.build("keras:VGG16", weights=path)
     np.testing.assert_array_equal(model.weights[0], whole.weights[0])
-    with pytest.raises(ValueError, match=r"VGG16 without .*mobilenet\.weights"):
-        networks.build("keras:VGG16", weights=path)
+    with pytest.raises(ValueError, match=r"VGG19 without .*vgg16\.weights"):
+        networks.build("keras:VGG19", weights=path)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_folders_in_the_shapes_of_llp(manifest_path, tmp_path):
             steps=2,
             batch_size=2,
             fc_units=4,
+            xla=False,
         )
     )
     run_export(features_dir, tmp_path / "out")

@@ -8,7 +8,6 @@ clip are only seen or only heard. Nothing is downloaded.
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -325,7 +324,7 @@ def write_drawn_clips(
             # An interrupt does not wait for the clips that have not begun.
             pool.shutdown(cancel_futures=True)
         truth = {p.clip_id: [e.truth() for e in p.events] for p in plans}
-        files.write_text(directory / "truth.json", json.dumps(truth) + "\n")
+        files.write_json(directory / "truth.json", truth, indent=None)
         rows = []
         for plan in plans:
             names = tuple(sorted(event.name for event in plan.events))

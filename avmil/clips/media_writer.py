@@ -43,10 +43,6 @@ _VIDEO_OPTIONS = {
     "x264-params": "rc-lookahead=0:mbtree=0:colormatrix=smpte170m",
 }
 _AUDIO_OPTIONS = {"aac_coder": "fast"}
-_AAC_RATES_HZ = (
-    *(96000, 88200, 64000, 48000, 44100, 32000),
-    *(24000, 22050, 16000, 12000, 11025, 8000),
-)
 _OTHER_RATE_HZ = 48_000
 _BITS_PER_S = {"mono": 96_000, "stereo": 160_000}
 
@@ -212,9 +208,8 @@ class _CopiedSound(AudioSink):
         layout = "mono" if source.layout.nb_channels == 1 else "stereo"
         super().__init__(section, layout)
         self._output = output
-        rate_hz = _OTHER_RATE_HZ
-        if source.rate in _AAC_RATES_HZ:
-            rate_hz = source.rate
+        takes_rate = source.rate in av.Codec("aac", "w").audio_rates
+        rate_hz = source.rate if takes_rate else _OTHER_RATE_HZ
         self._stream = output.add_stream(
             "aac", rate_hz, _AUDIO_OPTIONS, layout=layout
         )

@@ -131,9 +131,15 @@ def make_directory(name: str | os.PathLike) -> None:
     Raises:
         OSError: if it cannot be made.
     """
-    if not is_remote(name):
-        with _as_os_error("make", name):
-            path(name).mkdir(parents=True, exist_ok=True)
+    if is_remote(name):
+        return
+    try:
+        path(name).mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OSError(
+            f"Expected a directory that can be made, received {name}: there is "
+            "a file."
+        ) from error
 
 
 def read_bytes(name: str | os.PathLike) -> bytes:
@@ -428,18 +434,11 @@ def _create(lock: str, owner: str) -> None:
 
 @contextlib.contextmanager
 def _as_os_error(verb: str, name: str | os.PathLike) -> Iterator[None]:
-    """Turns what file systems raise into an OSError that names the file."""
+    """Turns what an object store raises into an OSError that names the file."""
     try:
         yield
-    except ConfigError:
-        raise
-    except FileExistsError as error:
-        raise OSError(
-            f"Expected a directory that can be made, received {name}: there is "
-            "a file."
-        ) from error
     except Exception as error:
-        if not is_remote(name):
+        if not is_remote(name) or isinstance(error, ConfigError):
             raise
         if isinstance(error, FileNotFoundError):
             bucket = "/".join(str(name).split("/")[:3])

@@ -403,10 +403,8 @@ def _check_forest(path: pathlib.Path) -> None:
     try:
         with gzip.open(path) as file:
             content = file.read(40)
-            size = len(content)
-            while block := file.read(1 << 20):
-                size += len(block)
-                if size > _MAX_BYTES:
+            while file.read(1 << 20):
+                if file.tell() > _MAX_BYTES:
                     raise EOFError(f"more than {_MAX_BYTES} bytes")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         content = str(error).encode()

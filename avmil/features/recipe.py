@@ -48,48 +48,48 @@ def of_flags(
     with config_errors("--region_network"):
         networks.get(config.region_network)
     values = {**dataclasses.asdict(config), **dict.fromkeys(_WITHOUT_FILE, "")}
+    wanted = file_flags(config)
     if given:
         values |= {name: given[name] for name in BOX_PARAMETERS}
+        wanted = [name for name in wanted if name != "edge_forest"]
+    if given and "audio_weights" in wanted and not config.audio_weights:
+        values["audio_weights"] = given["audio_weights"]
+        if has_audio_of(given, values):
+            wanted.remove("audio_weights")
     unreadable = {}
-    for name in file_flags(config):
-        path = getattr(config, name)
-        if given and name == "edge_forest":
-            continue
-        if given and name == "audio_weights" and not path:
-            values[name] = given[name]
-            if has_audio_of(given, values):
-                continue
-        untrained = _UNTRAINED.get(name)
-        if untrained and path in ("random", untrained):
-            values[name] = untrained
-            continue
-        is_keras = config.region_network.startswith(networks.KERAS_PREFIX)
-        if name == "region_weights" and is_keras and path == "imagenet":
-            # Keras fetches them once, before there are several processes.
-            with config_errors("--region_weights", Exception):
-                networks.build(config.region_network, weights=path)
-            values[name] = path
-            continue
-        # A V2 checkpoint is a prefix of several files.
-        index = f"{path}.index"
-        if name == "audio_weights" and not files.exists(path):
-            path = index if files.exists(index) else path
+    for name in wanted:
         try:
-            values[name] = f"sha256:{files.sha256(path)}"
+            values[name] = _identity_of_weights(config, name)
         except OSError:
-            unreadable[name] = path
+            path = getattr(config, name)
+            found = f"{path} cannot be read" if path else "none"
+            unreadable[name] = f"--{name}: {found}. {_WITHOUT_FILE[name]}"
     if unreadable:
-        lines = [
-            f"--{name}: {path + ' cannot be read' if path else 'none'}. "
-            f"{_WITHOUT_FILE[name]}"
-            for name, path in unreadable.items()
-        ]
-        listed = "\n  ".join(lines)
+        listed = "\n  ".join(unreadable.values())
         raise ConfigError(
             "Expected the files of the base networks, received\n  "
             f"{listed}\n{fetch_advice(config, unreadable)}"
         )
     return values
+
+
+def _identity_of_weights(config: RecipeConfig, name: str) -> str:
+    """What a recipe calls the weights of a flag; an OSError without a file."""
+    path = getattr(config, name)
+    untrained = _UNTRAINED.get(name)
+    if untrained and path in ("random", untrained):
+        return untrained
+    is_keras = config.region_network.startswith(networks.KERAS_PREFIX)
+    if name == "region_weights" and is_keras and path == "imagenet":
+        # Keras fetches them once, before there are several processes.
+        with config_errors("--region_weights", Exception):
+            networks.build(config.region_network, weights=path)
+        return path
+    # A V2 checkpoint is a prefix of several files.
+    index = f"{path}.index"
+    if name == "audio_weights" and not files.exists(path):
+        path = index if files.exists(index) else path
+    return f"sha256:{files.sha256(path)}"
 
 
 def fetch_advice(

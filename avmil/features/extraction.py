@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import os
 import socket
 from typing import Any
 
 import distributed
 import keras
+from dask.system import CPU_COUNT
 
 from avmil.clips import manifest
 from avmil.common import files
@@ -50,24 +50,20 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     class_names, rows = manifest.read(
         config.manifest, config.classes, config.allow_outside_paths
     )
-    given = None
-    if config.boxes_from:
-        given = given_recipe(config.boxes_from)
+    given = given_recipe(config.boxes_from) if config.boxes_from else None
+    if given:
         rate_hz = given["frame_rate_hz"]
         recipe_config = dataclasses.replace(
             recipe_config, frame_rate_hz=rate_hz
         )
     recipe = recipes.of_flags(recipe_config, given)
     num_workers, num_threads, clips_at_a_time = _processes(config.workers)
-    given_audio = given is not None and has_audio_of(given, recipe)
     make_extractor = functools.partial(
         _make_extractor,
+        config,
         recipe_config,
-        0 if config.scheduler else num_threads,
-        config.boxes_from,
-        given_audio,
-        config.features_dir,
         {**recipe, "KERAS_BACKEND": keras.backend.backend()},
+        num_threads,
     )
     with files.exclusive(config.features_dir):
         planned = dataset.plan(
@@ -78,12 +74,7 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
             config.shard_size,
             recipes.layout(recipe_config),
         )
-        for shard in filter(Shard.is_complete, planned):
-            truncated = shard.is_truncated()
-            if truncated:
-                print(f"{shard.path} is cut off: what it lacks is extracted.")
-            if truncated or config.retry_failed:
-                shard.reopen()
+        _reopen(planned, config.retry_failed)
         num_open = sum(len(shard.open_rows()) for shard in planned)
         try:
             with Progress(len(rows), "clip", len(rows) - num_open) as progress:
@@ -105,6 +96,16 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
     return status
 
 
+def _reopen(planned: list[Shard], retry_failed: bool) -> None:
+    """Reopens shards that are cut off, and those whose clips are retried."""
+    for shard in filter(Shard.is_complete, planned):
+        truncated = shard.is_truncated()
+        if truncated:
+            print(f"{shard.path} is cut off: what it lacks is extracted.")
+        if truncated or retry_failed:
+            shard.reopen()
+
+
 def _processes(num_workers: int) -> tuple[int, int, int]:
     """Number of processes, of threads in each, and of clips at a time in each.
 
@@ -112,14 +113,11 @@ def _processes(num_workers: int) -> tuple[int, int, int]:
     size of frames, in every process, and shares all cores or one device: its
     processes are few, and their threads extract clips of their own.
     """
-    num_cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # Not on every system.
-        num_cores = len(os.sched_getaffinity(0))
     is_jax = keras.backend.backend() == "jax"
     num_workers = num_workers or math.ceil(
-        num_cores / (_JAX_CLIPS if is_jax else 1)
+        CPU_COUNT / (_JAX_CLIPS if is_jax else 1)
     )
-    num_threads = max(1, num_cores // num_workers)
+    num_threads = max(1, CPU_COUNT // num_workers)
     return num_workers, num_threads, num_threads if is_jax else 1
 
 
@@ -135,29 +133,30 @@ def _with_absolute_paths(config: Any, *names: str) -> Any:
 
 
 def _make_extractor(
+    config: ExtractionConfig,
     recipe_config: RecipeConfig,
-    num_threads: int,
-    boxes_from: str,
-    audio_too: bool,
-    features_dir: str,
     recipe: dict,
+    num_threads: int,
 ) -> extractor.ClipExtractor:
-    """Makes the extractor of a process, of whatever machine.
+    """Makes the extractor of a worker process, on whatever machine.
 
-    Without `num_threads` it has as many as its process has for clips. A
-    ConfigError if the process differs from the job's `recipe` and backend.
+    On a cluster it has as many threads as its process has for clips.
+
+    Raises:
+        ConfigError: if the process sees another directory, other weights or
+            another backend than the job, whose `recipe` names them.
     """
-    num_threads = num_threads or distributed.get_worker().state.nthreads
+    if config.scheduler:
+        num_threads = distributed.get_worker().state.nthreads
     extractor.configure_backend(num_threads)
     host = socket.gethostname()
-    if not files.exists(files.join(features_dir, INFO_NAME)):
+    if not files.exists(files.join(config.features_dir, INFO_NAME)):
         raise ConfigError(
-            f"Expected {features_dir} to be the same directory for all "
+            f"Expected {config.features_dir} to be the same directory for all "
             f"workers, received {host}, which has none."
         )
-    here = recipes.of_flags(
-        recipe_config, given_recipe(boxes_from) if boxes_from else None
-    )
+    given = given_recipe(config.boxes_from) if config.boxes_from else None
+    here = recipes.of_flags(recipe_config, given)
     here["KERAS_BACKEND"] = keras.backend.backend()
     if differing := differences(recipe, here):
         listed = "\n  ".join(differing)
@@ -165,5 +164,8 @@ def _make_extractor(
             "Expected the same weights and backend on all machines, received "
             f"on {host}:\n  {listed}"
         )
-    given = GivenFeatures(boxes_from, audio_too) if boxes_from else None
-    return extractor.ClipExtractor(recipe_config, num_threads, given)
+    taken_over = None
+    if given:
+        with_audio = has_audio_of(given, here)
+        taken_over = GivenFeatures(config.boxes_from, with_audio)
+    return extractor.ClipExtractor(recipe_config, num_threads, taken_over)

@@ -444,16 +444,15 @@ def test_a_worker_unlike_its_job_is_refused(
 ):
     # A worker sets its threads; this process has computed already.
     monkeypatch.setattr(extractor_module, "configure_backend", lambda _: None)
-    config = flags.RecipeConfig(**UNTRAINED)
+    config = flags.ExtractionConfig(features_dir=str(whole.parent / features))
+    recipe_config = flags.RecipeConfig(**UNTRAINED)
     recipe = {
-        **recipes.of_flags(config),
+        **recipes.of_flags(recipe_config),
         "network_seed": seed,
         "KERAS_BACKEND": backend,
     }
     with pytest.raises(ConfigError, match=message):
-        extraction._make_extractor(
-            config, 1, "", False, str(whole.parent / features), recipe
-        )
+        extraction._make_extractor(config, recipe_config, recipe, 1)
 
 
 @pytest.mark.parametrize(

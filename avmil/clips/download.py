@@ -92,7 +92,7 @@ def download(config: DownloadConfig) -> int:
             ):
                 for outcome in fetched:
                     outcomes[outcome.clip_id] = outcome
-                    # Behind the half of a line that a killed process leaves.
+                    # A killed process may have left half a line.
                     journal.write(f"\n{outcome.to_json()}")
                     journal.flush()
                     num_missing += not outcome.file
@@ -140,7 +140,7 @@ def _fetched(
 ) -> Iterator[Iterator[Outcome]]:
     """Yields what becomes of each clip, in the order in which they end."""
     folder = os.path.abspath(files.join(config.clips_dir, ".unfinished"))
-    shutil.rmtree(folder, ignore_errors=True)  # That of a killed process.
+    shutil.rmtree(folder, ignore_errors=True)  # A killed process left it.
     os.makedirs(folder)
     stopped = threading.Event()
     worker = threading.local()
@@ -205,7 +205,7 @@ def _section_in_copy(
         for packet in container.demux():
             if packet.pts is not None:
                 last_s = max(last_s, float(packet.pts * packet.time_base))
-    if entry.end_s is None:  # It is the whole video.
+    if entry.end_s is None:  # The whole video was copied.
         return entry.start_s, None
     start_s = entry.start_s or 0.0
     if not begin_s <= start_s <= last_s:

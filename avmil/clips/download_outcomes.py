@@ -84,7 +84,7 @@ _MESSAGE_REASONS = {
 def explain(error: Exception) -> tuple[Reason, str]:
     """Finds the reason for what fetching a clip raised; says it in a line."""
     text = utils.remove_terminal_sequences(str(error)).removeprefix("ERROR: ")
-    # Without whom to tell.
+    # Without yt-dlp's advice on reporting bugs.
     text = re.split(r"; please report this issue| \(caused by <?\w", text)[0]
     message = " ".join(text.split()) or type(error).__name__
     if isinstance(error, utils.DownloadError) and error.exc_info:
@@ -118,7 +118,7 @@ class Outcome:
     source: str  # Video and section that were wanted.
     site: str  # How the site was asked.
     file: str = ""  # The clip's file; "" for a missing clip.
-    start_s: float | None = None  # Of the section, in that file.
+    start_s: float | None = None  # Where the section lies in that file.
     end_s: float | None = None
     reason: str = ""  # Why the clip is missing.
     message: str = ""  # What exactly happened.
@@ -165,7 +165,7 @@ def read_outcomes(
         with contextlib.suppress(ConfigError):
             outcome = files.parse_json(line, Outcome, path)
             outcomes[outcome.clip_id] = outcome
-    if text:  # Its last word on each clip: it does not grow with the starts.
+    if text:  # Only the last outcome of each clip is kept.
         files.write_text(path, "".join(map(Outcome.to_json, outcomes.values())))
     for outcome in list(outcomes.values()):
         if outcome.file:

@@ -32,8 +32,8 @@ AUDIO_RATE_HZ = 16_000
 # Raised whenever the same config would give other clips.
 _VERSION = 4
 _MARGIN_PX = 2.0
-_FADE_S = 0.2  # Of sights.
-_ATTACK_S, _RELEASE_S = 0.01, 0.05  # Of sounds.
+_FADE_S = 0.2  # Sights fade in and out.
+_ATTACK_S, _RELEASE_S = 0.01, 0.05  # Slopes of a sound.
 _PHASES_HZ = 5.0
 _PEAK = 0.89
 
@@ -124,8 +124,8 @@ class ClipPlan:
 
     clip_id: str
     split: str
-    events: tuple[DrawnEvent, ...]  # Its labels, one event a class.
-    distractors: tuple[DrawnEvent, ...]  # What is seen or heard besides.
+    events: tuple[DrawnEvent, ...]  # One for each label.
+    distractors: tuple[DrawnEvent, ...]  # Seen or heard besides.
     duration_s: float
     seed: tuple[int, ...]  # Determines colors, background and noise.
 

@@ -38,7 +38,7 @@ _TIME_TOLERANCE_S = 1e-5
 # Video tracks often end a few frames before the sound: that long the last frame
 # stays.
 _LAST_FRAME_HOLD_S = 0.25
-_DEFAULT_FRAME_S = 0.04  # Where neither the frame nor the track tells.
+_DEFAULT_FRAME_S = 0.04  # If neither the frame nor the track tells.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Clip:
     frames_rgb: list[np.ndarray]  # F of uint8 [H, W, 3], upright.
     frame_times_s: np.ndarray  # float32 [F]: 0.5, 1.5, ... for 1 Hz.
     waveform: np.ndarray | None  # float32 [N], mono, 16 kHz, if there is any.
-    duration_s: float  # That of the longer one of the decoded tracks.
+    duration_s: float  # Of the longer decoded track.
 
 
 def decode_clip(
@@ -99,7 +99,7 @@ def decode_clip(
 
     def take(number: int, frame_rgb: np.ndarray) -> None:
         nonlocal num_frames
-        if number == num_frames:  # Else it was taken before a further seek.
+        if number == num_frames:  # Otherwise it was taken before.
             num_frames += 1
             (on_frame or frames_rgb.append)(frame_rgb)
 
@@ -153,7 +153,7 @@ class _FrameSampler:
         frame_rate_hz: float,
         take: Callable[[int, np.ndarray], None],
     ):
-        self.end_s = 0.0  # Of the last frame seen, cut to the section.
+        self.end_s = 0.0  # End of the last frame, cut to the section.
         self.done = False  # Whether the frames reach the section's end.
         self._section = section
         self._frame_rate_hz = frame_rate_hz

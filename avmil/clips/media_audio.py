@@ -42,8 +42,8 @@ class AudioSink:
         self._layout = layout
         self._converters: dict[tuple[str, str], av.AudioResampler] = {}
         # In samples from the start of the section:
-        self._length = 0  # Of what was written.
-        self._next: int | None = None  # Where a gapless frame would begin.
+        self._length = 0  # Samples written.
+        self._next: int | None = None  # Where the next frame should begin.
         self._stop = sys.maxsize  # End of the section.
 
     def add(self, frame: av.AudioFrame, time_s: float) -> int:
@@ -97,7 +97,7 @@ class WaveformBuilder(AudioSink):
         super().__init__(section)
         self._time_base = stream.time_base
         self._resampler: Resampler | None = None
-        self._end = -sys.maxsize  # Of what the frames declare to hold.
+        self._end = -sys.maxsize  # Where the sound ends, by the frames.
 
     @property
     def end_s(self) -> float:
@@ -141,8 +141,8 @@ class Resampler:
         self._resampled = bytearray()  # float32; grows without a second copy.
         self._num_blocks = 0
         self._waiting: list[np.ndarray] = []
-        self._first = 0  # Of the samples that wait: a margin before the block.
-        self._length = 0  # Of what was added.
+        self._first = 0  # Position of the first waiting sample.
+        self._length = 0  # Samples added.
 
     def add(self, samples: np.ndarray) -> None:
         """Takes the next samples, float32 [N, channels]."""
@@ -177,7 +177,7 @@ class Resampler:
 
     def _resample(self, samples: np.ndarray) -> np.ndarray:
         """Resamples from `_first` on, and cuts the sound before the block."""
-        import resampy  # Here, as machines without it can do all the rest.
+        import resampy  # Here: all the rest works without it.
 
         start_s = _MARGIN_S if self._num_blocks else 0
         resampled = resampy.resample(samples, self._rate_hz, SAMPLE_RATE_HZ)
@@ -197,7 +197,7 @@ def read_sound_file(
     Returns the waveform, float32 [N] mono at 16 kHz, and the duration in
     seconds; MediaError if the file or the section cannot be read.
     """
-    import soundfile  # Here, as machines without it can do all the rest.
+    import soundfile  # Here: all the rest works without it.
 
     try:
         # As bytes, because soundfile cannot encode names that are not UTF-8.

@@ -32,7 +32,7 @@ _PREROLLS_S = (1.0, 4.0, 16.0)
 # and Opus overlap blocks, MP3 refers back to its bit reservoir).
 _WARM_UP_S = 0.2
 
-# One broken packet is what a file that was cut off ends with.
+# A file that was cut off ends with one broken packet.
 _MAX_BROKEN_PACKETS = 1
 _MAX_BROKEN_SHARE = 0.1
 

@@ -30,7 +30,7 @@ Paint = Callable[[np.ndarray, float], np.ndarray]
 
 _TICK_S = Fraction(1, 90_000)
 _NOMINAL_RATE_HZ = 30  # Time stamps decide.
-# A frame that is shown longer is painted again: what moves is not to stop.
+# A frame shown for longer is painted again: what moves on it goes on.
 _LONGEST_FRAME_S = 0.25
 _HELD_FRAME_S = 0.1
 _VIDEO_OPTIONS = {
@@ -158,7 +158,7 @@ class _PaintedVideo:
         self._stream.width, self._stream.height = size_px
         codec = self._stream.codec_context
         codec.time_base = _TICK_S
-        codec.flags |= Flags.frame_duration  # That of the last frame counts.
+        codec.flags |= Flags.frame_duration  # The last frame's is kept.
         self._length_s = section.end_s - section.start_s
         self._shown: av.VideoFrame | None = None
         self._shown_s = 0.0

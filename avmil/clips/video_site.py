@@ -36,7 +36,7 @@ T = TypeVar("T")
 # Copied around a section: what decoders need before it, and look ahead to.
 _PREROLL_S = 1.0
 _POSTROLL_S = 0.5
-# With these no other clip can be written either.
+# No other clip can be written either.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 # FFmpeg's exit codes for what it cannot read, or is not to read:
 # AVERROR_INVALIDDATA and EINVAL.
@@ -134,7 +134,7 @@ def open_site(config: DownloadConfig) -> Site:
                     *("-copyts", "-start_at_zero", "-xerror", "-sn", "-dn")
                 ],
             },
-            "fixup": "never",  # It takes ffprobe; there is nothing to mend.
+            "fixup": "never",  # It needs ffprobe; nothing has to be fixed.
             "noplaylist": True,
             "quiet": True,
             "noprogress": True,
@@ -181,7 +181,7 @@ def copy_section(
         with _watched(folder):
             info = site.extract_info(address)
     except yt_dlp.utils.DownloadError as error:
-        # Of what FFmpeg met yt-dlp hands on the exit code only.
+        # yt-dlp passes on only the exit code of FFmpeg.
         match = re.search(r"ffmpeg exited with code (\d+)", str(error))
         if match is None:
             raise
@@ -213,7 +213,7 @@ def _watched(folder: str) -> Iterator[None]:
     def is_well() -> bool:
         nonlocal last_size, grown_s, problem
         size = 0
-        with contextlib.suppress(FileNotFoundError):  # It is renamed.
+        with contextlib.suppress(FileNotFoundError):  # It was renamed.
             found = pathlib.Path(folder).glob("*")
             size = sum(path.stat().st_size for path in found)
         copying = _copying(folder)

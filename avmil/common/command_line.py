@@ -42,9 +42,9 @@ _TENSORFLOW_ERRORS = (
     "ResourceExhaustedError",
     "UnavailableError",
 )
-# Whose errors say what an object store refused.
+# Their errors say what an object store refused.
 _STORE_PACKAGES = ("aiohttp", "botocore", "gcsfs", "google")
-# What XLA writes whatever level of notes it is asked for.
+# XLA writes these whatever the log level.
 _XLA_NOTES = "^(I[0-9]{4} |WARNING: All log messages before absl::Initialize)"
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
@@ -121,8 +121,7 @@ def use_backend(backend: str) -> None:
     leaves out XLA's notes and outlives a crash; Python's stderr stays as it is.
     """
     os.environ["KERAS_BACKEND"] = backend
-    # Of semaphores that workers leave behind when they are ended, and of
-    # bags of a single proposal.
+    # About semaphores of ended workers, and bags of a single proposal.
     ignored = ("resource_tracker", "You are using a softmax over axis")
     for text in ignored:
         warnings.filterwarnings("ignore", text)
@@ -186,7 +185,7 @@ def _define_flags(*configs: type) -> None:
 
 
 def _define_flag(name: str, kind: Any, default: Any, help_text: str) -> None:
-    # As the entry script's own, which --help shows.
+    # --help shows the flags of the entry script.
     options = {"module_name": sys.argv[0]}
     if get_origin(kind) is Literal:
         choices = get_args(kind)
@@ -283,7 +282,7 @@ def _can_be_mended(error: BaseException | None) -> bool:
 
 
 def _report_thread(ended: threading.ExceptHookArgs) -> None:
-    """Leaves out what TensorBoard's writer raises again where it is waited."""
+    """Leaves out errors that TensorBoard's writer raises elsewhere too."""
     if not _can_be_mended(ended.exc_value):
         threading.__excepthook__(ended)
 

@@ -44,7 +44,7 @@ os.environ["EPATH_USE_TF"] = "0"
 # of it is seen before it is taken for dead.
 _SIGN_EVERY_S = 5.0
 _DEAD_AFTER_S = 15.0
-# Of a JSON file's other entries; a file without it is of an older version.
+# Entry of a JSON file over all others; older versions wrote none.
 _DIGEST = "content_sha256"
 _SHA256 = re.compile("[0-9a-f]{64}")
 # Spreadsheets take a cell that begins so for a formula.
@@ -249,7 +249,7 @@ def write_json(
     digest: bool = False,
     indent: int | None = 2,
 ) -> None:
-    """Writes JSON atomically; an object also with the digest of the others."""
+    """Writes JSON atomically, if wanted with a digest of its entries."""
     if digest:
         # First: what is cut out elsewhere cannot join it to other text.
         value = {_DIGEST: _digest(value), **value}
@@ -262,7 +262,8 @@ def write_csv(
 ) -> None:
     """Writes a CSV file atomically; the first row is its header.
 
-    Unless it has to be exact, to be read again, no cell of it is a formula.
+    Cells that would be formulas are marked as text, unless it is to be read
+    again and has to be exact.
     """
     text = io.StringIO(newline="")
     if not exact:
@@ -293,7 +294,7 @@ def sha256(name: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def local_copy(name: str | os.PathLike) -> Iterator[str]:
-    """Yields a local path to a file; a remote one is copied for the time."""
+    """Yields a local path to a file; a remote file is copied temporarily."""
     if not is_remote(name):
         yield str(name)
         return
@@ -305,7 +306,7 @@ def local_copy(name: str | os.PathLike) -> Iterator[str]:
 
 
 def read_part(name: str, start: int, stop: int) -> bytes:
-    """Reads some bytes of a remote file and no others."""
+    """Reads a range of bytes of a remote file."""
     if start == stop:
         return b""
     with _as_os_error("read", name):
@@ -316,10 +317,10 @@ def read_part(name: str, start: int, stop: int) -> bytes:
 def exclusive(directory: str | os.PathLike) -> Iterator[None]:
     """Makes a directory and holds it for this process.
 
-    The operating system ends the hold with the process, however that ends. On
-    an object store it ends `_DEAD_AFTER_S` after the process. What killed
-    processes left half written goes. What fails leaves no lock, nor an empty
-    directory, that was not there before.
+    The operating system releases it when the process ends, however it ends; on
+    an object store it is free `_DEAD_AFTER_S` later. Half-written files of
+    killed processes are removed. A block that fails leaves neither a lock nor
+    an empty directory that was not there before.
 
     Raises:
         DirectoryInUseError: if another process holds it.
@@ -369,9 +370,9 @@ def _sweep(directory: epath.Path) -> None:
 def _exclusive_object(lock: str) -> Iterator[None]:
     """Holds an object that only one process can create.
 
-    Its holder writes it again and again. Where it stays the same its holder is
-    dead, whatever the machines' clocks show. A holder that finds the object of
-    another, after it was cut off from the store, is interrupted.
+    Its holder rewrites it every few seconds. If it stays the same, its holder
+    is dead, whatever the machines' clocks show. A holder that was cut off from
+    the store and finds the object of another is interrupted.
     """
     owner = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex}"
     is_lost = False
@@ -402,7 +403,7 @@ def _exclusive_object(lock: str) -> Iterator[None]:
 
 
 def _create(lock: str, owner: str) -> None:
-    """Creates an object, in the place of one whose holder is dead.
+    """Creates an object, or replaces one whose holder is dead.
 
     Raises:
         DirectoryInUseError: if another process holds it.
@@ -427,7 +428,7 @@ def _create(lock: str, owner: str) -> None:
                 raise _in_use(lock)
         path(lock).unlink()
     except FileNotFoundError:
-        pass  # It has just ended.
+        pass  # Its holder has just ended.
     if not is_created():
         raise _in_use(lock)
 

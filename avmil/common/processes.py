@@ -33,9 +33,9 @@ SHARED_DEVICE = {
 _START_TIMEOUT_S = 300
 _CONNECT_TIMEOUT_S = 30
 _COUNT_EVERY_S = 5.0
-# Of an item's processes, before it is tried alone.
+# After so many deaths of its process an item is tried alone.
 _DEATHS_BESIDE_OTHERS = 2
-# Of two jobs that share the workers of a cluster.
+# Two jobs may share the workers of a cluster.
 _FUNCTIONS_KEPT = 2
 _DASK = {
     # The deaths of an item's processes are counted here.
@@ -116,7 +116,7 @@ def apply(
                 counted_s = time.monotonic()
                 if progress:
                     progress.notes["workers"] = len(threads)
-            # One for each process to go on with while this one uses a result.
+            # One more for each process, while a result is used here.
             most_under_way = max(1, sum(threads.values()) + len(threads))
             while waiting and len(under_way) < most_under_way:
                 submit(waiting.popleft())
@@ -155,7 +155,7 @@ def _cluster(
                     env={"TF_CPP_MIN_LOG_LEVEL": "3"},
                     preload=_IGNORE_INTERRUPTS,
                     dashboard_address=None,
-                    # Without it there still is a server: at any free port.
+                    # There is a server all the same: on this machine only.
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     silence_logs=logging.CRITICAL,
                 )

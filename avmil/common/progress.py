@@ -10,7 +10,7 @@ from typing import Any
 import tqdm
 
 _LINE_EVERY_S = 10.0
-# Without the feed and the tab. Names of files may hold escape sequences.
+# All but line feed and tab: file names may hold escape sequences.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 

@@ -70,7 +70,7 @@ class Field:
     """Type of one array of all clips of a features directory."""
 
     dtype: str  # Its NumPy name.
-    shape: tuple[int, ...]  # A leading -1 is a length of each clip's own.
+    shape: tuple[int, ...]  # A leading -1 differs between clips.
 
     @property
     def stored_dtype(self) -> np.dtype:
@@ -146,7 +146,7 @@ def to_record(
         values[name] = [array.tobytes()]
     parts, spans, end = [], {}, 0
     for name, value in values.items():
-        feature = _message(b"".join(map(_message, value)))  # Of a BytesList.
+        feature = _message(b"".join(map(_message, value)))  # A BytesList.
         entry = _message(name.encode()) + _message(feature, number=2)
         part = _message(entry)
         parts.append(part)

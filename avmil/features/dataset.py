@@ -189,16 +189,15 @@ def write_failed(features_dir: str, planned: list[Shard]) -> list[MissingClip]:
     return missing
 
 
-def remove_leftovers(planned: list[Shard]) -> None:
+def remove_leftovers(features_dir: str, planned: list[Shard]) -> None:
     """Removes what processes left that died, or that a job took for dead."""
     by_name = {os.path.basename(shard.path): shard for shard in planned}
-    for directory in {os.path.dirname(shard.path) for shard in planned}:
-        for name in files.names(directory):
-            shard = by_name.get(name.removesuffix(".parts"))
-            if name.endswith(".parts") and shard and shard.is_complete():
-                shard.join()
-            elif ".tfrecord" in name and ".tmp-" in name:
-                files.path(files.join(directory, name)).unlink()
+    for name in files.names(features_dir):
+        shard = by_name.get(name.removesuffix(".parts"))
+        if name.endswith(".parts") and shard and shard.is_complete():
+            shard.join()
+        elif SUFFIX in name and ".tmp-" in name:
+            files.path(files.join(features_dir, name)).unlink()
 
 
 def discard_empty(features_dir: str) -> None:

@@ -122,7 +122,7 @@ def _open(
         path = files.join(name, f"{row.clip_id}.npy")
         if not files.exists(path):
             path = files.join(name, f"{stem}.npy")
-        # Without pickled arrays, which could run any program.
+        # Pickled arrays, which could run any program, are refused.
         return np.load(io.BytesIO(files.read_bytes(path)))
 
     return _Source(os.path.basename(name.rstrip("/")), name, find)

@@ -27,7 +27,7 @@ from avmil.features.shards import Shard
 from avmil.features.store import INFO_NAME, differences
 from flags import ExtractionConfig, RecipeConfig
 
-# At a time in one process.
+# Clips that a process extracts at a time with JAX.
 _JAX_CLIPS = 4
 
 
@@ -86,8 +86,8 @@ def extract(config: ExtractionConfig, recipe_config: RecipeConfig) -> int:
                     clips_at_a_time,
                     config.scheduler,
                 )
-            dataset.remove_leftovers(planned)
-        except ConfigError:  # Of the networks, before the first clip.
+            dataset.remove_leftovers(config.features_dir, planned)
+        except ConfigError:  # While networks are made, before the first clip.
             dataset.discard_empty(config.features_dir)
             raise
         finally:

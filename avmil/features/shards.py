@@ -133,7 +133,7 @@ class Shard:
         index = ShardIndex.read(self.path)
         if not index.missing and not self.is_truncated():
             return
-        if files.exists(self._parts):  # Of a join that was interrupted.
+        if files.exists(self._parts):  # An interrupted join left them.
             files.path(self._parts).rmtree()
         is_there = files.exists(self.path)
         with (
@@ -161,7 +161,7 @@ class Shard:
         return files.join(self._parts, clip_id + SUFFIX)
 
 
-# A clip of a shard, or a shard whose clips are there, to be joined.
+# A clip of a shard to extract, or None for a shard to join.
 _Work = tuple[Shard, ManifestEntry | None]
 
 
@@ -207,7 +207,7 @@ def complete(
         progress,
     ):
         if row is None:
-            if done is None:  # Its processes died of other things.
+            if done is None:  # Its process died, for another reason.
                 shard.join()
             continue
         if done is None:

@@ -135,7 +135,7 @@ def test_killed_workers_cost_no_clip_but_that_which_kills_them(
     assert 1 <= progress.notes["workers"] <= 2
     (missing,) = FeatureStore(str(tmp_path / "killed")).missing
     assert (missing.clip_id, missing.stage) == (DEADLY, "process")
-    dataset.remove_leftovers(planned)
+    dataset.remove_leftovers(str(tmp_path / "killed"), planned)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 

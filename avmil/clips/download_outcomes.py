@@ -167,15 +167,16 @@ def read_outcomes(
             outcomes[outcome.clip_id] = outcome
     if text:  # Only the last outcome of each clip is kept.
         files.write_text(path, "".join(map(Outcome.to_json, outcomes.values())))
-    for outcome in list(outcomes.values()):
+
+    def holds(outcome: Outcome) -> bool:
+        if wanted.get(outcome.clip_id) != outcome.source:
+            return False
         if outcome.file:
-            holds = os.path.exists(files.join(clips_dir, outcome.file))
-        else:
-            holds = outcome.reason in PERMANENT and outcome.site == site
-            holds = holds and not retry_missing
-        if not holds or wanted.get(outcome.clip_id) != outcome.source:
-            del outcomes[outcome.clip_id]
-    return outcomes
+            return os.path.exists(files.join(clips_dir, outcome.file))
+        is_permanent = outcome.reason in PERMANENT and outcome.site == site
+        return is_permanent and not retry_missing
+
+    return {name: one for name, one in outcomes.items() if holds(one)}
 
 
 def write_lists(

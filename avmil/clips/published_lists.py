@@ -52,44 +52,12 @@ def make_manifest(config: ManifestConfig) -> None:
     Of LLP, AVE and VGGSounder it writes truth.json too. Raises what the lists'
     readers do, and a ConfigError if the output exists or flags do not fit.
     """
-    dataset, output = config.dataset, config.output
-    if not output.endswith(".csv"):
-        raise ConfigError(f"--output: Expected a .csv file, received {output}.")
-    folder = os.path.dirname(output)
+    folder = os.path.dirname(config.output)
     truth_path = files.join(folder, "truth.json")
-    paths = [output, files.join(folder, "classes.txt")]
-    paths += [truth_path] * (dataset in ("llp", "ave", "vggsounder"))
-    existing = [path for path in paths if files.exists(path)]
-    if existing and not config.overwrite:
-        raise ConfigError(
-            f"--output: Expected new files, received {' and '.join(existing)}, "
-            "which exist. Name another folder, or add --overwrite."
-        )
-    lacks_val = dataset in ("audioset", "vggsounder")
-    if (config.wanted_classes and dataset != "audioset") or (
-        config.val_percent and not lacks_val
-    ):
-        raise ConfigError(
-            "Expected --wanted_classes with --dataset=audioset, and "
-            "--val_percent with audioset or vggsounder, received "
-            f"{dataset}."
-        )
-    if dataset == "audioset":
-        names = map(str.strip, config.wanted_classes.split(";"))
-        wanted = [*filter(None, names)]
-        listed = read_audioset(config.lists_dir, wanted, config.val_percent)
-    elif dataset == "vggsounder":
-        listed = timed_lists.read_vggsounder(
-            config.lists_dir, config.val_percent
-        )
-    else:
-        read = {
-            "dcase2017": read_dcase2017,
-            "llp": timed_lists.read_llp,
-            "ave": timed_lists.read_ave,
-        }[dataset]
-        listed = read(config.lists_dir)
-    class_names, entries, *truth = listed
+    paths = [config.output, files.join(folder, "classes.txt")]
+    paths += [truth_path] * (config.dataset in ("llp", "ave", "vggsounder"))
+    _check_flags(config, paths)
+    class_names, entries, *truth = _read_lists(config)
     files.make_directory(folder)
     if truth:
         files.write_json(truth_path, *truth)
@@ -97,9 +65,50 @@ def make_manifest(config: ManifestConfig) -> None:
         dataclasses.replace(entry, path=files.join(folder, entry.path))
         for entry in entries
     ]
-    manifest.write(output, class_names, in_folder)
+    manifest.write(config.output, class_names, in_folder)
     _print_counts(class_names, entries)
-    print(f"{len(entries):,} clips are listed in {output}.")
+    print(f"{len(entries):,} clips are listed in {config.output}.")
+
+
+def _check_flags(config: ManifestConfig, paths: list[str]) -> None:
+    """Raises a ConfigError for flags that do not fit, or files that exist."""
+    if not config.output.endswith(".csv"):
+        raise ConfigError(
+            f"--output: Expected a .csv file, received {config.output}."
+        )
+    existing = [path for path in paths if files.exists(path)]
+    if existing and not config.overwrite:
+        raise ConfigError(
+            f"--output: Expected new files, received {' and '.join(existing)}, "
+            "which exist. Name another folder, or add --overwrite."
+        )
+    lacks_val = config.dataset in ("audioset", "vggsounder")
+    if (config.wanted_classes and config.dataset != "audioset") or (
+        config.val_percent and not lacks_val
+    ):
+        raise ConfigError(
+            "Expected --wanted_classes with --dataset=audioset, and "
+            "--val_percent with audioset or vggsounder, received "
+            f"{config.dataset}."
+        )
+
+
+def _read_lists(config: ManifestConfig) -> tuple:
+    """Class names, clips and, where there is one, the truth of a data set."""
+    directory, val_percent = config.lists_dir, config.val_percent
+    match config.dataset:
+        case "dcase2017":
+            return read_dcase2017(directory)
+        case "llp":
+            return timed_lists.read_llp(directory)
+        case "ave":
+            return timed_lists.read_ave(directory)
+        case "vggsounder":
+            return timed_lists.read_vggsounder(directory, val_percent)
+        case "audioset":
+            names = map(str.strip, config.wanted_classes.split(";"))
+            wanted = [name for name in names if name]
+            return read_audioset(directory, wanted, val_percent)
 
 
 def read_dcase2017(

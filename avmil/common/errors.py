@@ -7,7 +7,7 @@ its text says what was expected, what was received and what to do.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 class AvmilError(Exception):
@@ -30,9 +30,9 @@ class ManifestError(AvmilError, ValueError):
     """A manifest or class list with problems, all of them listed."""
 
     def __init__(self, path: str, problems: list[str]) -> None:
-        shown = "\n  ".join(problems[:50])
-        more = f"\n  ... {len(problems) - 50} more" * (len(problems) > 50)
-        super().__init__(f"{path}: {len(problems)} problem(s)\n  {shown}{more}")
+        super().__init__(
+            f"{path}: {len(problems)} problem(s){listed(problems)}"
+        )
         self.problems = tuple(problems)
 
 
@@ -78,6 +78,14 @@ class FetchError(AvmilError):
 
 class WorkerError(AvmilError):
     """Worker processes that do not get to their first clip."""
+
+
+def listed(problems: Sequence[str], most: int = 50) -> str:
+    """The lines of a message that list problems, each after a line feed."""
+    lines = [f"\n  {problem}" for problem in problems[:most]]
+    if len(problems) > most:
+        lines.append(f"\n  ... {len(problems) - most} more")
+    return "".join(lines)
 
 
 @contextlib.contextmanager

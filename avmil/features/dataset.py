@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from avmil.clips import manifest
 from avmil.clips.manifest import ManifestEntry
 from avmil.common import files
-from avmil.common.errors import FeaturesError
+from avmil.common.errors import FeaturesError, listed
 from avmil.features.clip_features import Layout
 from avmil.features.shards import SUFFIX, Shard
 from avmil.features.store import (
@@ -76,11 +76,10 @@ def plan(
             {**recipe, "class_names": list(class_names)},
         )
         if differing:
-            listed = "\n  ".join(differing)
             raise FeaturesError(
                 f"Expected the parameters that {features_dir} was extracted "
-                f"with, received others:\n  {listed}\nUse the same ones or "
-                "another --features_dir."
+                f"with, received others:{listed(differing)}\nUse the same ones "
+                "or another --features_dir."
             )
         planned = _read_plan(features_dir)
         _check_unchanged(features_dir, planned, rows)
@@ -126,10 +125,9 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
     )
     for source, other in zip(sources[1:], others, strict=True):
         if differing := differences(first, {**dict.fromkeys(first), **other}):
-            listed = "\n  ".join(differing)
             raise FeaturesError(
                 f"Expected the recipe of {sources[0]} in {source}, received "
-                f"another:\n  {listed}"
+                f"another:{listed(differing)}"
             )
     plans = [_read_plan(source) for source in sources]
     holders: dict[str, str] = {}
@@ -272,11 +270,9 @@ def _check_unchanged(
         if given.get(row.clip_id) != row
     ]
     if problems:
-        listed = "\n  ".join(problems[:10])
-        more = f"\n  ... {len(problems) - 10} more" * (len(problems) > 10)
         raise FeaturesError(
             f"Expected the clips of {features_dir} unchanged in the manifest, "
-            f"beside new ones, received:\n  {listed}{more}\nUse another "
+            f"beside new ones, received:{listed(problems, 10)}\nUse another "
             "--features_dir."
         )
 

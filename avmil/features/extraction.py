@@ -14,7 +14,7 @@ from dask.system import CPU_COUNT
 
 from avmil.clips import manifest
 from avmil.common import files
-from avmil.common.errors import ConfigError
+from avmil.common.errors import ConfigError, listed
 from avmil.common.progress import Progress
 from avmil.features import dataset, extractor, shards
 from avmil.features import recipe as recipes
@@ -159,10 +159,9 @@ def _make_extractor(
     here = recipes.of_flags(recipe_config, given)
     here["KERAS_BACKEND"] = keras.backend.backend()
     if differing := differences(recipe, here):
-        listed = "\n  ".join(differing)
         raise ConfigError(
             "Expected the same weights and backend on all machines, received "
-            f"on {host}:\n  {listed}"
+            f"on {host}:{listed(differing)}"
         )
     taken_over = None
     if given:

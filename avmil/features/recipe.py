@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from avmil.common import files
-from avmil.common.errors import ConfigError, config_errors
+from avmil.common.errors import ConfigError, config_errors, listed
 from avmil.features import clip_features
 from avmil.features.given_features import BOX_PARAMETERS, has_audio_of
 from fast_rcnn_features import networks
@@ -65,10 +65,10 @@ def of_flags(
             found = f"{path} cannot be read" if path else "none"
             unreadable[name] = f"--{name}: {found}. {_WITHOUT_FILE[name]}"
     if unreadable:
-        listed = "\n  ".join(unreadable.values())
         raise ConfigError(
-            "Expected the files of the base networks, received\n  "
-            f"{listed}\n{fetch_advice(config, unreadable)}"
+            "Expected the files of the base networks, received"
+            f"{listed([*unreadable.values()])}\n"
+            f"{fetch_advice(config, unreadable)}"
         )
     return values
 

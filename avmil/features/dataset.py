@@ -52,13 +52,7 @@ def plan(
     `shard_size` clips, those of a split in their order; the others stay where
     they are. A directory in which nothing was extracted yet is made anew.
 
-    Args:
-        rows: All clips, those that are there already too.
-        features_dir: The features directory, local or remote.
-        recipe: What decides the numbers.
-        class_names: Classes in table order.
-        shard_size: Most clips of a new shard.
-        fields: Types of the arrays.
+    `recipe` is what decides the numbers, `fields` are the types of the arrays.
 
     Returns:
         All shards, complete ones too.
@@ -67,7 +61,6 @@ def plan(
         FeaturesError: names what differs from the directory's recipe or clips.
     """
     files.make_directory(features_dir)
-    members: dict[str, _Plan] = {split: {} for split in manifest.SPLITS}
     planned: _Plan = {}
     if _has_shards(features_dir):
         existing = read_info(features_dir)
@@ -84,23 +77,19 @@ def plan(
         planned = _read_plan(features_dir)
         _check_unchanged(features_dir, planned, rows)
     by_id = {row.clip_id: row for row in rows}
-    for name, clips in planned.items():
-        paths_too = [by_id[clip.clip_id] for clip in clips]
-        members[clips[0].split][name] = paths_too
     there = _clip_ids(planned)
-    for split, shards in members.items():
+    shards: _Plan = {}
+    for split in manifest.SPLITS:
+        old = [name for name in planned if planned[name][0].split == split]
+        for name in old:
+            shards[name] = [by_id[row.clip_id] for row in planned[name]]
         new = [r for r in rows if r.split == split and r.clip_id not in there]
         starts = range(0, len(new), shard_size)
-        first, total = len(shards), len(shards) + len(starts)
-        for number, start in enumerate(starts, first):
+        total = len(old) + len(starts)
+        for number, start in enumerate(starts, len(old)):
             name = _shard_name(split, number, total)
             shards[name] = new[start : start + shard_size]
-    _write_plan(features_dir, recipe, class_names, members, fields)
-    return [
-        Shard(files.join(features_dir, name), tuple(clips), fields)
-        for shards in members.values()
-        for name, clips in shards.items()
-    ]
+    return _write_plan(features_dir, recipe, class_names, shards, fields)
 
 
 def join_features(sources: Sequence[str], output_dir: str) -> None:
@@ -109,10 +98,6 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
     Shards are copied as they are, in their order; clips stay in their splits.
     Ended before its end, the same call goes on. extract_features.py takes the
     new directory with a manifest of all clips.
-
-    Args:
-        sources: Complete features directories, local or remote.
-        output_dir: Directory to make.
 
     Raises:
         FeaturesError: if recipes or classes differ, two directories hold the
@@ -139,37 +124,36 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
                     f"{holders[clip_id]} and {source}."
                 )
             holders[clip_id] = source
-    members: dict[str, _Plan] = {split: {} for split in manifest.SPLITS}
-    copies: dict[str, tuple[str, ShardIndex]] = {}
-    for split, shards in members.items():
-        found = [
-            (files.join(source, name), rows)
-            for source, plan in zip(sources, plans, strict=True)
-            for name, rows in plan.items()
-            if rows[0].split == split
-        ]
-        for number, (place, rows) in enumerate(found):
-            name = _shard_name(split, number, len(found))
-            shards[name] = rows
-            copies[name] = place, ShardIndex.read(place)
+    found = [
+        (files.join(source, name), rows)
+        for source, plan in zip(sources, plans, strict=True)
+        for name, rows in plan.items()
+    ]
+    shards: _Plan = {}
+    copied: list[tuple[str, ShardIndex]] = []
+    for split in manifest.SPLITS:
+        own = [(path, rows) for path, rows in found if rows[0].split == split]
+        for number, (path, rows) in enumerate(own):
+            shards[_shard_name(split, number, len(own))] = rows
+            copied.append((path, ShardIndex.read(path)))
     with files.exclusive(output_dir):
-        if _has_shards(output_dir):
-            there = _clip_ids(_read_plan(output_dir))
-            if {*there} != {*holders}:
-                raise FeaturesError(
-                    f"Expected a new directory, received {output_dir}, which "
-                    "holds other clips."
-                )
-        recipe, fields = infos[0]["recipe"], infos[0]["record"]
-        class_names = infos[0]["class_names"]
-        _write_plan(output_dir, recipe, class_names, members, fields)
-        joined = []
-        for name, (place, index) in copies.items():
-            shard = Shard(files.join(output_dir, name), (), fields)
+        is_new = not _has_shards(output_dir)
+        if not is_new and _clip_ids(_read_plan(output_dir)) != {*holders}:
+            raise FeaturesError(
+                f"Expected a new directory, received {output_dir}, which "
+                "holds other clips."
+            )
+        joined = _write_plan(
+            output_dir,
+            infos[0]["recipe"],
+            infos[0]["class_names"],
+            shards,
+            infos[0]["record"],
+        )
+        for shard, (path, index) in zip(joined, copied, strict=True):
             if not shard.is_complete():
-                files.copy(place, shard.path)
+                files.copy(path, shard.path)
                 index.write(shard.path)
-            joined.append(shard)
         write_failed(output_dir, joined)
 
 
@@ -280,21 +264,24 @@ def _check_unchanged(
 def _write_plan(
     features_dir: str,
     recipe: dict,
-    class_names: tuple[str, ...],
-    members: dict[str, _Plan],
+    class_names: Sequence[str],
+    shards: _Plan,
     fields: Layout,
-) -> None:
+) -> list[Shard]:
     """Writes the plan, and then the info that a store goes by."""
     lines = []
-    for shards in members.values():
-        for name, rows in shards.items():
-            for row in rows:
-                labels = ";".join(row.labels)
-                times_s = [
-                    "" if time_s is None else repr(time_s)
-                    for time_s in (row.start_s, row.end_s)
-                ]
-                lines.append([row.clip_id, labels, row.split, *times_s, name])
+    num_clips = dict.fromkeys(manifest.SPLITS, 0)
+    names: dict[str, list[str]] = {split: [] for split in manifest.SPLITS}
+    for name, rows in shards.items():
+        num_clips[rows[0].split] += len(rows)
+        names[rows[0].split].append(name)
+        for row in rows:
+            times_s = [
+                "" if time_s is None else repr(time_s)
+                for time_s in (row.start_s, row.end_s)
+            ]
+            labels = ";".join(row.labels)
+            lines.append([row.clip_id, labels, row.split, *times_s, name])
     path = files.join(features_dir, _PLAN_NAME)
     files.write_csv(path, [_PLAN_COLUMNS, *lines], exact=True)
     clips = json.dumps([line[:-1] for line in lines])
@@ -303,11 +290,12 @@ def _write_plan(
         "recipe": recipe,
         "class_names": list(class_names),
         "clips_sha256": hashlib.sha256(clips.encode()).hexdigest(),
-        "num_clips": {
-            split: sum(map(len, shards.values()))
-            for split, shards in members.items()
-        },
-        "shards": {split: list(shards) for split, shards in members.items()},
+        "num_clips": num_clips,
+        "shards": names,
         "record": {n: dataclasses.asdict(field) for n, field in fields.items()},
     }
     files.write_json(files.join(features_dir, INFO_NAME), info, digest=True)
+    return [
+        Shard(files.join(features_dir, name), tuple(rows), fields)
+        for name, rows in shards.items()
+    ]

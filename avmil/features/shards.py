@@ -175,17 +175,7 @@ def complete(
 ) -> None:
     """Completes shards, each clip in one of several processes.
 
-    Args:
-        planned: The shards.
-        make_extract_clip: Called once in each process, hence picklable.
-        num_workers: Most processes.
-        progress: Updated for each clip, with the number of failures.
-        clips_at_a_time: Clips that a process extracts at the same time.
-        scheduler: Dask scheduler whose workers are used instead, as for
-            `processes.apply`.
-
-    Raises:
-        WorkerError: if processes die before their first clip.
+    The arguments are those of `processes.apply`, which raises the same.
     """
     by_path = {shard.path: shard for shard in planned}
     work: collections.deque[_Work] = collections.deque()

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from avmil.features.clip_features import ClipFeatures
+from avmil.features.clip_features import ClipFeatures, Field
 from avmil.features.store import FeatureStore
 from vggish import cvssp_features
 
@@ -52,15 +52,10 @@ def pad(clip: ClipFeatures, inputs: Collection[str] = INPUTS) -> Batch:
         float32 [1, T, D], `segment_mask` bool [1, T] and `cvssp_log_mel`
         float32 [1, 240, 64] those that are wanted.
     """
-    batch = {}
-    for name in inputs:
-        bag = getattr(clip, _FIELDS[name])  # [N, D]
-        length = CVSSP_FRAMES if name == "cvssp_log_mel" else max(1, len(bag))
-        if name.endswith("_mask"):
-            batch[name] = np.zeros((1, length), bool)
-        else:
-            batch[name] = np.zeros((1, length, bag.shape[1]), bag.dtype)
-    _fill(batch, 0, vars(clip))
+    arrays = vars(clip)
+    lengths = {name: len(arrays[name]) for name in ("regions", "segments")}
+    batch = _new_batch(inputs, 1, lengths, arrays)
+    _fill(batch, 0, arrays)
     return batch
 
 
@@ -152,20 +147,10 @@ class BatchLoader:
                 yield waiting.popleft().result()
 
     def _new_batch(self, batch_size: int) -> Batch:
-        lengths = {
-            "regions": max(1, self._store.max_regions),
-            "segments": max(1, self._store.max_segments),
-            "cvssp_log_mel": CVSSP_FRAMES,
-        }
-        batch = {}
-        for name in self._inputs:
-            field = self._store.fields[_FIELDS[name]]
-            size = batch_size, lengths[_FIELDS[name]]
-            if name.endswith("_mask"):
-                batch[name] = _zeros(size, "bool")
-            else:
-                batch[name] = _zeros((*size, field.shape[-1]), field.dtype)
-        size = batch_size, len(self._store.class_names)
+        store = self._store
+        lengths = {"regions": store.max_regions, "segments": store.max_segments}
+        batch = _new_batch(self._inputs, batch_size, lengths, store.fields)
+        size = batch_size, len(store.class_names)
         return {**batch, "labels": _zeros(size, "float32")}
 
     def _read(self, batch: Batch, row: int, index: int) -> None:
@@ -177,6 +162,25 @@ def in_order(num_clips: int, batch_size: int) -> Iterator[np.ndarray]:
     """Yields the indices of all clips once; the last batch may be short."""
     for start in range(0, num_clips, batch_size):
         yield np.arange(start, min(start + batch_size, num_clips))
+
+
+def _new_batch(
+    inputs: Collection[str],
+    batch_size: int,
+    lengths: Mapping[str, int],
+    fields: Mapping[str, np.ndarray | Field],
+) -> Batch:
+    """Zeros for bags of these lengths, of one proposal at least."""
+    batch = {}
+    lengths = {**lengths, "cvssp_log_mel": CVSSP_FRAMES}
+    for name in inputs:
+        field = fields[_FIELDS[name]]
+        size = batch_size, max(1, lengths[_FIELDS[name]])
+        if name.endswith("_mask"):
+            batch[name] = _zeros(size, "bool")
+        else:
+            batch[name] = _zeros((*size, field.shape[-1]), field.dtype)
+    return batch
 
 
 def _zeros(shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:

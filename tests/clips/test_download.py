@@ -22,7 +22,7 @@ IDS = [f"-5QrBL6M_L{number}" for number in range(6)]
 NAMES = [f"{video_id}.mp4" for video_id in IDS]
 SPLITS = ("train", "train", "train", "val", "val", "test")
 LABELS = ("Bus", "Air horn, truck horn")
-IMAGES = [numbered_image(number) for number in range(200)]
+IMAGES = [numbered_image(number) for number in range(200)]  # 10 a second.
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 OPUS = {"audio_codec": "libopus", "sample_rate_hz": 48_000}
 KINDS = {
@@ -34,15 +34,17 @@ KINDS = {
     "vp8_opus.webm": {"video_codec": "libvpx", **OPUS},
     "stream.ts": {},
 }
-SECTIONS = ((0.0, 3.0), (4.25, 7.75), (12.001, 22.001))
+SECTIONS = ((0.0, 2.0), (4.25, 6.75), (9.001, 14.001))
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     for name, options in KINDS.items():
-        sound = noise(20, options.get("sample_rate_hz", 16_000))
-        write_clip(folder / name, IMAGES, sound, **options)
+        duration_s = 20 if name == "plain.mp4" else 11
+        sound = noise(duration_s, options.get("sample_rate_hz", 16_000))
+        images = IMAGES[: 10 * duration_s]
+        write_clip(folder / name, images, sound, **options)
     write_clip(folder / "mute.mp4", IMAGES)
     write_clip(folder / "sound.mp4", (), noise(20))
     return folder
@@ -146,7 +148,7 @@ def test_a_clip_is_exactly_the_section_of_its_video(site, videos, name):
 
 
 def test_real_clips_are_exact(site, shared_data):
-    paths = sorted((shared_data / "clips").glob("*.mp4"))[: len(IDS)]
+    paths = sorted((shared_data / "clips").glob("*.mp4"))[:3]
     for name, path in zip(NAMES, paths, strict=False):
         site.server.contents[name] = path.read_bytes()
     site.write(*((video_id, 2.3, 5.3) for video_id in IDS[: len(paths)]))

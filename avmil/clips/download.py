@@ -77,9 +77,7 @@ def download(config: DownloadConfig) -> int:
     ]:
         raise ManifestError(config.manifest, problems)
     with files.exclusive(clips_dir):
-        outcomes = read_outcomes(
-            clips_dir, entries, site_name(config), config.retry_missing
-        )
+        outcomes = read_outcomes(config, entries)
         waiting = [e for e in entries if e.clip_id not in outcomes]
         journal_path = files.join(clips_dir, JOURNAL_NAME)
         stop_reason = ""

@@ -146,17 +146,14 @@ def site_name(config: DownloadConfig) -> str:
 
 
 def read_outcomes(
-    clips_dir: str,
-    entries: list[ManifestEntry],
-    site: str,
-    retry_missing: bool,
+    config: DownloadConfig, entries: list[ManifestEntry]
 ) -> dict[str, Outcome]:
     """Reads which clips need not be tried again, by their ids.
 
     What was missing when the site was asked otherwise is left out, and with
     `retry_missing` all that was missing.
     """
-    path = files.join(clips_dir, JOURNAL_NAME)
+    path = files.join(config.clips_dir, JOURNAL_NAME)
     wanted = {entry.clip_id: source(entry) for entry in entries}
     outcomes = {}
     text = files.read_bytes(path) if files.exists(path) else b""
@@ -172,9 +169,10 @@ def read_outcomes(
         if wanted.get(outcome.clip_id) != outcome.source:
             return False
         if outcome.file:
-            return os.path.exists(files.join(clips_dir, outcome.file))
-        is_permanent = outcome.reason in PERMANENT and outcome.site == site
-        return is_permanent and not retry_missing
+            return os.path.exists(files.join(config.clips_dir, outcome.file))
+        is_permanent = outcome.reason in PERMANENT
+        is_same_site = outcome.site == site_name(config)
+        return is_permanent and is_same_site and not config.retry_missing
 
     return {name: one for name, one in outcomes.items() if holds(one)}
 

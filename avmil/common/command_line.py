@@ -88,9 +88,6 @@ def _run(
         _define_row(*rows)
     _define_flags(*configs)
 
-    def read_flags_and_run(*arguments: str) -> int | None:
-        return main(*map(_read_flags, configs), *arguments)
-
     again = "goes on" if resumes else "starts again"
     note = f"\nInterrupted. The same command {again}."
     handle = functools.partial(_interrupt, note)
@@ -100,9 +97,7 @@ def _run(
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, handle)
     app.run(
-        lambda argv: _end(
-            _run_main(read_flags_and_run, argv[1:], positional, note)
-        ),
+        lambda argv: _end(_run_main(main, configs, argv[1:], positional, note)),
         flags_parser=_parse,
     )
 
@@ -254,6 +249,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 def _run_main(
     main: Callable[..., int | None],
+    configs: Sequence[type],
     arguments: Sequence[str],
     positional: bool,
     interrupt_note: str,
@@ -261,7 +257,7 @@ def _run_main(
     try:
         if arguments and not positional:
             raise ConfigError(f"Expected flags only, received {arguments}.")
-        return main(*arguments) or 0
+        return main(*map(_read_flags, configs), *arguments) or 0
     except KeyboardInterrupt:
         print(interrupt_note, file=sys.stderr)
         return _INTERRUPTED_STATUS

@@ -15,9 +15,11 @@ from avmil.clips.download_outcomes import (
     Reason,
     explain,
     read_outcomes,
+    site_name,
 )
 from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import MediaError
+from flags import DownloadConfig
 
 
 def raised_by_yt_dlp(error):
@@ -28,13 +30,15 @@ def raised_by_yt_dlp(error):
 def test_the_journal_holds_the_last_word_on_each_clip(tmp_path):
     """However often a download is started again."""
     journal = tmp_path / "downloads.jsonl"
-    refused = Outcome("a", "v None None", "s", reason=Reason.REFUSED.value)
-    removed = Outcome("a", "v None None", "s", reason=Reason.REMOVED.value)
+    config = DownloadConfig(clips_dir=str(tmp_path))
+    tried = "a", "v None None", site_name(config)
+    refused = Outcome(*tried, reason=Reason.REFUSED.value)
+    removed = Outcome(*tried, reason=Reason.REMOVED.value)
     lines = [refused.to_json(), "\n{half a li\n", removed.to_json()]
     journal.write_text("".join(lines * 50))
     entries = [ManifestEntry("a", "v.mp4", (), "val")]
     for _ in range(2):
-        found = read_outcomes(str(tmp_path), entries, "s", False)
+        found = read_outcomes(config, entries)
         assert found == {"a": removed}
         assert journal.read_text() == removed.to_json()
 

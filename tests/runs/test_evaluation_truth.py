@@ -17,7 +17,7 @@ from tests.runs.conftest import untrained_run
 SIGHT = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
 SYSTEM_C = "visual_two_stream"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_panels")]
 
 
 @pytest.fixture(scope="module")

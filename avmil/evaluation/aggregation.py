@@ -212,15 +212,14 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
     """
     resamples_seeds = first.resamples_seeds and second.resamples_seeds
     name = "resampled" if resamples_seeds else "resampled_clips"
-    compared = bootstrap.compare(
+    return bootstrap.compare(
         first.micro.f1,
         second.micro.f1,
         getattr(first, name).f1,
         getattr(second, name).f1,
         resamples_seeds,
+        first.is_at_chance or second.is_at_chance,
     )
-    at_chance = first.is_at_chance or second.is_at_chance
-    return compared._replace(at_chance=at_chance)
 
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:

@@ -161,13 +161,6 @@ def ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
     return Ranking(precision, auc, d_prime(auc))
 
 
-def mean_average_precision(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> float:
-    """That of `ranking` (mAP), in [0, 1]."""
-    return ranking(labels, scores).mean_average_precision
-
-
 def d_prime(auc: float) -> float:
     """The distance of two unit Gaussians whose ROC AUC this is.
 

@@ -51,9 +51,11 @@ class EvaluationReport:
         self._rows = rows
         self._localized = in_paper_order(localized)
         self._at_chance = {row.key for row in rows if row.is_at_chance}
-        self.tables = [tables.table_1(rows), tables.table_2(rows)]
-        if localized:
-            self.tables += localization_tables(self._localized, self._at_chance)
+        self.tables = [
+            tables.table_1(rows),
+            tables.table_2(rows),
+            *localization_tables(self._localized, self._at_chance),
+        ]
         self._num_printed = len(self.tables)
         if len(rows) > 1:
             self.tables.append(tables.leads(rows))

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import itertools
 from collections.abc import (
     Callable,
-    Collection,
     Hashable,
     Iterable,
     Mapping,
     Sequence,
 )
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from avmil.evaluation import bootstrap, metrics, paper
 from avmil.evaluation.evaluation import Chance, Result
 from avmil.evaluation.identity import Training
-from avmil.evaluation.localization import ALL, LocalizationResult
 
 _MAX_NAMED_FLAGS = 2  # More would not fit a table.
 
-_AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
 _Value = TypeVar("_Value", bound=Hashable)
 _mean = functools.partial(np.mean, axis=0)
 
 
-def _sample_std(values: np.ndarray) -> np.ndarray:
+def sample_std(values: np.ndarray) -> np.ndarray:
     """Over the seeds, the first axis; NaN of a single one."""
     if len(values) == 1:
         return values[0] * np.nan
@@ -38,21 +34,42 @@ def _sample_std(values: np.ndarray) -> np.ndarray:
         return values.std(axis=0, ddof=1)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Runs(Generic[_AnyResult]):
-    """Results of one system with the same settings: one, or several seeds."""
+def _over_seeds(
+    name: str, statistic: Callable[[np.ndarray], np.ndarray]
+) -> functools.cached_property:
+    """A statistic of each field of one of the results' named tuples."""
 
-    results: tuple[_AnyResult, ...]
+    def of_row(row: Row) -> Any:
+        tuples = [getattr(result, name) for result in row.results]
+        fields = zip(*tuples, strict=True)
+        return type(tuples[0])(*map(statistic, map(np.array, fields)))
+
+    return functools.cached_property(of_row)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """A row of the tables: a system with its settings, one seed or several.
+
+    Its figures are means over the seeds, and standard deviations of a sample of
+    seeds, NaN of a single one.
+    """
+
+    results: tuple[Result, ...]
+
+    micro = _over_seeds("micro", _mean)
+    micro_std = _over_seeds("micro", sample_std)
+    by_class = _over_seeds("by_class", _mean)
+    by_class_std = _over_seeds("by_class", sample_std)
+    ranking = _over_seeds("ranking", _mean)
+    ranking_std = _over_seeds("ranking", sample_std)
+    class_ranking = _over_seeds("class_ranking", _mean)
+    class_ranking_std = _over_seeds("class_ranking", sample_std)
 
     @property
     def system(self) -> str:
-        """As `RunIdentity` names it."""
+        """Its name, as of `RunIdentity`."""
         return self.results[0].identity.system
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from other rows: its system and its settings."""
-        return self.system, self.results[0].identity.settings
 
     @property
     def flags(self) -> Mapping[str, str]:
@@ -74,42 +91,15 @@ class _Runs(Generic[_AnyResult]):
         """Whether the figures are means of several runs."""
         return len(self.results) > 1
 
-
-def _over_seeds(
-    name: str, statistic: Callable[[np.ndarray], np.ndarray]
-) -> functools.cached_property:
-    """A statistic of each field of one of the results' named tuples."""
-
-    def of_row(row: Row) -> Any:
-        tuples = [getattr(result, name) for result in row.results]
-        fields = zip(*tuples, strict=True)
-        return type(tuples[0])(*map(statistic, map(np.array, fields)))
-
-    return functools.cached_property(of_row)
-
-
-class Row(_Runs[Result]):
-    """A row of Tables 1 and 2.
-
-    Its figures are means over the seeds, and standard deviations of a sample of
-    seeds, NaN of a single one.
-    """
-
-    micro: metrics.Scores = _over_seeds("micro", _mean)
-    micro_std: metrics.Scores = _over_seeds("micro", _sample_std)
-    by_class: metrics.Scores = _over_seeds("by_class", _mean)
-    by_class_std: metrics.Scores = _over_seeds("by_class", _sample_std)
-    ranking: metrics.Ranking = _over_seeds("ranking", _mean)
-    ranking_std: metrics.Ranking = _over_seeds("ranking", _sample_std)
-    class_ranking: metrics.ClassRanking = _over_seeds("class_ranking", _mean)
-    class_ranking_std: metrics.ClassRanking = _over_seeds(
-        "class_ranking", _sample_std
-    )
-
     @property
     def class_names(self) -> tuple[str, ...]:
         """C names, in the order of all arrays."""
         return self.results[0].class_names
+
+    def localized(self, part: str) -> list[metrics.Benchmark]:
+        """A part of `LocalizationResult` of each run; none if one lacks it."""
+        parts = [getattr(r.localization, part, None) for r in self.results]
+        return parts if all(parts) else []
 
     @functools.cached_property
     def resampled_clips(self) -> metrics.Scores:
@@ -124,9 +114,8 @@ class Row(_Runs[Result]):
         """As `resampled_clips`, of drawn seeds if there are enough."""
         if not self.resamples_seeds:
             return self.resampled_clips
-        return bootstrap.over_drawn_seeds(
-            self._resampled_by_seed, " ".join(self.key)
-        )
+        named = f"{self.system} {self.results[0].identity.settings}"
+        return bootstrap.over_drawn_seeds(self._resampled_by_seed, named)
 
     @property
     def resamples_seeds(self) -> bool:
@@ -152,21 +141,6 @@ class Row(_Runs[Result]):
             ordered[0].test.labels,
             np.stack([result.predictions for result in ordered]),
         )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class LocalizationRow(_Runs[LocalizationResult]):
-    """A row of a part of Table 3: group -> figures [F], as the scores' fields.
-
-    Standard deviations are those of a sample of seeds, NaN of a single one.
-    """
-
-    means: dict[str, np.ndarray]
-    stds: dict[str, np.ndarray]
-    is_at_chance: bool  # As the row of Table 1.
-
-
-_AnyRows = Sequence[Row] | Sequence[LocalizationRow]
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -195,7 +169,11 @@ def rows(results: Sequence[Result]) -> list[Row]:
                 f"{other.run_name} of {one.system}, both of seed {one.seed}. "
                 "Leave one out."
             )
-    found = map(Row, _grouped(results))
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        key = result.identity.system, result.identity.settings
+        groups.setdefault(key, []).append(result)
+    found = [Row(tuple(group)) for group in groups.values()]
     return sorted(found, key=lambda row: paper.place(row.system))
 
 
@@ -227,53 +205,7 @@ def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
     return [(a, b, compare(a, b)) for a, b in itertools.combinations(rows, 2)]
 
 
-def in_paper_order(
-    results: Sequence[LocalizationResult],
-) -> list[LocalizationResult]:
-    """Sorts the runs of Table 3, as `rows` does those of Table 1.
-
-    Raises:
-        ValueError: if their test splits differ.
-    """
-    splits = {
-        (r.class_names, r.num_test_clips, tuple(r.num_pairs.items()))
-        for r in results
-    }
-    if len(splits) > 1:
-        received = "; ".join(
-            f"{r.identity.run_name}: {len(r.class_names)} classes, "
-            f"{r.num_test_clips} clips, {r.num_pairs[ALL]} pairs"
-            for r in results
-        )
-        raise ValueError(
-            f"Expected one test split and one truth, received {received}."
-        )
-    return sorted(results, key=lambda r: paper.place(r.identity.system))
-
-
-def localization_rows(
-    results: Sequence[LocalizationResult],
-    part: str,
-    at_chance: Collection[tuple[str, str]] = (),
-) -> list[LocalizationRow]:
-    """Groups runs into the rows of a part of Table 3, `audio` or `visual`.
-
-    Systems without it are left out. `at_chance` has the keys of Table 1's rows
-    that are.
-    """
-    found = []
-    for group in _grouped([r for r in results if getattr(r, part)]):
-        scores = [getattr(result, part).scores for result in group]
-        means, stds = {}, {}
-        for name in scores[0]:
-            values = np.array([of_run[name] for of_run in scores])
-            means[name], stds[name] = _mean(values), _sample_std(values)
-        is_at_chance = _Runs(group).key in at_chance
-        found.append(LocalizationRow(group, means, stds, is_at_chance))
-    return found
-
-
-def row_names(rows: _AnyRows, short: bool = False) -> list[str]:
+def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
     """As the paper's Table 1 (2 if short), with what tells rows apart.
 
     A row at chance is called so.
@@ -285,7 +217,7 @@ def row_names(rows: _AnyRows, short: bool = False) -> list[str]:
     return names
 
 
-def short_names(rows: _AnyRows) -> list[str]:
+def short_names(rows: Sequence[Row]) -> list[str]:
     """As `row_names`, by the letter and for lists: without a comma."""
     return [
         " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
@@ -293,7 +225,7 @@ def short_names(rows: _AnyRows) -> list[str]:
     ]
 
 
-def differing_flags(rows: _AnyRows) -> list[str]:
+def differing_flags(rows: Sequence[Row]) -> list[str]:
     """Flags in which rows that have them differ, those of words first."""
     values: dict[str, set[str]] = {}
     for row in rows:
@@ -303,7 +235,7 @@ def differing_flags(rows: _AnyRows) -> list[str]:
     return sorted(differing, key=lambda name: min(values[name])[:1].isdigit())
 
 
-def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
+def _told_apart(rows: Sequence[Row]) -> list[Sequence[str]]:
     """What tells each row from others of its system; none for an only one.
 
     The fewest flags that do it, or the runs if it takes many.
@@ -328,7 +260,7 @@ def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
     return found
 
 
-def training_notes(rows: _AnyRows) -> list[str]:
+def training_notes(rows: Sequence[Row]) -> list[str]:
     """How far rows were trained and from where, and if they are comparable."""
     trainings = [row.training for row in rows]
     travels = [training.weight_travel for training in trainings]
@@ -378,11 +310,3 @@ def _by_row(texts: Iterable[str], names: Sequence[str]) -> str:
         f"{text} in {of_rows}" if of_rows else text
         for text, of_rows in found.items()
     )
-
-
-def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
-    """Results of one system and settings, which differ in their seed."""
-    groups = collections.defaultdict(list)
-    for result in results:
-        groups[_Runs((result,)).key].append(result)
-    return list(map(tuple, groups.values()))

@@ -9,6 +9,7 @@ import numpy as np
 
 from avmil.evaluation import metrics, scores, thresholds
 from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.localization import LocalizationResult
 
 NUM_DRAWS = 200
 
@@ -45,6 +46,7 @@ class Result:
     val: scores.ScoreSet
     test: scores.ScoreSet
     predictions: np.ndarray  # {0, 1} int8 [N, C], on test.
+    localization: LocalizationResult | None = None  # With a truth alone.
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from avmil.evaluation.clip_localization import (
     Event,
     detect_events,
 )
-from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.metrics import Benchmark
 from avmil.evaluation.truth import TrueEvent, Truth, pair_groups
 from avmil.evaluation.visual_localization import sightings
@@ -37,8 +36,6 @@ class LocalizationResult:
     system without audio (regions) or of a truth without sounds (boxes).
     """
 
-    identity: RunIdentity
-    class_names: tuple[str, ...]  # In the order of all arrays.
     # Group -> true pairs of clip and class, whether or not the features show
     # them; groups by asynchrony only where the truth knows of sight.
     num_pairs: Mapping[str, int]
@@ -93,7 +90,6 @@ def evaluate(
     test: _Clips,
     truth: Truth,
     *,
-    identity: RunIdentity,
     label_thresholds: np.ndarray | None = None,
     num_test_missing: int = 0,
     num_test_without_truth: int = 0,
@@ -153,8 +149,6 @@ def evaluate(
             "region_scores",
         )
     return LocalizationResult(
-        identity=identity,
-        class_names=class_names,
         num_pairs=num_pairs,
         num_val_clips=len(val),
         num_test_clips=len(test),

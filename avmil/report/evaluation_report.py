@@ -11,12 +11,7 @@ from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
-from avmil.evaluation.aggregation import (
-    Row,
-    differing_flags,
-    in_paper_order,
-)
-from avmil.evaluation.localization import LocalizationResult
+from avmil.evaluation.aggregation import Row, differing_flags
 from avmil.report import (
     evaluation_figures,
     images,
@@ -40,21 +35,13 @@ _DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
 class EvaluationReport:
     """Tables 1 to 6, leads, figures and numbers of one run or of several."""
 
-    def __init__(
-        self, rows: Sequence[Row], localized: Sequence[LocalizationResult] = ()
-    ) -> None:
-        """Makes the tables of `aggregation.rows`, and of what is localized.
-
-        Raises:
-            ValueError: if localized runs differ in their test split.
-        """
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """Makes the tables of `aggregation.rows`."""
         self._rows = rows
-        self._localized = in_paper_order(localized)
-        self._at_chance = {row.key for row in rows if row.is_at_chance}
         self.tables = [
             tables.table_1(rows),
             tables.table_2(rows),
-            *localization_tables(self._localized, self._at_chance),
+            *localization_tables(rows),
         ]
         self._num_printed = len(self.tables)
         if len(rows) > 1:
@@ -86,7 +73,8 @@ class EvaluationReport:
 
     def write(self, directory: str) -> None:
         """Writes tables, `report.html` and numbers into an existing folder."""
-        rows, localized = self._rows, self._localized
+        rows = self._rows
+        results = [result for row in rows for result in row.results]
         latex = map(writers.to_latex, self.tables)
         texts = {
             "tables.md": "\n".join(map(writers.to_markdown, self.tables)),
@@ -97,11 +85,10 @@ class EvaluationReport:
         }
         if len(rows) > 1:
             texts["leads.csv"] = numbers.to_csv(numbers.leads(rows))
+        localized = [result for result in results if result.localization]
         if localized:
-            texts["table3.csv"] = numbers.to_csv(
-                numbers.table_3(localized, self._at_chance)
-            )
-        runs = [numbers.run_dict(run) for row in rows for run in row.results]
+            texts["table3.csv"] = numbers.to_csv(numbers.table_3(rows))
+        runs = list(map(numbers.run_dict, results))
         contents = {"metrics.json": runs[0] if len(runs) == 1 else runs}
         if len(runs) > 1:
             contents["comparison.json"] = numbers.comparison_dict(rows)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from avmil.common.dcase2017_classes import CLASS_GROUPS, is_dcase
 from avmil.evaluation import aggregation, bootstrap, paper
-from avmil.evaluation.aggregation import LocalizationRow, Row
+from avmil.evaluation.aggregation import Row
 from avmil.evaluation.evaluation import Result
 from avmil.report import numbers
 from avmil.report.numbers import percent
@@ -205,7 +205,7 @@ def percent_interval(low: float, high: float) -> str:
     return "-" if np.isnan(low) else f"[{percent(low)}, {percent(high)}]"
 
 
-def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+def seeds_notes(rows: Sequence[Row]) -> list[str]:
     """The note below a table on its rows of several runs, if there are any."""
     runs = "; ".join(
         f"{name}: {', '.join(row.run_names)}"

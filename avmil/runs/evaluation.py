@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import aggregation, evaluation
 from avmil.evaluation.evaluation import Result
-from avmil.evaluation.localization import LocalizationResult
 from avmil.report import dcase_submission
 from avmil.report.evaluation_report import EvaluationReport
 from avmil.runs import localization_evaluation
@@ -37,7 +37,6 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         members = open_members(config.fuse, *scored)
         paths = [fuse(members, config.output_dir).path]
     results: list[Result] = []
-    localized: list[LocalizationResult] = []
     for path in paths:
         run = open_run(path, *scored)
         write_scores(path, run.scored, run.weights)
@@ -51,19 +50,16 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         names, tuned = result.class_names, result.thresholds.tolist()
         by_class = dict(zip(names, tuned, strict=True))
         files.write_json(run.file("thresholds.json"), by_class)
-        found = None
         # Saved scores need no features; their thresholds were tuned then.
         if run.localizes and (truth_paths or not config.use_saved_scores):
             found = localization_evaluation.evaluate_run(run, truth_paths)
+            result = dataclasses.replace(result, localization=found)
         elif truth_paths:
             print(f"{path} is a fusion of whole clips' scores: not in Table 3.")
-        of_run = [found] if found else []
-        EvaluationReport(aggregation.rows([result]), of_run).write(path)
+        EvaluationReport(aggregation.rows([result])).write(path)
         results.append(result)
-        localized += of_run
     with config_errors("--runs"):
-        rows = aggregation.rows(results)
-        report = EvaluationReport(rows, localized)
+        report = EvaluationReport(aggregation.rows(results))
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
         report.write(config.output_dir)
@@ -78,7 +74,9 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         files.write_text(config.dcase_output, tags)
     if config.dcase_events_output:
         with config_errors("--dcase_events_output"):
-            events = dcase_submission.detection_submission(localized[0].events)
+            events = dcase_submission.detection_submission(
+                results[0].localization.events
+            )
         files.write_text(config.dcase_events_output, events)
     return results
 

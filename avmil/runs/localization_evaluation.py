@@ -158,7 +158,6 @@ def _measure(
             named["val"],
             named["test"],
             events,
-            identity=run.identity,
             label_thresholds=label_thresholds,
             num_test_missing=sum(c.clip_id in events for c in test.missing),
             num_test_without_truth=len(_clip_ids(test)) - len(named["test"]),
@@ -188,8 +187,6 @@ def _without_times(
     test = run.stores["test"]
     named = events.keys() & set(_clip_ids(test))
     return localization.LocalizationResult(
-        identity=run.identity,
-        class_names=test.class_names,
         num_pairs={localization.ALL: sum(len(events[c]) for c in named)},
         num_val_clips=len(clips["val"]),
         num_test_clips=len(named),

@@ -154,8 +154,8 @@ def test_leads_csv_has_a_row_for_each_pair():
 
 def test_table_3_csv_has_a_row_for_each_figure():
     other = localized("visual_two_stream", "c", audio=None)
-    results = aggregation.in_paper_order([other, localized()])
-    entries = read(numbers.table_3(results))
+    rows = aggregation.rows([other, localized()])
+    entries = read(numbers.table_3(rows))
     assert len(entries) == 3 + 3 + 4 + 4
     assert entries[0] == {
         "system": "av_two_stream",

@@ -105,9 +105,8 @@ def localized(
     fields = {
         "num_pairs": {"all": 6, **pairs, "only heard": 3, "only seen": 1},
         "num_val_clips": 5,
-        "num_test_clips": 7,
+        "num_test_clips": 30,
         "num_test_missing": 1,
-        "num_test_without_truth": 0,
         "audio": AUDIO,
         "visual": VISUAL,
         "event_thresholds": np.array([0.5, 2]),

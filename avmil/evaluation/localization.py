@@ -42,7 +42,6 @@ class LocalizationResult:
     num_val_clips: int
     num_test_clips: int
     num_test_missing: int  # Without features; they count as missed.
-    num_test_without_truth: int  # Left out, as the truth does not name them.
     audio: Benchmark | None = None
     visual: Benchmark | None = None
     event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
@@ -91,8 +90,6 @@ def evaluate(
     truth: Truth,
     *,
     label_thresholds: np.ndarray | None = None,
-    num_test_missing: int = 0,
-    num_test_without_truth: int = 0,
 ) -> LocalizationResult:
     """Tunes event thresholds on validation and measures on test.
 
@@ -152,8 +149,7 @@ def evaluate(
         num_pairs=num_pairs,
         num_val_clips=len(val),
         num_test_clips=len(test),
-        num_test_missing=num_test_missing,
-        num_test_without_truth=num_test_without_truth,
+        num_test_missing=sum(np.isneginf(clip.scores).all() for clip in test),
         audio=audio if audio and audio.scores else None,
         visual=visual,
         event_thresholds=event_thresholds,

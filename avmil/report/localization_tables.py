@@ -23,7 +23,8 @@ from avmil.evaluation.aggregation import (
     short_names,
     training_notes,
 )
-from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
+from avmil.evaluation.evaluation import Result
+from avmil.evaluation.localization import ALL, NUM_DRAWS
 from avmil.evaluation.metrics import Benchmark
 from avmil.evaluation.truth import GROUPS
 from avmil.report.numbers import percent, plain
@@ -247,7 +248,7 @@ def _notes(
 ) -> list[str]:
     """What the table shows and of which clips, for all rows or for each."""
     names = short_names(rows)
-    counts = [[_clip_note(r.localization) for r in row.results] for row in rows]
+    counts = [list(map(_clip_note, row.results)) for row in rows]
     notes = [*layout.notes]
     for text, of_rows in rows_by_value(counts, names).items():
         notes.append(f"{of_rows}: {text}" if of_rows else text)
@@ -264,17 +265,15 @@ def _notes(
     return notes
 
 
-def _clip_note(result: LocalizationResult) -> str:
+def _clip_note(result: Result) -> str:
+    found = result.localization
     text = (
-        f"{result.num_test_clips} test clips, of which "
-        f"{result.num_test_missing} have no features and count as missed; "
-        f"{result.num_val_clips} validation clips."
+        f"{found.num_test_clips} test clips, of which "
+        f"{found.num_test_missing} have no features and count as missed; "
+        f"{found.num_val_clips} validation clips."
     )
-    if result.num_test_without_truth:
-        text += (
-            f" {result.num_test_without_truth} test clips are not in the "
-            "truth and left out."
-        )
+    if left_out := result.test.num_clips - found.num_test_clips:
+        text += f" {left_out} test clips are not in the truth and left out."
     return text
 
 

@@ -243,7 +243,7 @@ def localization_dict(result: Result) -> dict[str, Any]:
         "num_val_clips": found.num_val_clips,
         "num_test_clips": found.num_test_clips,
         "num_test_missing": found.num_test_missing,
-        "num_test_without_truth": found.num_test_without_truth,
+        "num_test_without_truth": result.test.num_clips - found.num_test_clips,
     }
 
 

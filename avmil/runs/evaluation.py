@@ -52,7 +52,9 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         files.write_json(run.file("thresholds.json"), by_class)
         # Saved scores need no features; their thresholds were tuned then.
         if run.localizes and (truth_paths or not config.use_saved_scores):
-            found = localization_evaluation.evaluate_run(run, truth_paths)
+            found = localization_evaluation.evaluate_run(
+                run, result, truth_paths
+            )
             result = dataclasses.replace(result, localization=found)
         elif truth_paths:
             print(f"{path} is a fusion of whole clips' scores: not in Table 3.")

@@ -148,12 +148,12 @@ def test_rows_of_one_system_are_told_apart_by_their_runs():
 
 
 def test_notes_count_the_clips_that_each_row_lacks():
-    other = video_only(num_test_missing=3, num_test_without_truth=4)
+    other = video_only(num_test_missing=3, num_test_clips=26)
     _, table, *_ = tables_of([localized(), other])
     assert [note for note in table.notes if "count as missed" in note] == [
-        "(a): 7 test clips, of which 1 have no features and count as missed; "
+        "(a): 30 test clips, of which 1 have no features and count as missed; "
         "5 validation clips.",
-        "(c): 7 test clips, of which 3 have no features and count as missed; "
+        "(c): 26 test clips, of which 3 have no features and count as missed; "
         "5 validation clips. 4 test clips are not in the truth and left out.",
     ]
 

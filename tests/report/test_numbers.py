@@ -232,10 +232,12 @@ def test_infinite_d_prime_is_none_in_json_and_has_no_deviation():
 
 
 def test_json_of_localization():
-    values = through_json(numbers.localization_dict(localized()))
+    result = localized(num_test_clips=26)
+    values = through_json(numbers.localization_dict(result))
     assert values["audio"]["all"]["f1"] == 0.5
     assert values["proposals"]["all"] == {"corloc": 0.95, "recall": 0.85}
     assert values["num_pairs"]["all"] == 6
+    assert values["num_test_without_truth"] == 4
     assert values["audio_pairs"]["all"] == 5
     assert values["visual_pairs"] == {"all": 2}
     bus, dog = values["classes"]

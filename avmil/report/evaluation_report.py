@@ -20,7 +20,7 @@ from avmil.report import (
     tables,
     writers,
 )
-from avmil.report.evaluation_figures import Style
+from avmil.report.evaluation_figures import StyledRow, styled_rows
 from avmil.report.localization_tables import localization_tables
 from avmil.report.numbers import percent
 from avmil.report.tables import Table
@@ -102,23 +102,20 @@ class EvaluationReport:
 
     def to_html(self) -> str:
         """The page: one HTML file that works without a network."""
-        rows, styles = self._rows, evaluation_figures.styles(self._rows)
-        styled = list(zip(rows, styles, strict=True))
-        first = rows[0].results[0]
+        styled = styled_rows(self._rows)
+        first = self._rows[0].results[0]
         return offline_page.render(
             "report",
-            num_runs=sum(len(row.results) for row in rows),
+            num_runs=sum(len(row.results) for row in self._rows),
             first=first,
             num_held=first.test.labels.sum(axis=0).tolist(),
             is_dcase=is_dcase(first.class_names),
             styled=styled,
-            rows=rows,
-            styles=styles,
             figures=evaluation_figures,
             table_element=_table_element,
             image_uri=_image_uri,
             tables=[*self.tables, _runs_table(styled)],
-            class_tables=[_class_table(row, style) for row, style in styled],
+            class_tables=list(map(_class_table, styled)),
         )
 
 
@@ -130,11 +127,11 @@ def _image_uri(figure: Figure) -> str:
     return offline_page.data_uri(images.to_png(figure, _DPI), "image/png")
 
 
-def _class_table(row: Row, style: Style) -> Table:
+def _class_table(styled: StyledRow) -> Table:
     """All numbers of each class, a row for each run."""
     cells = []
-    for index, class_name in enumerate(row.class_names):
-        for result in row.results:
+    for index, class_name in enumerate(styled.row.class_names):
+        for result in styled.row.results:
             cells.append(
                 (
                     class_name,
@@ -152,13 +149,12 @@ def _class_table(row: Row, style: Style) -> Table:
         "Test clips": ("with it",),
         "Figures": ("Threshold", "F1", "Precision", "Recall", "AP", "ROC AUC"),
     }
-    return Table(f"Classes of {style.name}", groups, cells)
+    return Table(f"Classes of {styled.name}", groups, cells)
 
 
-def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
+def _runs_table(styled: Sequence[StyledRow]) -> Table:
     """What was evaluated, where it differs, and how thresholds came about."""
-    rows = [row for row, _ in styled]
-    flags = differing_flags(rows)
+    flags = differing_flags([style.row for style in styled])
     cells = [
         (
             style.name,
@@ -166,7 +162,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             "-" if result.identity.seed is None else result.identity.seed,
             result.identity.training.weight_travel,
             ", ".join(result.identity.training.fc_initializations) or "-",
-            *(row.flags.get(name) or "-" for name in flags),
+            *(style.row.flags.get(name) or "-" for name in flags),
             result.val.num_clips,
             result.val.num_missing,
             result.test.num_clips,
@@ -174,8 +170,8 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             "with" if result.fallback_argmax else "without",
             "; ".join(result.untuned_class_names) or "-",
         )
-        for row, style in styled
-        for result in row.results
+        for style in styled
+        for result in style.row.results
     ]
     groups = {
         "": ("System", "Run"),

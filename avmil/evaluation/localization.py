@@ -127,15 +127,9 @@ def evaluate(
             (val, test),
             "segment_scores",
         )
-        event_thresholds = audio.by_class["event_threshold"]
         if audio.scores and label_thresholds is not None:
-            pooled, _ = audio_localization.segment_scores(
-                audio_localization.time_table(test, truth, SECOND_S),
-                label_thresholds,
-            )
-            by_labels = audio.scores[ALL]._replace(
-                f1=pooled[0], error_rate=pooled[1]
-            )
+            by_labels = _by_labels(audio, test, truth, label_thresholds)
+        event_thresholds = audio.by_class["event_threshold"]
         for clip in test:
             events += detect_events(clip, event_thresholds)
     found = [sightings(clip, truth[clip.clip_id]) for clip in test]
@@ -156,6 +150,15 @@ def evaluate(
         audio_by_labels=by_labels,
         events=tuple(events),
     )
+
+
+def _by_labels(
+    audio: Benchmark, test: _Clips, truth: Truth, class_thresholds: np.ndarray
+) -> AudioScores:
+    """Scores with other thresholds, which average precision does not need."""
+    seconds = audio_localization.time_table(test, truth, SECOND_S)
+    pooled, _ = audio_localization.segment_scores(seconds, class_thresholds)
+    return AudioScores(*pooled, audio.scores[ALL].average_precision)
 
 
 def _with_chance(

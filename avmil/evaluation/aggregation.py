@@ -27,7 +27,7 @@ _mean = functools.partial(np.mean, axis=0)
 
 
 def sample_std(values: np.ndarray) -> np.ndarray:
-    """Over the seeds, the first axis; NaN of a single one."""
+    """Standard deviation over the seeds, axis 0; NaN of a single one."""
     if len(values) == 1:
         return values[0] * np.nan
     with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
@@ -111,7 +111,7 @@ class Row:
 
     @functools.cached_property
     def resampled(self) -> metrics.Scores:
-        """As `resampled_clips`, of drawn seeds if there are enough."""
+        """Like `resampled_clips`, of drawn seeds too if there are enough."""
         if not self.resamples_seeds:
             return self.resampled_clips
         named = f"{self.system} {self.results[0].identity.settings}"
@@ -178,7 +178,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
 
 
 def chances(rows: Sequence[Row]) -> list[Chance]:
-    """What chance gets, once for all runs of which it is the same."""
+    """The different chance results of all runs, usually one."""
     results = itertools.chain.from_iterable(row.results for row in rows)
     return list(dict.fromkeys(result.chance for result in results))
 
@@ -206,9 +206,10 @@ def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
 
 
 def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
-    """As the paper's Table 1 (2 if short), with what tells rows apart.
+    """Names rows as the paper's Table 1 does, or in short its Table 2.
 
-    A row at chance is called so.
+    Behind the name stands what distinguishes rows of one system, and "at
+    chance" where a row is.
     """
     names = []
     for row, told in zip(rows, _told_apart(rows), strict=True):
@@ -218,7 +219,7 @@ def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
 
 
 def short_names(rows: Sequence[Row]) -> list[str]:
-    """As `row_names`, by the letter and for lists: without a comma."""
+    """Like `row_names`, with the letter alone and no comma, for lists."""
     return [
         " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
         for row, told in zip(rows, _told_apart(rows), strict=True)
@@ -226,7 +227,7 @@ def short_names(rows: Sequence[Row]) -> list[str]:
 
 
 def differing_flags(rows: Sequence[Row]) -> list[str]:
-    """Flags in which rows that have them differ, those of words first."""
+    """Flags whose values differ between rows, those with words first."""
     values: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.flags.items():
@@ -236,7 +237,7 @@ def differing_flags(rows: Sequence[Row]) -> list[str]:
 
 
 def _told_apart(rows: Sequence[Row]) -> list[Sequence[str]]:
-    """What tells each row from others of its system; none for an only one.
+    """What distinguishes each row from others of its system, if there are.
 
     The fewest flags that do it, or the runs if it takes many.
     """
@@ -261,7 +262,7 @@ def _told_apart(rows: Sequence[Row]) -> list[Sequence[str]]:
 
 
 def training_notes(rows: Sequence[Row]) -> list[str]:
-    """How far rows were trained and from where, and if they are comparable."""
+    """How far rows were trained, from where, and if they are comparable."""
     trainings = [row.training for row in rows]
     travels = [training.weight_travel for training in trainings]
     # CVSSP's rows have a recipe of their own: 3,000 steps at 1e-3.
@@ -294,7 +295,7 @@ def training_notes(rows: Sequence[Row]) -> list[str]:
 def rows_by_value(
     values: Iterable[Iterable[_Value]], names: Sequence[str]
 ) -> dict[_Value, str]:
-    """Names of the rows with each value; "" if all that have any share it."""
+    """Maps each value to the names of its rows, or "" if all share it."""
     names_of: dict[_Value, list[str]] = {}
     for of_row, name in zip(values, names, strict=True):
         for value in dict.fromkeys(of_row):
@@ -304,7 +305,7 @@ def rows_by_value(
 
 
 def _by_row(texts: Iterable[str], names: Sequence[str]) -> str:
-    """Joins what holds for each row, once for all rows with it; "" is left."""
+    """Lists each distinct text with its rows; empty ones are left out."""
     found = rows_by_value(([text] if text else [] for text in texts), names)
     return "; ".join(
         f"{text} in {of_rows}" if of_rows else text

@@ -1,4 +1,4 @@
-"""What chance in test clips and in seeds does to a figure, by bootstrap.
+"""The uncertainty of a figure due to test clips and seeds, by bootstrap.
 
 Test clips are drawn with replacement, counts are pooled anew over the drawn
 ones, and F1, precision and recall follow, with thresholds as they were tuned.
@@ -37,7 +37,7 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The figure of one system less that of another, and what chance does."""
+    """The difference between the figures of two systems, with uncertainty."""
 
     difference: float
     interval: Interval  # Of the difference.
@@ -47,7 +47,7 @@ class Comparison(NamedTuple):
 
     @property
     def is_more_than_chance(self) -> bool | None:
-        """Whether it is a lead: rarely this large; None of clips alone."""
+        """Whether it is a lead; None where clips alone are resampled."""
         if self.at_chance:
             return False
         return self.p_value < 1 - LEVEL if self.resamples_seeds else None

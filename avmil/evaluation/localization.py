@@ -164,7 +164,7 @@ def _by_labels(
 def _with_chance(
     measure: Callable[..., Benchmark], splits: Sequence[_Clips], field: str
 ) -> Benchmark:
-    """What some splits get, and the mean of what random scores get."""
+    """Measures some splits, and as chance the mean of random scores."""
     generator = np.random.default_rng(0)
 
     def randomized(clip: ClipLocalization) -> ClipLocalization:

@@ -26,7 +26,7 @@ _Position = tuple[_Number, _Number, _Number, _Number, _Number]
 
 
 class Interval(NamedTuple):
-    """A part of a clip, in seconds; its end is outside."""
+    """A part of a clip, in seconds, up to but without its end."""
 
     start_s: _Number
     end_s: _Number
@@ -43,7 +43,7 @@ class _SightEntry(msgspec.Struct):
 
 
 class _Entry(msgspec.Struct):
-    """An event in `truth.json`; true is an unknown time."""
+    """An event in `truth.json`; true stands for an unknown time."""
 
     class_name: str = msgspec.field(name="class")
     sound: Interval | bool | None = None
@@ -87,12 +87,12 @@ class TrueEvent:
 
     @property
     def is_heard(self) -> bool:
-        """Whether it is, be the time known or not."""
+        """Whether it is heard, at a known time or an unknown one."""
         return self.is_heard_untimed or self.sound is not None
 
     @property
     def is_seen(self) -> bool:
-        """Whether it is, be the time known or not."""
+        """Whether it is seen, at a known time or an unknown one."""
         return self.is_seen_untimed or self.sight is not None
 
 

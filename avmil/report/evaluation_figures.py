@@ -199,7 +199,7 @@ def threshold_strips(styled: StyledRow) -> Figure:
 
 
 def _panel(width_in: float, height_in: float) -> tuple[Figure, Axes]:
-    """A figure of one axes."""
+    """An empty figure with one panel."""
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         return figure, figure.add_subplot()

@@ -278,7 +278,7 @@ def _clip_note(result: Result) -> str:
 
 
 def _label_notes(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
-    """F1 by thresholds that no truth was needed for, of each row."""
+    """The F1 of each row by thresholds that need no truth."""
     listed = []
     for row, name in zip(rows, names, strict=True):
         by_labels = [r.localization.audio_by_labels for r in row.results]

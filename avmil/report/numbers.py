@@ -255,7 +255,7 @@ def _benchmark_dict(measured: metrics.Benchmark | None) -> dict | None:
 
 
 def jsonable(value: Any) -> Any:
-    """Named tuples as dictionaries; None for NaN and infinity, of no JSON."""
+    """Turns named tuples into dictionaries, NaN and infinity into None."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
@@ -269,7 +269,7 @@ def jsonable(value: Any) -> Any:
 
 
 def _row_dict(row: Row, **of_classes: np.ndarray) -> dict[str, Any]:
-    """What is told of a run and of a row of several, more of each class."""
+    """The entries of one run or of a row of several; more of each class."""
     published = paper.SYSTEMS.get(row.system)
     return {
         "system": row.system,
@@ -296,7 +296,7 @@ def _row_dict(row: Row, **of_classes: np.ndarray) -> dict[str, Any]:
 
 
 def _stds(*deviations: tuple) -> dict[str, Any]:
-    """The fields of named tuples of standard deviations, called so."""
+    """Fields of named tuples of standard deviations, with `_std` added."""
     return {
         f"{name}_std": value
         for named in deviations

@@ -55,10 +55,16 @@ def evaluate_run(
         How well it localizes the clips of the truth; None without a truth.
 
     Raises:
-        ConfigError: as `read_truth`, and if no validation or test clip of the
-            truth has features.
+        ConfigError: as `read_truth`, if no validation or test clip of the
+            truth has features, or if scores and features are of other clips.
     """
     stores = run.stores if truth_paths else {"val": run.stores["val"]}
+    if truth_paths and {*_clip_ids(stores["test"])} != {*result.test.clip_ids}:
+        raise ConfigError(
+            f"Expected features of the test clips that {run.path} has scores "
+            "of, received those of other clips, as where clips were added. "
+            "Evaluate without --use_saved_scores."
+        )
     events = read_truth(truth_paths, run.stores) if truth_paths else {}
     is_untimed = truth.is_untimed(events, result.test.clip_ids)
     print(f"Localizing with {run.path}.")
@@ -197,10 +203,7 @@ def read_truth(
             or a split has no clip in any.
         FileNotFoundError: if a file is missing.
     """
-    clip_ids = [
-        [*store.clip_ids, *(clip.clip_id for clip in store.missing)]
-        for store in stores.values()
-    ]
+    clip_ids = list(map(_clip_ids, stores.values()))
     wanted = {clip_id for split in clip_ids for clip_id in split}
     class_names = stores["test"].class_names
     events: dict[str, tuple[truth.TrueEvent, ...]] = {}
@@ -225,3 +228,7 @@ def read_truth(
                 f"{', '.join(paths)}. Name the files of both splits."
             )
     return events
+
+
+def _clip_ids(store: FeatureStore) -> list[str]:
+    return [*store.clip_ids, *(clip.clip_id for clip in store.missing)]

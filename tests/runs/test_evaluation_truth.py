@@ -93,6 +93,20 @@ def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
         evaluation.evaluate(config)
 
 
+def test_saved_scores_of_fewer_clips_are_refused(truth, tmp_path):
+    features = tmp_path / "features"
+    counts = {"train": 2, "val": 6, "test": 5}
+    write_features(str(features), counts)
+    path = untrained_run(tmp_path / "a", str(features), "av_two_stream")
+    evaluation.evaluate(flags.EvaluationConfig(run_dir=path))
+    write_features(str(features), counts | {"test": 6})
+    config = flags.EvaluationConfig(
+        run_dir=path, use_saved_scores=True, truth=truth
+    )
+    with pytest.raises(ConfigError, match="without --use_saved_scores"):
+        evaluation.evaluate(config)
+
+
 def test_visual_systems_have_no_event_thresholds(make_run, truth):
     path = make_run("c", SYSTEM_C)
     config = flags.EvaluationConfig(run_dir=str(path), truth=truth)

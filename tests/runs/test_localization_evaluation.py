@@ -17,6 +17,7 @@ from avmil.evaluation import evaluation
 from avmil.evaluation.identity import RunIdentity, WeightsIdentity
 from avmil.features.batches import pad
 from avmil.runs import localization_evaluation, scoring
+from avmil.runs.run import SPLITS
 from model import systems
 from tests.feature_files import (
     CLASS_NAMES,
@@ -59,6 +60,7 @@ def write(path, content):
     return str(path)
 
 
+@functools.cache
 def build(name):
     config = systems.SystemConfig(fc_units=4, audio_units=4)
     model = systems.build(name, len(CLASS_NAMES), config)
@@ -66,26 +68,26 @@ def build(name):
     return model
 
 
+@functools.cache
+def score(model, store):
+    return scoring.Scorer(model, store, 2).score()[0]
+
+
 def evaluate(model, stores, path, *truth_paths):
     """Evaluates a run of this model and these features in a directory."""
-    by_split = dict(zip(("val", "test"), stores, strict=True))
-
-    @functools.cache
-    def scores(split):
-        return scoring.Scorer(model, by_split[split], 2).score()[0]
-
+    val, test = (score(model, store) for store in stores)
     run = types.SimpleNamespace(
         path=str(path),
         name="run",
         model=model,
         class_names=CLASS_NAMES,
-        stores=by_split,
-        modality_scores=lambda split: {"both": scores(split)},
+        stores=dict(zip(SPLITS, stores, strict=True)),
+        modality_scores=lambda split: {"both": val if split == "val" else test},
         weights=WeightsIdentity("last", 1),
         file=lambda name: str(path / name),
     )
     result = evaluation.evaluate(
-        scores("val"), scores("test"), identity=RunIdentity(model.name, "run")
+        val, test, identity=RunIdentity(model.name, "run")
     )
     return localization_evaluation.evaluate_run(run, result, truth_paths)
 

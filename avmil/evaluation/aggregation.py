@@ -57,6 +57,7 @@ class Row:
 
     results: tuple[Result, ...]
 
+    # Of the types of the fields of `Result`.
     micro = _over_seeds("micro", _mean)
     micro_std = _over_seeds("micro", sample_std)
     by_class = _over_seeds("by_class", _mean)
@@ -179,8 +180,8 @@ def rows(results: Sequence[Result]) -> list[Row]:
 
 def chances(rows: Sequence[Row]) -> list[Chance]:
     """The different chance results of all runs, usually one."""
-    results = itertools.chain.from_iterable(row.results for row in rows)
-    return list(dict.fromkeys(result.chance for result in results))
+    found = (result.chance for row in rows for result in row.results)
+    return list(dict.fromkeys(found))
 
 
 def compare(first: Row, second: Row) -> bootstrap.Comparison:

@@ -215,16 +215,21 @@ def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
     names = []
     for row, told in zip(rows, _told_apart(rows), strict=True):
         parts = [paper.numbered_name(row.system, short), *told]
-        names.append(", ".join(parts + ["at chance"] * row.is_at_chance))
+        if row.is_at_chance:
+            parts.append("at chance")
+        names.append(", ".join(parts))
     return names
 
 
 def short_names(rows: Sequence[Row]) -> list[str]:
     """Like `row_names`, with the letter alone and no comma, for lists."""
-    return [
-        " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
-        for row, told in zip(rows, _told_apart(rows), strict=True)
-    ]
+    names = []
+    for row, told in zip(rows, _told_apart(rows), strict=True):
+        name = paper.letter(row.system)
+        if told:
+            name += f" {'/'.join(told)}"
+        names.append(name)
+    return names
 
 
 def differing_flags(rows: Sequence[Row]) -> list[str]:
@@ -273,12 +278,12 @@ def training_notes(rows: Sequence[Row]) -> list[str]:
         for kind, t in zip(kinds, trainings, strict=True)
     }
     fcs = [", ".join(t.fc_initializations) for t in trainings]
-    differing = ["weight travel"] * (len(limits) > len(set(kinds)))
-    differing += ["the initialization of fc6 and fc7"] * (
-        len({fc for fc in fcs if fc}) > 1
-    )
+    differing, notes = [], []
+    if len(limits) > len(set(kinds)):
+        differing.append("weight travel")
+    if len({fc for fc in fcs if fc}) > 1:
+        differing.append("the initialization of fc6 and fc7")
     names = short_names(rows)
-    notes = []
     if differing:
         notes.append(
             "These rows are not comparable: they differ in "

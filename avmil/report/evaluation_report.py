@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import shutil
 from collections.abc import Sequence
-
-import markupsafe
-from matplotlib.figure import Figure
 
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
@@ -112,19 +110,11 @@ class EvaluationReport:
             is_dcase=is_dcase(first.class_names),
             styled=styled,
             figures=evaluation_figures,
-            table_element=_table_element,
-            image_uri=_image_uri,
+            to_html=writers.to_html,
+            to_png=functools.partial(images.to_png, dpi=_DPI),
             tables=[*self.tables, _runs_table(styled)],
             class_tables=list(map(_class_table, styled)),
         )
-
-
-def _table_element(table: Table) -> markupsafe.Markup:
-    return markupsafe.Markup(writers.to_html(table))  # Its text is escaped.
-
-
-def _image_uri(figure: Figure) -> str:
-    return offline_page.data_uri(images.to_png(figure, _DPI), "image/png")
 
 
 def _class_table(styled: StyledRow) -> Table:

@@ -53,6 +53,7 @@ setuptools.setup(
         # OpenCV 5 drops the importer that reads .caffemodel files.
         "opencv-contrib-python-headless>=4.11,<5",
         "resampy>=0.4.3",
+        "soundfile>=0.12",
         "absl-py>=2.1",
         "scikit-learn>=1.4",
         "scipy>=1.15",
@@ -93,7 +94,6 @@ setuptools.setup(
             "jax>=0.4.30",
             "ruff>=0.6",
             "pre-commit>=3.7",
-            "soundfile>=0.12",
             "sed_eval>=0.2.1",
             "webvtt-py>=0.5",
             "praatio>=6.2",

@@ -16,7 +16,11 @@ import av.video.stream
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
 
-from avmil.clips.media_audio import WaveformBuilder
+from avmil.clips.media_audio import (
+    WaveformBuilder,
+    is_sound_file,
+    read_sound_file,
+)
 from avmil.clips.media_container import (
     Section,
     check_file,
@@ -25,7 +29,7 @@ from avmil.clips.media_container import (
     open_container,
     read_from_before,
 )
-from avmil.common.errors import MediaError
+from avmil.common.errors import MediaError, NoTrackError
 
 # The container's start is rounded to microseconds: a frame that is due within
 # this time counts as shown.
@@ -62,7 +66,8 @@ def decode_clip(
     The frame of an instant is the one being shown then (time stamps, not frame
     counts, decide); where the video ends before the sound, instants more than
     0.25 s after its end have none. A clip that shows any frame gives at least
-    one.
+    one. WAV, FLAC and OGG files, told by their suffix, are read by soundfile,
+    all others by PyAV.
 
     Args:
         path: A local file.
@@ -120,10 +125,15 @@ def decode_clip(
             frames.finish(section.start_s + duration_s)
         return sound.waveform() if sound else None, duration_s
 
-    try:
-        waveform, duration_s = read_from_before(section.start_s, decode)
-    except av.FFmpegError as error:
-        raise MediaError(f"cannot be decoded: {error.strerror}") from error
+    if is_sound_file(path):
+        if video:
+            raise NoTrackError("no video track")
+        waveform, duration_s = read_sound_file(path, section)
+    else:
+        try:
+            waveform, duration_s = read_from_before(section.start_s, decode)
+        except av.FFmpegError as error:
+            raise MediaError(f"cannot be decoded: {error.strerror}") from error
     times_s = (np.arange(num_frames) + 0.5) / frame_rate_hz
     return Clip(frames_rgb, times_s.astype(np.float32), waveform, duration_s)
 

@@ -152,7 +152,7 @@ def test_change_of_sample_rate_is_refused():
     ("samples", "rate_hz", "message"),
     [
         (np.array([0.0, np.nan]), 16_000, "undefined"),
-        (np.empty(0), 16_000, "no audio frame"),
+        (np.empty(0), 16_000, "not before the end"),
         (np.zeros(2), 44_100, "shorter than one sample"),
     ],
 )
@@ -221,6 +221,22 @@ def test_section_of_a_sound_file(tmp_path):
     assert len(cut.waveform) == 16_000
     with pytest.raises(MediaError, match=r"start_s=4 .* at 3 s"):
         media.decode_clip(tmp_path / "a.wav", 4.0, 5.0, video=False)
+
+
+def test_container_and_sound_file_agree(tmp_path):
+    sound = noise(2.0, 44_100, channels=2)
+    soundfile.write(tmp_path / "a.wav", sound.T, 44_100)
+    path = write_clip(
+        tmp_path / "a.mov",
+        waveform=soundfile.read(tmp_path / "a.wav", dtype="float32")[0].T,
+        sample_rate_hz=44_100,
+        audio_codec="pcm_s16le",
+    )
+    np.testing.assert_allclose(
+        media.decode_clip(path, 0.5, 1.5, video=False).waveform,
+        media.decode_clip(tmp_path / "a.wav", 0.5, 1.5, video=False).waveform,
+        atol=2 / 32768,
+    )
 
 
 def test_lost_packets_leave_silence_and_keep_the_time(tmp_path):

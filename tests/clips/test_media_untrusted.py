@@ -5,6 +5,7 @@ import os
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from avmil.clips import media, media_container
 from avmil.common.errors import MediaError
@@ -37,8 +38,7 @@ def test_what_is_no_file_with_something_in_it(tmp_path):
 @pytest.mark.parametrize("name", ["a.mp4", "a.txt", "a.wav", "a.flac"])
 def test_text_and_random_bytes(tmp_path, name):
     (tmp_path / name).write_text("Sight and sound are not in step.\n" * 50)
-    reason = refused(tmp_path / name, video=False)
-    assert "cannot be opened" in reason or "no audio frame" in reason
+    assert "cannot be opened" in refused(tmp_path / name, video=False)
     content = np.random.default_rng(0).bytes(100_000)
     (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, video=False)
@@ -229,6 +229,10 @@ def test_names_are_only_names(tmp_path, monkeypatch, name):
     os.rename("a.mp4", name)
     for path in (tmp_path / name, name):
         assert numbers(media.decode_clip(path)) == [5]
+    soundfile.write("a.wav", noise(1.0)[0], 16_000)
+    os.rename("a.wav", f"{name}.wav")
+    clip = media.decode_clip(f"{name}.wav", video=False)
+    assert len(clip.waveform) == 16_000
 
 
 def test_title_in_another_encoding(tmp_path):

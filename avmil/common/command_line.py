@@ -245,6 +245,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _end(_USAGE_STATUS)
     except SystemExit:  # Only --help and its like end here, with 1.
         _end(0)
+    except BrokenPipeError:  # Whoever reads the help has read enough.
+        os._exit(0)
 
 
 def _run_main(

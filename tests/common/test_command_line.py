@@ -94,6 +94,18 @@ def test_mistakes_in_the_command_and_help(argument, status):
     assert "Traceback" not in ended.stderr
 
 
+def test_help_may_be_read_in_part():
+    """As by `head`."""
+    with subprocess.Popen(
+        [sys.executable, ROOT / "train.py", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_notes_of_xla_are_left_out_and_all_else_is_told():
     ended = _run(
         "command_line.use_backend('jax')\n"

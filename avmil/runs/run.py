@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, FeaturesError, config_errors
@@ -344,14 +343,7 @@ class Run(ScoredRun):
                 scorer = scoring.Scorer(
                     self.model, store, self.config.batch_size
                 )
-                clips, by_modality = scorer.score(progress.update)
-                computed[split] = {"scores": clips}
-                for name, scores in by_modality.items():
-                    padded = np.full_like(clips.scores, -np.inf)
-                    padded[: len(scores)] = scores  # Missing clips are last.
-                    computed[split][name] = dataclasses.replace(
-                        clips, scores=padded
-                    )
+                computed[split] = scorer.score(progress.update)
         return computed
 
     @functools.cached_property

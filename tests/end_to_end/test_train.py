@@ -103,7 +103,7 @@ def test_jax_trains_and_evaluates_without_tensorflow(features_dir, tmp_path):
     by_jax = read_scores(str(runs[0]))[0]["val"]
     store = scoring.open_split(features_dir, "val")
     network = Run(str(runs[0])).model
-    by_tensorflow = scoring.Scorer(network, store, 4).score()[0]
+    by_tensorflow = scoring.Scorer(network, store, 4).score()["scores"]
     np.testing.assert_allclose(by_tensorflow.scores, by_jax.scores, atol=1e-5)
 
 

@@ -329,5 +329,10 @@ def test_pretrained_fc_weights_arrive_and_wrong_ones_are_refused():
 def test_unknown_systems_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"av_two_stream.*received 'av3'"):
         systems.build("av3", 5)
-    with pytest.raises(ValueError, match="Expected two classes or more"):
-        systems.build("av_two_stream", 1)
+
+
+def test_a_single_class_is_scored_by_cvssps_systems_only():
+    for name in BAG_SYSTEMS:
+        with pytest.raises(ValueError, match="Expected two classes or more"):
+            systems.build(name, 1)
+    assert systems.build("cvssp_gated_crnn", 1).output["scores"].shape[1] == 1

@@ -65,7 +65,7 @@ def evaluate(model, stores, path, *truth_paths):
     """Evaluates a run of this model and these features in a directory."""
     by_split = dict(zip(("val", "test"), stores, strict=True))
     scored = {
-        split: scoring.Scorer(model, store, 2).score()[0]
+        split: scoring.Scorer(model, store, 2).score()["scores"]
         for split, store in by_split.items()
     }
     run = types.SimpleNamespace(

@@ -17,6 +17,7 @@ from tensorboard.util import tensor_util
 
 import flags
 import model.systems  # noqa: F401  # Registers the layers for loading.
+from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ConfigError, FeaturesError
 from avmil.evaluation import metrics
 from avmil.features.batches import BatchLoader
@@ -27,7 +28,7 @@ from avmil.runs.fusion import open_run
 from avmil.runs.run import Run
 from model import systems
 from tests.checkpoint_files import assert_same_weights, read_weights
-from tests.feature_files import RECIPE, write_features
+from tests.feature_files import RECIPE, make_clip, plan_shards, write_features
 from tests.runs.conftest import GATED
 
 pytestmark = pytest.mark.slow
@@ -294,6 +295,19 @@ def test_other_features_than_the_runs_are_refused(trained, train, tmp_path):
     write_features(str(tmp_path), {"train": 3, "val": 3, "test": 3})
     with pytest.raises(ConfigError, match="features: not the clips_sha256"):
         train(trained, features_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("system", ["av_two_stream", "cvssp_gated_crnn"])
+def test_a_single_class_is_refused_by_every_system(train, tmp_path, system):
+    rows = [
+        ManifestEntry(split, "a.mp4", ("bus",), split)
+        for split in ("train", "val")
+    ]
+    directory = str(tmp_path / "features")
+    for shard in plan_shards(directory, rows, class_names=("bus",)):
+        shard.complete(lambda row: make_clip(row.clip_id, row.labels))
+    with pytest.raises(FeaturesError, match="drawn by labels"):
+        train(tmp_path / "run", features_dir=directory, system=system)
 
 
 def test_divergence_is_named(train, tmp_path):

@@ -63,10 +63,7 @@ def write_config(
     """Writes what `Run` reads, and the flags for people."""
     path = files.join(directory, "flags.txt")
     files.write_text(path, to_flagfile(config))
-    content = {
-        "config": dataclasses.asdict(config),
-        "features": dataclasses.asdict(trained_on),
-    }
+    content = dataclasses.asdict(_RunContent(config, trained_on))
     path = files.join(directory, CONFIG_FILE)
     files.write_json(path, content, digest=True)
 

@@ -52,7 +52,7 @@ _FOREIGN_SHARE = 0.05
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedRun:
-    """What a run knows.
+    """A trained run: its network, thresholds, and the files that it needs.
 
     Attributes:
         name: Name of the run's directory.
@@ -285,7 +285,7 @@ class _Micro(TypedDict, total=False):
 
 
 class _Metrics(TypedDict, total=False):
-    """What is read of `metrics.json`."""
+    """The entries of `metrics.json` that are read."""
 
     micro: _Micro
     is_at_chance: bool
@@ -357,7 +357,7 @@ def _load(run: Run | Fusion, weights_files: WeightsFiles) -> TrainedRun:
 
 
 def _thresholds(run: Run) -> dict[str, float] | None:
-    """Those of evaluate.py, for these weights, or the user's own."""
+    """The thresholds of evaluate.py for these weights, or the user's own."""
     path, scored = run.file("thresholds.json"), run.file(SCORES_FILE)
     if not files.exists(path):
         return None
@@ -374,7 +374,10 @@ def _thresholds(run: Run) -> dict[str, float] | None:
 
 
 def _thresholds_within(run: Run) -> dict[str, Any]:
-    """Those of `event_thresholds.json`, unless it is older or of others."""
+    """The thresholds of events and boxes, if they are of these weights.
+
+    None of a file that an older version wrote.
+    """
     path = run.file(EVENT_THRESHOLDS_FILE)
     content: EventThresholds = {}
     if files.exists(path):

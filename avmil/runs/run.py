@@ -109,7 +109,7 @@ def _scores_path(directory: str, split: str) -> str:
 
 
 class ScoredRun:
-    """What a run and a fusion of runs have in common: a directory.
+    """The directory of a run, or of a fusion of runs.
 
     Both also have `scored`, their scores of `val` and of `test`; `identity`,
     what tells it from others; and `weights`, where the scores come from.
@@ -297,10 +297,10 @@ class Run(ScoredRun):
         return {split: of["scores"] for split, of in self._computed.items()}
 
     def modality_scores(self, split: str) -> dict[str, ScoreSet]:
-        """What the system says is audible, visible and both, of all clips.
+        """Scores of all clips of `val` or `test` by modality.
 
-        Of `val` or `test`; each modality alone of a system that tells them
-        apart, and `both` of one that has both.
+        `audible` and `visible` are those of a modality alone, where the system
+        gives them; `both` those of a system with both.
         """
         names = {"audio": "audible", "visual": "visible", "scores": "both"}
         if not systems.has_visual(self.config.system):
@@ -331,7 +331,7 @@ class Run(ScoredRun):
 
     @functools.cached_property
     def _computed(self) -> dict[str, dict[str, ScoreSet]]:
-        """What the network says of the clips of each split."""
+        """Scores of each split by the network: as of `scoring.Scorer`."""
         stores = self.stores
         print(f"Scoring {self.path} with its {self.weights}.")
         computed: dict[str, dict[str, ScoreSet]] = {}

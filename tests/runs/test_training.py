@@ -22,6 +22,7 @@ from avmil.common.errors import ConfigError, FeaturesError
 from avmil.evaluation import metrics
 from avmil.features.batches import BatchLoader
 from avmil.features.store import FeatureStore
+from avmil.report import images
 from avmil.runs import evaluation, steps, training
 from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.fusion import open_run
@@ -228,25 +229,31 @@ def test_row_g_goes_on_with_the_same_bits(gated, train, capsys, monkeypatch):
     assert_same_weights(gated / name, half / name)
 
 
-def test_every_system_trains_and_has_its_row(train, trained, tmp_path, capsys):
+def test_every_system_trains_and_has_its_row(
+    train, trained, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(training, "_LOCALIZED_CLIPS", 0)
     rows = {
         "visual_wsddn": "(d) TS Video-Only WSDDN-Type",
         "audio_two_stream": "(b) TS Audio-Only",
         "av_one_stream": "(e) AV One Stream",
         "visual_two_stream": "(c) TS Video-Only",
+        "av_late_fusion": "(h) ",
     }
     for system in rows:
         every = dict.fromkeys(("validate_every", "checkpoint_every"), 60)
         options = {"xla": False, "one_stream_pooling": "mean", **every}
         train(tmp_path / system, system=system, steps=60, **options)
     shutil.copytree(trained, tmp_path / "a")
+    # Most of the time would go into the panels of pages.
+    monkeypatch.setattr(images, "to_png", lambda figure, dpi: b"")
     config = flags.EvaluationConfig(runs=f"{tmp_path}/*")
     results = evaluation.evaluate(config)
     table = capsys.readouterr().out.split("Table 1")[1].split("Table 2")[0]
     places = [table.index(row) for row in sorted(rows.values())]
     assert places == sorted(places)
     assert table.index("(a) Proposed AV Two Stream") < places[0]
-    assert len(results) == 5
+    assert len(results) == 6
     one_stream = Run(str(tmp_path / "av_one_stream")).model
     assert one_stream.get_layer("audio_scoring").pooling == "mean"
     for result in results:

@@ -80,14 +80,6 @@ def assert_close(first, second):
         np.testing.assert_allclose(found[key], values, 1e-6, atol, err_msg=key)
 
 
-def test_a_run_changes_its_devices(features_dir, one_device, tmp_path):
-    """Two devices, then four; the clips in files, then on the devices."""
-    train(features_dir, tmp_path, 2, steps=6, cache="none")
-    output = train(features_dir, tmp_path, 4, cache="device")
-    assert "Going on after step 6" in output
-    assert_close(one_device, tmp_path)
-
-
 def start_two(*arguments, **changes):
     """Starts two processes that train together."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -113,12 +105,14 @@ def ends_of(processes, timeout_s):
 def test_two_processes_begin_and_one_goes_on(
     features_dir, one_device, tmp_path
 ):
+    """Two devices each, clips in files; then four, clips on the devices."""
     processes = start_two(features_dir, tmp_path, 2, steps=6, cache="none")
     statuses, outputs = ends_of(processes, 300)
     assert statuses == [0, 0], outputs
     assert "is finished" in outputs[0]
     assert "loss" not in outputs[1]
-    train(features_dir, tmp_path, 1)
+    output = train(features_dir, tmp_path, 4, cache="device")
+    assert "Going on after step 6" in output
     assert_close(one_device, tmp_path)
 
 

@@ -93,24 +93,32 @@ def result_of(
     return evaluation.Result(**(fields | changes))
 
 
-def localized(system="av_two_stream", run_name="a", settings="", **changes):
-    """A localization result, with some fields replaced."""
+def localized(
+    system="av_two_stream",
+    run_name="a",
+    settings="",
+    class_names=("bus", "dog"),
+    **changes,
+):
+    """A result of a run that was localized, with some of its fields."""
     pairs = {"in sync": 2, "partly in sync": 0, "apart": 0}
     fields = {
-        "identity": RunIdentity(
-            system, run_name, settings=settings, training=TRAINING
-        ),
-        "class_names": ("bus", "dog"),
         "num_pairs": {"all": 6, **pairs, "only heard": 3, "only seen": 1},
         "num_val_clips": 5,
-        "num_test_clips": 7,
+        "num_test_clips": 30,
         "num_test_missing": 1,
-        "num_test_without_truth": 0,
         "audio": AUDIO,
         "visual": VISUAL,
         "event_thresholds": np.array([0.5, 2]),
     }
-    return LocalizationResult(**(fields | changes))
+    return result_of(
+        system,
+        class_names,
+        run_name=run_name,
+        seed=None,
+        settings=settings,
+        localization=LocalizationResult(**(fields | changes)),
+    )
 
 
 def cells_of(table):

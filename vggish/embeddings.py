@@ -22,7 +22,7 @@ from vggish.waveform import SAMPLE_RATE_HZ
 from vggish.yamnet import build_yamnet
 
 # Segments at a time: more need memory, and are no faster.
-_BATCH_SIZE = 64
+_BATCH_SIZE = 32
 _Weights = str | os.PathLike[str] | None
 
 

@@ -2,57 +2,75 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import itertools
 from collections.abc import (
     Callable,
-    Collection,
     Hashable,
     Iterable,
     Mapping,
     Sequence,
 )
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from avmil.evaluation import bootstrap, metrics, paper
 from avmil.evaluation.evaluation import Chance, Result
 from avmil.evaluation.identity import Training
-from avmil.evaluation.localization import ALL, LocalizationResult
 
 _MAX_NAMED_FLAGS = 2  # More would not fit a table.
 
-_AnyResult = TypeVar("_AnyResult", Result, LocalizationResult)
 _Value = TypeVar("_Value", bound=Hashable)
 _mean = functools.partial(np.mean, axis=0)
 
 
-def _sample_std(values: np.ndarray) -> np.ndarray:
-    """Over the seeds, the first axis; NaN of a single one."""
+def sample_std(values: np.ndarray) -> np.ndarray:
+    """Standard deviation over the seeds, axis 0; NaN of a single one."""
     if len(values) == 1:
         return values[0] * np.nan
     with np.errstate(invalid="ignore"):  # NaN too of an infinite d-prime.
         return values.std(axis=0, ddof=1)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Runs(Generic[_AnyResult]):
-    """Results of one system with the same settings: one, or several seeds."""
+def _over_seeds(
+    name: str, statistic: Callable[[np.ndarray], np.ndarray]
+) -> functools.cached_property:
+    """A statistic of each field of one of the results' named tuples."""
 
-    results: tuple[_AnyResult, ...]
+    def of_row(row: Row) -> Any:
+        tuples = [getattr(result, name) for result in row.results]
+        fields = zip(*tuples, strict=True)
+        return type(tuples[0])(*map(statistic, map(np.array, fields)))
+
+    return functools.cached_property(of_row)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """A row of the tables: a system with its settings, one seed or several.
+
+    Its figures are means over the seeds, and standard deviations of a sample of
+    seeds, NaN of a single one.
+    """
+
+    results: tuple[Result, ...]
+
+    # Of the types of the fields of `Result`.
+    micro = _over_seeds("micro", _mean)
+    micro_std = _over_seeds("micro", sample_std)
+    by_class = _over_seeds("by_class", _mean)
+    by_class_std = _over_seeds("by_class", sample_std)
+    ranking = _over_seeds("ranking", _mean)
+    ranking_std = _over_seeds("ranking", sample_std)
+    class_ranking = _over_seeds("class_ranking", _mean)
+    class_ranking_std = _over_seeds("class_ranking", sample_std)
 
     @property
     def system(self) -> str:
-        """As `RunIdentity` names it."""
+        """Its name, as of `RunIdentity`."""
         return self.results[0].identity.system
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from other rows: its system and its settings."""
-        return self.system, self.results[0].identity.settings
 
     @property
     def flags(self) -> Mapping[str, str]:
@@ -74,42 +92,15 @@ class _Runs(Generic[_AnyResult]):
         """Whether the figures are means of several runs."""
         return len(self.results) > 1
 
-
-def _over_seeds(
-    name: str, statistic: Callable[[np.ndarray], np.ndarray]
-) -> functools.cached_property:
-    """A statistic of each field of one of the results' named tuples."""
-
-    def of_row(row: Row) -> Any:
-        tuples = [getattr(result, name) for result in row.results]
-        fields = zip(*tuples, strict=True)
-        return type(tuples[0])(*map(statistic, map(np.array, fields)))
-
-    return functools.cached_property(of_row)
-
-
-class Row(_Runs[Result]):
-    """A row of Tables 1 and 2.
-
-    Its figures are means over the seeds, and standard deviations of a sample of
-    seeds, NaN of a single one.
-    """
-
-    micro: metrics.Scores = _over_seeds("micro", _mean)
-    micro_std: metrics.Scores = _over_seeds("micro", _sample_std)
-    by_class: metrics.Scores = _over_seeds("by_class", _mean)
-    by_class_std: metrics.Scores = _over_seeds("by_class", _sample_std)
-    ranking: metrics.Ranking = _over_seeds("ranking", _mean)
-    ranking_std: metrics.Ranking = _over_seeds("ranking", _sample_std)
-    class_ranking: metrics.ClassRanking = _over_seeds("class_ranking", _mean)
-    class_ranking_std: metrics.ClassRanking = _over_seeds(
-        "class_ranking", _sample_std
-    )
-
     @property
     def class_names(self) -> tuple[str, ...]:
         """C names, in the order of all arrays."""
         return self.results[0].class_names
+
+    def localized(self, part: str) -> list[metrics.Benchmark]:
+        """A part of `LocalizationResult` of each run; none if one lacks it."""
+        parts = [getattr(r.localization, part, None) for r in self.results]
+        return parts if all(parts) else []
 
     @functools.cached_property
     def resampled_clips(self) -> metrics.Scores:
@@ -121,12 +112,11 @@ class Row(_Runs[Result]):
 
     @functools.cached_property
     def resampled(self) -> metrics.Scores:
-        """As `resampled_clips`, of drawn seeds if there are enough."""
+        """Like `resampled_clips`, of drawn seeds too if there are enough."""
         if not self.resamples_seeds:
             return self.resampled_clips
-        return bootstrap.over_drawn_seeds(
-            self._resampled_by_seed, " ".join(self.key)
-        )
+        named = f"{self.system} {self.results[0].identity.settings}"
+        return bootstrap.over_drawn_seeds(self._resampled_by_seed, named)
 
     @property
     def resamples_seeds(self) -> bool:
@@ -152,21 +142,6 @@ class Row(_Runs[Result]):
             ordered[0].test.labels,
             np.stack([result.predictions for result in ordered]),
         )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class LocalizationRow(_Runs[LocalizationResult]):
-    """A row of a part of Table 3: group -> figures [F], as the scores' fields.
-
-    Standard deviations are those of a sample of seeds, NaN of a single one.
-    """
-
-    means: dict[str, np.ndarray]
-    stds: dict[str, np.ndarray]
-    is_at_chance: bool  # As the row of Table 1.
-
-
-_AnyRows = Sequence[Row] | Sequence[LocalizationRow]
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -195,14 +170,18 @@ def rows(results: Sequence[Result]) -> list[Row]:
                 f"{other.run_name} of {one.system}, both of seed {one.seed}. "
                 "Leave one out."
             )
-    found = map(Row, _grouped(results))
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        key = result.identity.system, result.identity.settings
+        groups.setdefault(key, []).append(result)
+    found = [Row(tuple(group)) for group in groups.values()]
     return sorted(found, key=lambda row: paper.place(row.system))
 
 
 def chances(rows: Sequence[Row]) -> list[Chance]:
-    """What chance gets, once for all runs of which it is the same."""
-    results = itertools.chain.from_iterable(row.results for row in rows)
-    return list(dict.fromkeys(result.chance for result in results))
+    """The different chance results of all runs, usually one."""
+    found = (result.chance for row in rows for result in row.results)
+    return list(dict.fromkeys(found))
 
 
 def compare(first: Row, second: Row) -> bootstrap.Comparison:
@@ -212,15 +191,14 @@ def compare(first: Row, second: Row) -> bootstrap.Comparison:
     """
     resamples_seeds = first.resamples_seeds and second.resamples_seeds
     name = "resampled" if resamples_seeds else "resampled_clips"
-    compared = bootstrap.compare(
+    return bootstrap.compare(
         first.micro.f1,
         second.micro.f1,
         getattr(first, name).f1,
         getattr(second, name).f1,
         resamples_seeds,
+        first.is_at_chance or second.is_at_chance,
     )
-    at_chance = first.is_at_chance or second.is_at_chance
-    return compared._replace(at_chance=at_chance)
 
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
@@ -228,74 +206,34 @@ def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, bootstrap.Comparison]]:
     return [(a, b, compare(a, b)) for a, b in itertools.combinations(rows, 2)]
 
 
-def in_paper_order(
-    results: Sequence[LocalizationResult],
-) -> list[LocalizationResult]:
-    """Sorts the runs of Table 3, as `rows` does those of Table 1.
+def row_names(rows: Sequence[Row], short: bool = False) -> list[str]:
+    """Names rows as the paper's Table 1 does, or in short its Table 2.
 
-    Raises:
-        ValueError: if their test splits differ.
-    """
-    splits = {
-        (r.class_names, r.num_test_clips, tuple(r.num_pairs.items()))
-        for r in results
-    }
-    if len(splits) > 1:
-        received = "; ".join(
-            f"{r.identity.run_name}: {len(r.class_names)} classes, "
-            f"{r.num_test_clips} clips, {r.num_pairs[ALL]} pairs"
-            for r in results
-        )
-        raise ValueError(
-            f"Expected one test split and one truth, received {received}."
-        )
-    return sorted(results, key=lambda r: paper.place(r.identity.system))
-
-
-def localization_rows(
-    results: Sequence[LocalizationResult],
-    part: str,
-    at_chance: Collection[tuple[str, str]] = (),
-) -> list[LocalizationRow]:
-    """Groups runs into the rows of a part of Table 3, `audio` or `visual`.
-
-    Systems without it are left out. `at_chance` has the keys of Table 1's rows
-    that are.
-    """
-    found = []
-    for group in _grouped([r for r in results if getattr(r, part)]):
-        scores = [getattr(result, part).scores for result in group]
-        means, stds = {}, {}
-        for name in scores[0]:
-            values = np.array([of_run[name] for of_run in scores])
-            means[name], stds[name] = _mean(values), _sample_std(values)
-        is_at_chance = _Runs(group).key in at_chance
-        found.append(LocalizationRow(group, means, stds, is_at_chance))
-    return found
-
-
-def row_names(rows: _AnyRows, short: bool = False) -> list[str]:
-    """As the paper's Table 1 (2 if short), with what tells rows apart.
-
-    A row at chance is called so.
+    Behind the name stands what distinguishes rows of one system, and "at
+    chance" where a row is.
     """
     names = []
     for row, told in zip(rows, _told_apart(rows), strict=True):
         parts = [paper.numbered_name(row.system, short), *told]
-        names.append(", ".join(parts + ["at chance"] * row.is_at_chance))
+        if row.is_at_chance:
+            parts.append("at chance")
+        names.append(", ".join(parts))
     return names
 
 
-def short_names(rows: _AnyRows) -> list[str]:
-    """As `row_names`, by the letter and for lists: without a comma."""
-    return [
-        " ".join([paper.letter(row.system), *["/".join(told)] * bool(told)])
-        for row, told in zip(rows, _told_apart(rows), strict=True)
-    ]
+def short_names(rows: Sequence[Row]) -> list[str]:
+    """Like `row_names`, with the letter alone and no comma, for lists."""
+    names = []
+    for row, told in zip(rows, _told_apart(rows), strict=True):
+        name = paper.letter(row.system)
+        if told:
+            name += f" {'/'.join(told)}"
+        names.append(name)
+    return names
 
 
-def differing_flags(rows: _AnyRows) -> list[str]:
-    """Flags in which rows that have them differ, those of words first."""
+def differing_flags(rows: Sequence[Row]) -> list[str]:
+    """Flags whose values differ between rows, those with words first."""
     values: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.flags.items():
@@ -304,8 +242,8 @@ def differing_flags(rows: _AnyRows) -> list[str]:
     return sorted(differing, key=lambda name: min(values[name])[:1].isdigit())
 
 
-def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
-    """What tells each row from others of its system; none for an only one.
+def _told_apart(rows: Sequence[Row]) -> list[Sequence[str]]:
+    """What distinguishes each row from others of its system, if there are.
 
     The fewest flags that do it, or the runs if it takes many.
     """
@@ -329,8 +267,8 @@ def _told_apart(rows: _AnyRows) -> list[Sequence[str]]:
     return found
 
 
-def training_notes(rows: _AnyRows) -> list[str]:
-    """How far rows were trained and from where, and if they are comparable."""
+def training_notes(rows: Sequence[Row]) -> list[str]:
+    """How far rows were trained, from where, and if they are comparable."""
     trainings = [row.training for row in rows]
     travels = [training.weight_travel for training in trainings]
     # CVSSP's rows have a recipe of their own: 3,000 steps at 1e-3.
@@ -340,12 +278,12 @@ def training_notes(rows: _AnyRows) -> list[str]:
         for kind, t in zip(kinds, trainings, strict=True)
     }
     fcs = [", ".join(t.fc_initializations) for t in trainings]
-    differing = ["weight travel"] * (len(limits) > len(set(kinds)))
-    differing += ["the initialization of fc6 and fc7"] * (
-        len({fc for fc in fcs if fc}) > 1
-    )
+    differing, notes = [], []
+    if len(limits) > len(set(kinds)):
+        differing.append("weight travel")
+    if len({fc for fc in fcs if fc}) > 1:
+        differing.append("the initialization of fc6 and fc7")
     names = short_names(rows)
-    notes = []
     if differing:
         notes.append(
             "These rows are not comparable: they differ in "
@@ -363,7 +301,7 @@ def training_notes(rows: _AnyRows) -> list[str]:
 def rows_by_value(
     values: Iterable[Iterable[_Value]], names: Sequence[str]
 ) -> dict[_Value, str]:
-    """Names of the rows with each value; "" if all that have any share it."""
+    """Maps each value to the names of its rows, or "" if all share it."""
     names_of: dict[_Value, list[str]] = {}
     for of_row, name in zip(values, names, strict=True):
         for value in dict.fromkeys(of_row):
@@ -373,17 +311,9 @@ def rows_by_value(
 
 
 def _by_row(texts: Iterable[str], names: Sequence[str]) -> str:
-    """Joins what holds for each row, once for all rows with it; "" is left."""
+    """Lists each distinct text with its rows; empty ones are left out."""
     found = rows_by_value(([text] if text else [] for text in texts), names)
     return "; ".join(
         f"{text} in {of_rows}" if of_rows else text
         for text, of_rows in found.items()
     )
-
-
-def _grouped(results: Sequence[_AnyResult]) -> list[tuple[_AnyResult, ...]]:
-    """Results of one system and settings, which differ in their seed."""
-    groups = collections.defaultdict(list)
-    for result in results:
-        groups[_Runs((result,)).key].append(result)
-    return list(map(tuple, groups.values()))

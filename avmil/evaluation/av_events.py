@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from avmil.evaluation.clip_localization import ClipLocalization
 from avmil.evaluation.metrics import Benchmark
@@ -56,15 +57,14 @@ def measure(
 
     true, best, scores = _of_seconds(test, test_clips)
     background = true.shape[2] - 1
-    everything = np.ones(scores.shape, bool)  # [N, S]
     is_background = true[..., background]
-    kinds = [everything, ~is_background, is_background]
-    scored = np.isfinite([clip.scores for clip in test_clips]).any(axis=1)
-    scored = scored[:, np.newaxis] & everything
+    kinds = [True, ~is_background, is_background]
+    scored = np.isfinite([clip.scores for clip in test_clips])
+    scored = scored.any(axis=1, keepdims=True)  # Clips with features, [N, 1].
 
-    def shares(labels: np.ndarray, counted: np.ndarray) -> dict:
-        right = np.take_along_axis(true, labels[..., np.newaxis], axis=2)
-        is_right = right[..., 0] & counted
+    def shares(labels: npt.ArrayLike, counted: npt.ArrayLike = True) -> dict:
+        labels = np.broadcast_to(labels, scores.shape)[..., np.newaxis]
+        is_right = np.take_along_axis(true, labels, axis=2)[..., 0] & counted
         found = (is_right[test.are_in_clip & kind] for kind in kinds)
         return {"seconds": Accuracies(*map(_share, found))}
 
@@ -76,11 +76,9 @@ def measure(
     return Benchmark(
         shares(np.where(scores > threshold, best, background), scored),
         {
-            "background": shares(background * everything, everything),
+            "background": shares(background),
             "predicted_class": shares(best, scored),
-            "true_class": shares(
-                longest[:, np.newaxis] * everything, everything
-            ),
+            "true_class": shares(longest[:, np.newaxis]),
             "random_label": {"seconds": Accuracies(random, random, random)},
         },
     )

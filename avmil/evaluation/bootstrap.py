@@ -1,4 +1,4 @@
-"""What chance in test clips and in seeds does to a figure, by bootstrap.
+"""The uncertainty of a figure due to test clips and seeds, by bootstrap.
 
 Test clips are drawn with replacement, counts are pooled anew over the drawn
 ones, and F1, precision and recall follow, with thresholds as they were tuned.
@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
 
 from avmil.evaluation import metrics
 
@@ -38,17 +37,17 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The figure of one system less that of another, and what chance does."""
+    """The difference between the figures of two systems, with uncertainty."""
 
     difference: float
     interval: Interval  # Of the difference.
     resamples_seeds: bool  # Or test clips alone, where seeds are too few.
     p_value: float  # That there is no difference; NaN of test clips alone.
-    at_chance: bool = False  # Either system: it then is no lead.
+    at_chance: bool  # Whether either system is: then it is no lead.
 
     @property
     def is_more_than_chance(self) -> bool | None:
-        """Whether it is a lead: rarely this large; None of clips alone."""
+        """Whether it is a lead; None where clips alone are resampled."""
         if self.at_chance:
             return False
         return self.p_value < 1 - LEVEL if self.resamples_seeds else None
@@ -67,19 +66,13 @@ def resampled_scores(
     labels = np.broadcast_to(np.asarray(labels, bool), predictions.shape)
     pairs = np.stack([labels & predictions, predictions, labels])
     counts = pairs.sum(axis=-1, dtype=np.float32)  # [3, S, N]
-    if counts.shape[-1] == 1:  # SciPy takes no single clip; two are no other.
-        counts = np.repeat(counts, 2, axis=-1)
-    drawn = scipy.stats.bootstrap(
-        (counts,),
-        _scores,
-        axis=-1,
-        vectorized=True,
-        n_resamples=NUM_RESAMPLES,
-        batch=_BATCH,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return metrics.Scores(*drawn.bootstrap_distribution)
+    num_clips = counts.shape[-1]
+    generator = np.random.default_rng(0)
+    sums = []
+    for _ in range(0, NUM_RESAMPLES, _BATCH):
+        drawn = generator.integers(num_clips, size=(_BATCH, num_clips))
+        sums.append(counts[..., drawn].sum(axis=-1))
+    return metrics.from_counts(*np.concatenate(sums, axis=-1))
 
 
 def over_drawn_seeds(scores: metrics.Scores, system: str) -> metrics.Scores:
@@ -107,6 +100,7 @@ def compare(
     first_samples: np.ndarray,
     second_samples: np.ndarray,
     resamples_seeds: bool,
+    at_chance: bool = False,
 ) -> Comparison:
     """Compares figures of two systems, and those of the same resamples, [R].
 
@@ -124,10 +118,9 @@ def compare(
         opposite = min(np.sum(signs <= 0), np.sum(signs >= 0)) + 1
         p_value = min(1.0, 2 * float(opposite) / (len(signs) + 1))
     return Comparison(
-        first - second, interval(differences), resamples_seeds, p_value
+        first - second,
+        interval(differences),
+        resamples_seeds,
+        p_value,
+        at_chance,
     )
-
-
-def _scores(counts: np.ndarray, axis: int) -> np.ndarray:
-    """Pools the counts of clips, [3, S, ..., N] -> F1, P and R, [3, S, ...]."""
-    return np.array(metrics.from_counts(*counts.sum(axis=axis)))

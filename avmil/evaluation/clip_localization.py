@@ -127,7 +127,7 @@ class ClassLocalization:
 
     @property
     def score(self) -> float:
-        """Of the clip, as the system gives it."""
+        """The clip's score, as the system gives it."""
         return float(self.clip.scores[self._column])
 
     @functools.cached_property
@@ -200,7 +200,7 @@ class ClassLocalization:
 
     @property
     def sureness(self) -> str:
-        """Says how often such a score was right, and how far it passes."""
+        """Says how often such scores were right, and the margin of this one."""
         texts = []
         if self.confidence:
             right, total = self.confidence
@@ -313,7 +313,7 @@ def heat_limits(relative: np.ndarray, heat_scale: str) -> tuple[float, float]:
 
 
 def part_at(edges_s: np.ndarray, times_s: npt.ArrayLike) -> np.ndarray:
-    """Indices of the parts at some instants; behind all, of the last one."""
+    """Indices of the parts that hold some instants; the last one beyond."""
     return np.searchsorted(edges_s[1:-1], times_s, side="right")
 
 

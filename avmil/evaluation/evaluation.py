@@ -9,6 +9,7 @@ import numpy as np
 
 from avmil.evaluation import metrics, scores, thresholds
 from avmil.evaluation.identity import RunIdentity
+from avmil.evaluation.localization import LocalizationResult
 
 NUM_DRAWS = 200
 
@@ -24,7 +25,7 @@ class Chance(NamedTuple):
 
     @property
     def f1(self) -> float:
-        """The better F1 of the two: a system knows something above it."""
+        """The higher F1 of the two; a system above it has learned something."""
         return max(self.random_mean.f1, self.every_class.f1)
 
 
@@ -45,6 +46,7 @@ class Result:
     val: scores.ScoreSet
     test: scores.ScoreSet
     predictions: np.ndarray  # {0, 1} int8 [N, C], on test.
+    localization: LocalizationResult | None = None  # Only with a truth.
 
     @property
     def class_names(self) -> tuple[str, ...]:

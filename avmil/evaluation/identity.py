@@ -1,4 +1,4 @@
-"""What tells a run, and the weights that were scored, from others."""
+"""What distinguishes a run, and its scored weights, from others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Training(NamedTuple):
 
     @classmethod
     def joined(cls, trainings: Iterable[Training]) -> Training:
-        """That of several runs together; not known if one of them is not."""
+        """The training of several runs together; unknown if one is."""
         travels, limits, fcs = zip(*trainings, strict=True)
         fcs = tuple(sorted(set().union(*fcs)))
         if None in limits:
@@ -44,7 +44,7 @@ class Training(NamedTuple):
 
     @property
     def weight_travel(self) -> str:
-        """Writes "0.25", of several weights "0.1 to 0.2"."""
+        """Written "0.25", or "0.1 to 0.2" for several weights."""
         if not self.weight_travels:
             return "unknown"
         limit = f"{self.weight_travel_limit:.3g}"

@@ -18,7 +18,6 @@ from avmil.evaluation.clip_localization import (
     Event,
     detect_events,
 )
-from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.metrics import Benchmark
 from avmil.evaluation.truth import TrueEvent, Truth, pair_groups
 from avmil.evaluation.visual_localization import sightings
@@ -37,15 +36,12 @@ class LocalizationResult:
     system without audio (regions) or of a truth without sounds (boxes).
     """
 
-    identity: RunIdentity
-    class_names: tuple[str, ...]  # In the order of all arrays.
     # Group -> true pairs of clip and class, whether or not the features show
     # them; groups by asynchrony only where the truth knows of sight.
     num_pairs: Mapping[str, int]
     num_val_clips: int
     num_test_clips: int
     num_test_missing: int  # Without features; they count as missed.
-    num_test_without_truth: int  # Left out, as the truth does not name them.
     audio: Benchmark | None = None
     visual: Benchmark | None = None
     event_thresholds: np.ndarray | None = None  # [C], tuned on validation.
@@ -93,10 +89,7 @@ def evaluate(
     test: _Clips,
     truth: Truth,
     *,
-    identity: RunIdentity,
     label_thresholds: np.ndarray | None = None,
-    num_test_missing: int = 0,
-    num_test_without_truth: int = 0,
 ) -> LocalizationResult:
     """Tunes event thresholds on validation and measures on test.
 
@@ -134,15 +127,9 @@ def evaluate(
             (val, test),
             "segment_scores",
         )
-        event_thresholds = audio.by_class["event_threshold"]
         if audio.scores and label_thresholds is not None:
-            pooled, _ = audio_localization.segment_scores(
-                audio_localization.time_table(test, truth, SECOND_S),
-                label_thresholds,
-            )
-            by_labels = audio.scores[ALL]._replace(
-                f1=pooled[0], error_rate=pooled[1]
-            )
+            by_labels = _by_labels(audio, test, truth, label_thresholds)
+        event_thresholds = audio.by_class["event_threshold"]
         for clip in test:
             events += detect_events(clip, event_thresholds)
     found = [sightings(clip, truth[clip.clip_id]) for clip in test]
@@ -153,13 +140,10 @@ def evaluate(
             "region_scores",
         )
     return LocalizationResult(
-        identity=identity,
-        class_names=class_names,
         num_pairs=num_pairs,
         num_val_clips=len(val),
         num_test_clips=len(test),
-        num_test_missing=num_test_missing,
-        num_test_without_truth=num_test_without_truth,
+        num_test_missing=sum(np.isneginf(clip.scores).all() for clip in test),
         audio=audio if audio and audio.scores else None,
         visual=visual,
         event_thresholds=event_thresholds,
@@ -168,10 +152,19 @@ def evaluate(
     )
 
 
+def _by_labels(
+    audio: Benchmark, test: _Clips, truth: Truth, class_thresholds: np.ndarray
+) -> AudioScores:
+    """Scores with other thresholds, which average precision does not need."""
+    seconds = audio_localization.time_table(test, truth, SECOND_S)
+    pooled, _ = audio_localization.segment_scores(seconds, class_thresholds)
+    return AudioScores(*pooled, audio.scores[ALL].average_precision)
+
+
 def _with_chance(
     measure: Callable[..., Benchmark], splits: Sequence[_Clips], field: str
 ) -> Benchmark:
-    """What some splits get, and the mean of what random scores get."""
+    """Measures some splits, and as chance the mean of random scores."""
     generator = np.random.default_rng(0)
 
     def randomized(clip: ClipLocalization) -> ClipLocalization:

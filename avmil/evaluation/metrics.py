@@ -80,7 +80,7 @@ def micro_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
 
 
 def class_scores(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> Scores:
-    """As `micro_scores`, of each class: arrays [C]."""
+    """Like `micro_scores`, for each class: arrays [C]."""
     return from_counts(*_sums(labels, predictions, axis=0))
 
 
@@ -161,13 +161,6 @@ def ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Ranking:
     return Ranking(precision, auc, d_prime(auc))
 
 
-def mean_average_precision(
-    labels: npt.ArrayLike, scores: npt.ArrayLike
-) -> float:
-    """That of `ranking` (mAP), in [0, 1]."""
-    return ranking(labels, scores).mean_average_precision
-
-
 def d_prime(auc: float) -> float:
     """The distance of two unit Gaussians whose ROC AUC this is.
 
@@ -207,7 +200,7 @@ def detection_precision(
     num_true: np.ndarray,
     all_points: bool,
 ) -> np.ndarray:
-    """Average precision of ranked detections, some of what is true missing.
+    """Average precision of ranked detections, which may miss true ones.
 
     Args:
         hits: Whether each of D detections is right, bool or {0, 1} of [D, C].

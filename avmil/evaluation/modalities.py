@@ -98,5 +98,5 @@ def _scores(
 ) -> TagScores:
     return TagScores(
         metrics.micro_scores(labels, scores if found is None else found).f1,
-        metrics.mean_average_precision(labels, scores),
+        metrics.ranking(labels, scores).mean_average_precision,
     )

@@ -7,6 +7,7 @@ of `DATASET` and no other.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping
 
 from avmil.common.dcase2017_classes import CLASS_NAMES, is_dcase
@@ -77,13 +78,11 @@ SYSTEMS: Mapping[str, PublishedSystem] = {
     ),
 }
 # fmt: on
-# Letter, name and short name of each system, avmil's own too.
-_NAMES = {
-    **{
-        system: (published.letter, published.name, published.short_name)
-        for system, published in SYSTEMS.items()
-    },
-    "av_late_fusion": ("h", *["AV Late Fusion, not the paper's"] * 2),
+_NAMED = {
+    **SYSTEMS,
+    "av_late_fusion": _published(
+        "h", "AV Late Fusion, not the paper's", (math.nan,) * 3
+    ),
 }
 
 
@@ -108,7 +107,7 @@ def letter(system: str) -> str:
 
     Row (h) is avmil's own.
     """
-    return f"({_NAMES[system][0]})" if system in _NAMES else system
+    return f"({_NAMED[system].letter})" if system in _NAMED else system
 
 
 def numbered_name(system: str, short: bool = False) -> str:
@@ -116,7 +115,7 @@ def numbered_name(system: str, short: bool = False) -> str:
 
     One without a letter keeps its name.
     """
-    if system not in _NAMES:
+    if system not in _NAMED:
         return system
-    number, name, short_name = _NAMES[system]
-    return f"({number}) {short_name if short else name}"
+    named = _NAMED[system]
+    return f"({named.letter}) {named.short_name if short else named.name}"

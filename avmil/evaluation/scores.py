@@ -71,12 +71,12 @@ class ScoreSet:
 
     @property
     def num_clips(self) -> int:
-        """Clips, with those without features."""
+        """Number of clips, including those without features."""
         return len(self.clip_ids)
 
     @property
     def num_missing(self) -> int:
-        """Clips without features."""
+        """Number of clips without features."""
         return len(self.missing_clip_ids)
 
     def with_missing(
@@ -93,7 +93,7 @@ class ScoreSet:
         )
 
     def difference(self, other: ScoreSet) -> str:
-        """Says in what the clips, classes or labels differ; "" if in nothing.
+        """Says how clips, classes or labels differ; "" if they do not.
 
         The same clips in another order differ.
         """

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -19,14 +20,34 @@ from avmil.common.errors import TruthError
 # How sight and sound of a class coincide in a clip.
 GROUPS = ("in sync", "partly in sync", "apart", "only heard", "only seen")
 MIN_OVERLAP = 0.5
-_BOX_LISTS = ("boxes", "boxes_half", "track")
+# Of a truth file: no NaN, and nothing near an infinity.
+_Number = Annotated[float, msgspec.Meta(gt=-1e9, lt=1e9)]
+_Position = tuple[_Number, _Number, _Number, _Number, _Number]
 
 
 class Interval(NamedTuple):
-    """A part of a clip, in seconds; its end is outside."""
+    """A part of a clip, in seconds, up to but without its end."""
 
-    start_s: float
-    end_s: float
+    start_s: _Number
+    end_s: _Number
+
+
+class _SightEntry(msgspec.Struct):
+    """`sight` in `truth.json`; positions are t, x1, y1, x2, y2."""
+
+    t0: _Number
+    t1: _Number
+    boxes: list[_Position] = []
+    boxes_half: list[_Position] = []
+    track: list[_Position] = []
+
+
+class _Entry(msgspec.Struct):
+    """An event in `truth.json`; true stands for an unknown time."""
+
+    class_name: str = msgspec.field(name="class")
+    sound: Interval | bool | None = None
+    sight: _SightEntry | bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,12 +87,12 @@ class TrueEvent:
 
     @property
     def is_heard(self) -> bool:
-        """Whether it is, be the time known or not."""
+        """Whether it is heard, at a known time or an unknown one."""
         return self.is_heard_untimed or self.sound is not None
 
     @property
     def is_seen(self) -> bool:
-        """Whether it is, be the time known or not."""
+        """Whether it is seen, at a known time or an unknown one."""
         return self.is_seen_untimed or self.sight is not None
 
 
@@ -169,71 +190,49 @@ def parse(
 
 
 def _from_json(text: str, wanted: set[str]) -> Truth:
-    content = json.loads(text)
-    _expect(isinstance(content, dict), "an object of clips", content)
     events = {}
+    content = msgspec.convert(json.loads(text), dict[str, Any])
     for clip_id, entries in content.items():
-        if clip_id not in wanted:
-            continue
-        try:
-            _expect(isinstance(entries, list), "a list of events", entries)
-            events[clip_id] = tuple(map(_event, entries))
-        except ValueError as error:
-            raise ValueError(f"clip {clip_id}: {error}") from error
+        if clip_id in wanted:
+            try:
+                found = msgspec.convert(entries, list[_Entry])
+                events[clip_id] = tuple(map(_event, found))
+            except ValueError as error:
+                raise ValueError(
+                    f"clip {clip_id}: Expected events as in docs/formats.md, "
+                    f"received others: {error}."
+                ) from error
     return events
 
 
-def _event(entry: Any) -> TrueEvent:
-    named = isinstance(entry, dict) and isinstance(entry.get("class"), str)
-    _expect(named, "an event with a class", entry)
-    sound, sight = entry.get("sound"), entry.get("sight")
-    untimed = sound is True, sight is True
-    return TrueEvent(
-        entry["class"],
-        None if sound is None or sound is True else _interval(sound, "sound"),
-        None if sight is None or sight is True else _sight(sight),
-        *untimed,
-    )
+def _event(entry: _Entry) -> TrueEvent:
+    sound = sight = None
+    if isinstance(entry.sound, Interval):
+        sound = _checked(entry.sound)
+    if isinstance(entry.sight, _SightEntry):
+        sight = _sight(entry.sight)
+    untimed = entry.sound is True, entry.sight is True
+    return TrueEvent(entry.class_name, sound, sight, *untimed)
 
 
-def _interval(value: Any, name: str) -> Interval:
-    start_s, end_s = _numbers(value, 2, name)
-    _expect(0 <= start_s < end_s, f"{name} from a start to an end", value)
-    return Interval(start_s, end_s)
-
-
-def _sight(entry: Any) -> Sight:
-    _expect(isinstance(entry, dict), "sight with t0 and t1", entry)
-    interval = _interval([entry.get("t0"), entry.get("t1")], "t0 and t1")
+def _sight(entry: _SightEntry) -> Sight:
     positions = {}
-    for name in _BOX_LISTS:
-        boxes = entry.get(name, [])
-        _expect(isinstance(boxes, list), f"{name} as a list", boxes)
-        for box in boxes:
-            numbers = _numbers(box, 5, "a box t, x1, y1, x2, y2")
-            time_s, x1, y1, x2, y2 = numbers
-            _expect(x1 < x2 and y1 < y2, "a box with x1 < x2, y1 < y2", box)
-            # An instant that several lists name counts once.
-            positions[time_s] = numbers
+    for position in entry.boxes + entry.boxes_half + entry.track:
+        time_s, x1, y1, x2, y2 = position
+        if not (x1 < x2 and y1 < y2):
+            raise ValueError(f"Expected x1 < x2 and y1 < y2, got {position}")
+        # An instant that several lists name counts once.
+        positions[time_s] = position
     ordered = [positions[time_s] for time_s in sorted(positions)]
+    interval = _checked(Interval(entry.t0, entry.t1))
     return Sight(interval, np.array(ordered).reshape(-1, 5))
 
 
-def _numbers(value: Any, count: int, name: str) -> list[float]:
-    fits = isinstance(value, list) and len(value) == count
-    # The comparison is false for NaN, too.
-    fits = fits and all(
-        type(number) in (int, float) and abs(number) < 1e9 for number in value
-    )
-    _expect(fits, f"{name} as {count} numbers", value)
-    return [float(number) for number in value]
-
-
-def _expect(condition: object, what: str, received: Any) -> None:
-    if not condition:
-        text = json.dumps(received)
-        shown = text if len(text) <= 80 else f"{text[:80]}..."
-        raise ValueError(f"Expected {what}, received {shown}.")
+def _checked(interval: Interval) -> Interval:
+    start_s, end_s = interval
+    if not 0 <= start_s < end_s:
+        raise ValueError(f"Expected 0 <= start < end, got {start_s}, {end_s}")
+    return interval
 
 
 def _from_strong_labels(text: str, wanted: set[str]) -> Truth:
@@ -254,9 +253,8 @@ def _from_strong_labels(text: str, wanted: set[str]) -> Truth:
         if clip_id not in wanted:
             continue
         try:
-            times_s = [float(time) for time in times]
-            timed = times_s != [0, 0]
-            sound = _interval(times_s, "sound") if timed else None
+            sound = msgspec.convert(times, Interval, strict=False)
+            sound = _checked(sound) if any(sound) else None
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
         event = TrueEvent(class_name, sound)

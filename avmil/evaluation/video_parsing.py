@@ -207,6 +207,6 @@ def _event_counts(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _begin_in(runs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """How many of the chosen runs a video and class has, [N, C]."""
+    """Counts the chosen runs of each video and class, [N, C]."""
     begins = np.diff(runs, axis=-1, prepend=0) > 0
     return (begins & chosen[runs]).sum(axis=-1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import ctypes
 import dataclasses
 import functools
 import os
@@ -28,6 +30,9 @@ _ALL = "all"
 _THUMBNAIL_PX = 320
 # Of a video whose folder is complete.
 _RESULT_FILE = "result.json"
+# From this size on arrays are given back to the operating system as soon as
+# they are not needed: the number of this setting is that of glibc's malloc.h.
+_LARGE_BYTES, _M_MMAP_THRESHOLD = 4 << 20, -3
 
 
 @dataclasses.dataclass
@@ -56,6 +61,10 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
         num_threads = max(1, (os.cpu_count() or 1) // config.workers)
         os.environ.update(processes.SHARED_DEVICE)
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(num_threads)
+    # The C library would keep 0.15 GB of the frames of a large video; others
+    # than glibc have no such setting.
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
     make_localizer = functools.partial(_Localizer, config)
     localizer = make_localizer()
     run = localizer.run

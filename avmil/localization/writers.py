@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 OUTPUTS = ("labels", "page", "video", "figures")
 # A video up to this size lies within its page, which is then a single file.
 _MOST_EMBEDDED_BYTES = 16 << 20
+# Larger videos are scaled down for it: writing an hour of them takes long.
+_PAGE_SIDE_PX = 1280
 _OWN_FIGURES = re.compile(r"fig[34]-.*\.(png|svg)")
 
 
@@ -104,10 +106,12 @@ def write_page(
     result: VideoLocalization, shown: Sequence[str], directory: str
 ) -> None:
     """Writes the interactive page with the video inside, a long one beside."""
-    size_px = even_size_px(result.clip.frame_size_px)
+    frame_size_px = result.clip.frame_size_px
+    scale = min(1.0, _PAGE_SIDE_PX / max(frame_size_px))
+    size_px = even_size_px([scale * side for side in frame_size_px])
 
     def fit(image_rgb: np.ndarray, _: float) -> np.ndarray:
-        return cv2.resize(image_rgb, size_px)
+        return cv2.resize(image_rgb, size_px, interpolation=cv2.INTER_AREA)
 
     with _encoded(result, fit, size_px) as encoded:
         if os.path.getsize(encoded) <= _MOST_EMBEDDED_BYTES:

@@ -175,8 +175,11 @@ class Strips:
 
 def draw_strips(classes: Sequence[ClassLocalization], width_px: int) -> Strips:
     """Draws the heat maps of a clip's classes, of the video's width."""
-    draws = [heat_maps.draw_frames] * bool(len(classes[0].regions))
-    draws += [heat_maps.draw_segments] * bool(len(classes[0].segments))
+    draws = []
+    if len(classes[0].regions):
+        draws.append(heat_maps.draw_frames)
+    if len(classes[0].segments):
+        draws.append(heat_maps.draw_segments)
     canvas = empty_canvas(width_px, len(classes), len(draws))
     figure, dpi = canvas.figure, canvas.figure.dpi
     width, height = figure.get_size_inches()

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from avmil.evaluation import aggregation, metrics, paper
 from avmil.evaluation.aggregation import Row
-from avmil.evaluation.evaluation import Result
 from avmil.report.images import INK
 
 _MUTED = "#868e96"
@@ -51,9 +50,10 @@ _MARKERS = tuple(zip("osD^vX", "●■◆▲▼✖", strict=True))
 _DASHES = ("-", (0, (4, 1)), (0, (1.5, 0.8)), (0, (6, 1, 1.5, 1)))
 
 
-class Style(NamedTuple):
-    """The names and the looks of a row, the same in every figure."""
+class StyledRow(NamedTuple):
+    """A row with its names and its look, the same in every figure."""
 
+    row: Row
     label: str  # The letter in Table 1, or a number.
     name: str  # The label and the system's name.
     color: str
@@ -62,8 +62,8 @@ class Style(NamedTuple):
     dashes: str | tuple[float, Sequence[float]]
 
 
-def styles(rows: Sequence[Row]) -> list[Style]:
-    """Gives each row, in the order of the tables, a style of its own."""
+def styled_rows(rows: Sequence[Row]) -> list[StyledRow]:
+    """Gives each row, in the order of the tables, a look of its own."""
     systems = [row.system for row in rows]
     letters = {system: paper.letter(system) for system in systems}
     unlettered = [system for system in letters if letters[system] == system]
@@ -77,7 +77,8 @@ def styles(rows: Sequence[Row]) -> list[Style]:
             label = f"{label}.{systems[:index].count(system) + 1}"
         name = name.removeprefix(f"{letters[system]} ")
         found.append(
-            Style(
+            StyledRow(
+                rows[index],
                 f"({label})",
                 f"({label}) {name}",
                 _COLORS[index % len(_COLORS)],
@@ -88,40 +89,35 @@ def styles(rows: Sequence[Row]) -> list[Style]:
     return found
 
 
-def class_f1_bars(
-    rows: Sequence[Row], styles: Sequence[Style], class_index: int
-) -> Figure:
+def class_f1_bars(styled: Sequence[StyledRow], class_index: int) -> Figure:
     """F1 of one class: a bar for each row, with its number.
 
     A bar is as long as the mean; several runs have a dot each. A line across
     it marks the paper's figure, where it has one.
     """
-    figure, axes = _panel(3.1, 0.17 * len(rows) + 0.4)
-    name = rows[0].class_names[class_index]
-    means = [row.by_class.f1[class_index] for row in rows]
-    places = np.arange(len(rows))
-    axes.barh(places, means, 0.72, color=[style.color for style in styles])
-    for place, row in enumerate(rows):
+    figure, axes = _panel(3.1, 0.17 * len(styled) + 0.4)
+    labels = []
+    for place, style in enumerate(styled):
+        row, mean = style.row, style.row.by_class.f1[class_index]
+        axes.barh(place, mean, 0.72, color=style.color)
+        labels.append(f"{style.label} {100 * mean:.1f}")
         if row.has_seeds:
             f1 = [result.by_class.f1[class_index] for result in row.results]
             axes.plot(f1, [place] * len(f1), "o", color=INK, ms=1.6, alpha=0.8)
-        published = paper.class_f1(row.system, row.class_names).get(name)
+        published = paper.class_f1(row.system, row.class_names)
+        published = published.get(row.class_names[class_index])
         if published is not None:
             edges = (place - 0.46, place + 0.46)
             axes.vlines(published, *edges, color=INK, linewidth=1.4)
-    labels = [
-        f"{style.label} {100 * mean:.1f}"
-        for style, mean in zip(styles, means, strict=True)
-    ]
-    axes.set_yticks(places, labels)
+    axes.set_yticks(range(len(styled)), labels)
     axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "", "50", "", "100 %"))
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlim=(0, 1), ylim=(len(styled) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0, grid_alpha=0)
     return figure
 
 
 def precision_recall_curves(
-    rows: Sequence[Row], styles: Sequence[Style], class_index: int
+    styled: Sequence[StyledRow], class_index: int
 ) -> Figure:
     """Precision against recall of one class, a line for each run.
 
@@ -130,9 +126,9 @@ def precision_recall_curves(
     clip holds gets a note instead.
     """
     figure, axes = _panel(3.1, 2.75)
-    labels = rows[0].results[0].test.labels[:, class_index]
-    for row, style in zip(rows, styles, strict=True):
-        for result in row.results:
+    labels = styled[0].row.results[0].test.labels[:, class_index]
+    for style in styled:
+        for result in style.row.results:
             curve = metrics.precision_recall_curve(
                 labels, result.test.scores[:, class_index]
             )
@@ -142,7 +138,7 @@ def precision_recall_curves(
                     drawstyle="steps-post",
                     color=style.color,
                     linestyle=style.dashes,
-                    linewidth=0.7 if row.has_seeds else 1.2,
+                    linewidth=0.7 if style.row.has_seeds else 1.2,
                 )
             axes.plot(
                 result.by_class.recall[class_index],
@@ -162,12 +158,13 @@ def precision_recall_curves(
     return figure
 
 
-def threshold_strips(result: Result, style: Style) -> Figure:
-    """Scores of one run, a strip for each class with its threshold.
+def threshold_strips(styled: StyledRow) -> Figure:
+    """Scores of a row's first run, a strip for each class with its threshold.
 
     A dot is a test clip: in the upper, colored band if it holds the class, in
     the lower, gray one if not. Clips without features have no dot.
     """
+    result = styled.row.results[0]
     scores, held = result.test.scores, result.test.labels.astype(bool)
     num_classes = len(result.class_names)
     figure, axes = _panel(4.2, 0.4 * num_classes + 0.3)
@@ -176,7 +173,7 @@ def threshold_strips(result: Result, style: Style) -> Figure:
     jitter = np.arange(len(scores))[:, np.newaxis] * 0.618034 % 1
     for shown, bottom, height, color in (
         (~held, 0.06, 0.22, _MUTED),
-        (held, 0.32, 0.26, style.color),
+        (held, 0.32, 0.26, styled.color),
     ):
         shown = shown & np.isfinite(scores)
         heights = floors + bottom + height * jitter  # [N, C]
@@ -202,7 +199,7 @@ def threshold_strips(result: Result, style: Style) -> Figure:
 
 
 def _panel(width_in: float, height_in: float) -> tuple[Figure, Axes]:
-    """A figure of one axes."""
+    """An empty figure with one panel."""
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         return figure, figure.add_subplot()

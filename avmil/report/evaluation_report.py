@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 import shutil
 from collections.abc import Sequence
 
-import markupsafe
-from matplotlib.figure import Figure
-
 from avmil.common import files
 from avmil.common.dcase2017_classes import is_dcase
-from avmil.evaluation.aggregation import (
-    Row,
-    differing_flags,
-    in_paper_order,
-)
-from avmil.evaluation.localization import LocalizationResult
+from avmil.evaluation.aggregation import Row, differing_flags
 from avmil.report import (
     evaluation_figures,
     images,
@@ -25,7 +18,7 @@ from avmil.report import (
     tables,
     writers,
 )
-from avmil.report.evaluation_figures import Style
+from avmil.report.evaluation_figures import StyledRow, styled_rows
 from avmil.report.localization_tables import localization_tables
 from avmil.report.numbers import percent
 from avmil.report.tables import Table
@@ -40,20 +33,14 @@ _DPI = 160  # A panel is about 300 px wide on a page, and 3 inches.
 class EvaluationReport:
     """Tables 1 to 6, leads, figures and numbers of one run or of several."""
 
-    def __init__(
-        self, rows: Sequence[Row], localized: Sequence[LocalizationResult] = ()
-    ) -> None:
-        """Makes the tables of `aggregation.rows`, and of what is localized.
-
-        Raises:
-            ValueError: if localized runs differ in their test split.
-        """
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """Makes the tables of `aggregation.rows`."""
         self._rows = rows
-        self._localized = in_paper_order(localized)
-        self._at_chance = {row.key for row in rows if row.is_at_chance}
-        self.tables = [tables.table_1(rows), tables.table_2(rows)]
-        if localized:
-            self.tables += localization_tables(self._localized, self._at_chance)
+        self.tables = [
+            tables.table_1(rows),
+            tables.table_2(rows),
+            *localization_tables(rows),
+        ]
         self._num_printed = len(self.tables)
         if len(rows) > 1:
             self.tables.append(tables.leads(rows))
@@ -84,7 +71,8 @@ class EvaluationReport:
 
     def write(self, directory: str) -> None:
         """Writes tables, `report.html` and numbers into an existing folder."""
-        rows, localized = self._rows, self._localized
+        rows = self._rows
+        results = [result for row in rows for result in row.results]
         latex = map(writers.to_latex, self.tables)
         texts = {
             "tables.md": "\n".join(map(writers.to_markdown, self.tables)),
@@ -95,11 +83,10 @@ class EvaluationReport:
         }
         if len(rows) > 1:
             texts["leads.csv"] = numbers.to_csv(numbers.leads(rows))
+        localized = [result for result in results if result.localization]
         if localized:
-            texts["table3.csv"] = numbers.to_csv(
-                numbers.table_3(localized, self._at_chance)
-            )
-        runs = [numbers.run_dict(run) for row in rows for run in row.results]
+            texts["table3.csv"] = numbers.to_csv(numbers.table_3(rows))
+        runs = list(map(numbers.run_dict, results))
         contents = {"metrics.json": runs[0] if len(runs) == 1 else runs}
         if len(runs) > 1:
             contents["comparison.json"] = numbers.comparison_dict(rows)
@@ -113,39 +100,28 @@ class EvaluationReport:
 
     def to_html(self) -> str:
         """The page: one HTML file that works without a network."""
-        rows, styles = self._rows, evaluation_figures.styles(self._rows)
-        styled = list(zip(rows, styles, strict=True))
-        first = rows[0].results[0]
+        styled = styled_rows(self._rows)
+        first = self._rows[0].results[0]
         return offline_page.render(
             "report",
-            num_runs=sum(len(row.results) for row in rows),
+            num_runs=sum(len(row.results) for row in self._rows),
             first=first,
             num_held=first.test.labels.sum(axis=0).tolist(),
             is_dcase=is_dcase(first.class_names),
             styled=styled,
-            rows=rows,
-            styles=styles,
             figures=evaluation_figures,
-            table_element=_table_element,
-            image_uri=_image_uri,
+            to_html=writers.to_html,
+            to_png=functools.partial(images.to_png, dpi=_DPI),
             tables=[*self.tables, _runs_table(styled)],
-            class_tables=[_class_table(row, style) for row, style in styled],
+            class_tables=list(map(_class_table, styled)),
         )
 
 
-def _table_element(table: Table) -> markupsafe.Markup:
-    return markupsafe.Markup(writers.to_html(table))  # Its text is escaped.
-
-
-def _image_uri(figure: Figure) -> str:
-    return offline_page.data_uri(images.to_png(figure, _DPI), "image/png")
-
-
-def _class_table(row: Row, style: Style) -> Table:
+def _class_table(styled: StyledRow) -> Table:
     """All numbers of each class, a row for each run."""
     cells = []
-    for index, class_name in enumerate(row.class_names):
-        for result in row.results:
+    for index, class_name in enumerate(styled.row.class_names):
+        for result in styled.row.results:
             cells.append(
                 (
                     class_name,
@@ -163,13 +139,12 @@ def _class_table(row: Row, style: Style) -> Table:
         "Test clips": ("with it",),
         "Figures": ("Threshold", "F1", "Precision", "Recall", "AP", "ROC AUC"),
     }
-    return Table(f"Classes of {style.name}", groups, cells)
+    return Table(f"Classes of {styled.name}", groups, cells)
 
 
-def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
+def _runs_table(styled: Sequence[StyledRow]) -> Table:
     """What was evaluated, where it differs, and how thresholds came about."""
-    rows = [row for row, _ in styled]
-    flags = differing_flags(rows)
+    flags = differing_flags([style.row for style in styled])
     cells = [
         (
             style.name,
@@ -177,7 +152,7 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             "-" if result.identity.seed is None else result.identity.seed,
             result.identity.training.weight_travel,
             ", ".join(result.identity.training.fc_initializations) or "-",
-            *(row.flags.get(name) or "-" for name in flags),
+            *(style.row.flags.get(name) or "-" for name in flags),
             result.val.num_clips,
             result.val.num_missing,
             result.test.num_clips,
@@ -185,8 +160,8 @@ def _runs_table(styled: Sequence[tuple[Row, Style]]) -> Table:
             "with" if result.fallback_argmax else "without",
             "; ".join(result.untuned_class_names) or "-",
         )
-        for row, style in styled
-        for result in row.results
+        for style in styled
+        for result in style.row.results
     ]
     groups = {
         "": ("System", "Run"),

@@ -51,8 +51,11 @@ def figure_3(
     """
     clip = scores.clip
     shown = _best_frames(scores, min(max_frames, _most_frames(frames_rgb)))
-    draws = [maps.draw_regions] * bool(len(scores.regions))
-    draws += [maps.draw_segments] * bool(len(scores.segments))
+    draws = []
+    if len(scores.regions):
+        draws.append(maps.draw_regions)
+    if len(scores.segments):
+        draws.append(maps.draw_segments)
     figure, pictures, heat = _lay_out(scores, frames_rgb, shown, draws)
     for axes, index in zip(pictures, shown, strict=True):
         caption = f"{clip.frame_times_s[index]:g} s"
@@ -80,8 +83,11 @@ def figure_4(
     clip = scores.clip
     most = min(_MOST_FRAMES, _most_frames(frames_rgb))
     shown = _frames_over_time(scores, most)
-    draws = [maps.draw_segments] * bool(len(scores.segments))
-    draws = draws or [maps.draw_frames] * bool(len(scores.regions))
+    draws = []
+    if len(scores.segments):
+        draws.append(maps.draw_segments)
+    elif len(scores.regions):
+        draws.append(maps.draw_frames)
     figure, pictures, heat = _lay_out(scores, frames_rgb, shown, draws)
     for axes, index in zip(pictures, shown, strict=True):
         if (region := scores.shown_region(index)) is not None:

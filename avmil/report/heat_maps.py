@@ -73,7 +73,7 @@ def _mark_time(
     spans_s: Sequence[tuple[float, ...]],
     bar_color: str,
 ) -> None:
-    """Spans the whole clip, also what no score stands for."""
+    """Lets the axis span the whole clip, hatched where nothing was scored."""
     axes.patch.set(**_NOTHING)
     bars = [(onset_s, offset_s - onset_s) for onset_s, offset_s, *_ in spans_s]
     axes.broken_barh(bars, (1.08, 0.2), color=bar_color, clip_on=False)

@@ -43,7 +43,7 @@ def to_svg(figure: Figure) -> str:
 
 @contextlib.contextmanager
 def legible(figure: Figure) -> Iterator[None]:
-    """While a figure is drawn: its texts in fonts that have their letters."""
+    """Gives a figure's texts, for the time, fonts that have their letters."""
     texts = figure.findobj(Text)
     letters = frozenset("".join(text.get_text() for text in texts))
     if fonts := _further_fonts(letters):

@@ -16,14 +16,16 @@ import numpy as np
 from avmil.common.ave_classes import AVE_CLASSES
 from avmil.common.llp_classes import LLP_CLASSES
 from avmil.evaluation.aggregation import (
-    LocalizationRow,
-    localization_rows,
+    Row,
     row_names,
     rows_by_value,
+    sample_std,
     short_names,
     training_notes,
 )
-from avmil.evaluation.localization import ALL, NUM_DRAWS, LocalizationResult
+from avmil.evaluation.evaluation import Result
+from avmil.evaluation.localization import ALL, NUM_DRAWS
+from avmil.evaluation.metrics import Benchmark
 from avmil.evaluation.truth import GROUPS
 from avmil.report.numbers import percent, plain
 from avmil.report.tables import Table, best_places, figure, seeds_notes
@@ -166,49 +168,50 @@ _LAYOUTS = (
 )
 
 
-def localization_tables(
-    results: Sequence[LocalizationResult],
-    at_chance: Collection[tuple[str, str]] = (),
-) -> list[Table]:
-    """The tables that the systems and the truth allow.
-
-    Runs come as `aggregation.in_paper_order` returns them; those that differ in
-    their seed share a row. `at_chance` as of `aggregation.localization_rows`.
-    """
+def localization_tables(rows: Sequence[Row]) -> list[Table]:
+    """The tables that the systems and the truth allow."""
     tables = []
     for layout in _LAYOUTS:
-        rows = localization_rows(results, layout.field, at_chance)
+        localizing = [row for row in rows if row.localized(layout.field)]
+        measured = [row.localized(layout.field) for row in localizing]
         parts = {
             part: head
             for part, head in layout.parts.items()
-            if rows and all(part in row.means for row in rows)
+            if measured and all(part in runs[0].scores for runs in measured)
         }
         if parts:
-            tables.append(_table(layout, rows, parts))
+            tables.append(_table(layout, localizing, measured, parts))
     return tables
 
 
 def _table(
-    layout: _Layout, rows: Sequence[LocalizationRow], parts: Mapping[str, str]
+    layout: _Layout,
+    rows: Sequence[Row],
+    measured: Sequence[Sequence[Benchmark]],
+    parts: Mapping[str, str],
 ) -> Table:
+    """A table of some parts, of the runs of each row."""
     writes = [plain if head == "ER" else percent for head in layout.heads]
     writes *= len(parts)
 
     def joined(by_part: Mapping[str, Sequence[float]]) -> np.ndarray:
         return np.concatenate([by_part[part] for part in parts])
 
+    values = [np.array([joined(m.scores) for m in runs]) for runs in measured]
+    means = [of_runs.mean(axis=0) for of_runs in values]
+    stds = map(sample_std, values)
     cells = []
-    for row, name in zip(rows, row_names(rows), strict=True):
+    for row, name, *of_row in zip(
+        rows, row_names(rows), means, stds, strict=True
+    ):
         run = f"{len(row.results)} seeds" if row.has_seeds else row.run_names[0]
-        figures = map(figure, joined(row.means), joined(row.stds), writes)
-        cells.append((name, run, *figures))
-    measured = [[getattr(r, layout.field) for r in row.results] for row in rows]
+        cells.append((name, run, *map(figure, *of_row, writes)))
     for key, name in layout.references.items():
         texts = []
         for runs in measured:
-            means = np.mean([joined(m.references[key]) for m in runs], axis=0)
-            pairs = zip(writes, means, strict=True)
-            texts.append([tuple(write(mean) for write, mean in pairs)])
+            levels = [joined(m.references[key]) for m in runs]
+            pairs = zip(writes, np.mean(levels, axis=0), strict=True)
+            texts.append([tuple(write(level) for write, level in pairs)])
         for shown, names in rows_by_value(texts, short_names(rows)).items():
             cells.append((f"{name}, as {names}" if names else name, "", *shown))
     num_pairs = rows_by_value(
@@ -224,7 +227,7 @@ def _table(
         numbers = "/".join(map(str, shown))
         heads[f"{head} ({numbers})" if counts[0] else head] = layout.heads
     notes = _notes(layout, rows, num_pairs.values())
-    if layout.classes and rows[0].results[0].class_names == layout.classes:
+    if layout.classes and rows[0].class_names == layout.classes:
         for name, figures in layout.published.items():
             shown = [*map(str, figures), *["-"] * len(writes)]
             cells.append((name, "", *shown[: len(writes)]))
@@ -233,14 +236,14 @@ def _table(
     # The least error rate is the best one.
     signs = [-1 if write is plain else 1 for write in writes]
     table.bold[: len(rows), 2:] = best_places(
-        [joined(row.means) * signs for row in rows], writes=writes
+        np.multiply(means, signs), writes=writes
     )
     return table
 
 
 def _notes(
     layout: _Layout,
-    rows: Sequence[LocalizationRow],
+    rows: Sequence[Row],
     rows_of_pairs: Collection[str],
 ) -> list[str]:
     """What the table shows and of which clips, for all rows or for each."""
@@ -262,29 +265,26 @@ def _notes(
     return notes
 
 
-def _clip_note(result: LocalizationResult) -> str:
+def _clip_note(result: Result) -> str:
+    found = result.localization
     text = (
-        f"{result.num_test_clips} test clips, of which "
-        f"{result.num_test_missing} have no features and count as missed; "
-        f"{result.num_val_clips} validation clips."
+        f"{found.num_test_clips} test clips, of which "
+        f"{found.num_test_missing} have no features and count as missed; "
+        f"{found.num_val_clips} validation clips."
     )
-    if result.num_test_without_truth:
-        text += (
-            f" {result.num_test_without_truth} test clips are not in the "
-            "truth and left out."
-        )
+    if left_out := result.test.num_clips - found.num_test_clips:
+        text += f" {left_out} test clips are not in the truth and left out."
     return text
 
 
-def _label_notes(
-    rows: Sequence[LocalizationRow], names: Sequence[str]
-) -> list[str]:
-    """F1 by thresholds that no truth was needed for, of each row."""
+def _label_notes(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """The F1 of each row by thresholds that need no truth."""
     listed = []
     for row, name in zip(rows, names, strict=True):
-        f1s = [r.audio_by_labels.f1 for r in row.results if r.audio_by_labels]
-        if f1s:
-            listed.append(f"{name} {percent(np.mean(f1s))}")
+        by_labels = [r.localization.audio_by_labels for r in row.results]
+        if all(by_labels):
+            f1 = np.mean([scores.f1 for scores in by_labels])
+            listed.append(f"{name} {percent(f1)}")
     if not listed:
         return []
     return [

@@ -7,7 +7,7 @@ are made of the frames. Rows are those of `aggregation.rows`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 from avmil.evaluation import aggregation, bootstrap, metrics, paper
 from avmil.evaluation.aggregation import Row
 from avmil.evaluation.evaluation import Result
-from avmil.evaluation.localization import NUM_DRAWS, LocalizationResult
+from avmil.evaluation.localization import NUM_DRAWS
 
 _SCORES = metrics.Scores._fields
 
@@ -118,26 +118,21 @@ def leads(rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
-def table_3(
-    results: Sequence[LocalizationResult],
-    at_chance: Collection[tuple[str, str]] = (),
-) -> pd.DataFrame:
-    """Table 3 in long form: a row for each run, group and figure.
-
-    Arguments as of `localization_tables`.
-    """
+def table_3(rows: Sequence[Row]) -> pd.DataFrame:
+    """Table 3 in long form: a row for each run, group and figure."""
     entries = [
         (
-            result.identity.system,
+            row.system,
             result.identity.run_name,
-            (result.identity.system, result.identity.settings) in at_chance,
+            row.is_at_chance,
             field,
             group,
             *entry,
         )
-        for result in results
+        for row in rows
+        for result in row.results
         for field in ("audio", "visual")
-        if (measured := getattr(result, field))
+        if (measured := getattr(result.localization, field, None))
         for group, scores in measured.scores.items()
         for entry in zip(
             scores._fields,
@@ -217,37 +212,38 @@ def comparison_dict(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def localization_dict(result: LocalizationResult) -> dict[str, Any]:
-    """All of a result but its events; NaN for a class that has no truth."""
-    audio = result.audio or metrics.Benchmark({}, {})
-    visual = result.visual or metrics.Benchmark({}, {})
+def localization_dict(result: Result) -> dict[str, Any]:
+    """How a run localizes; NaN for a class that has no truth."""
+    found = result.localization
+    audio = found.audio or metrics.Benchmark({}, {})
+    visual = found.visual or metrics.Benchmark({}, {})
     return {
         "system": result.identity.system,
         "run_name": result.identity.run_name,
         "training": result.identity.training,
         "audio": audio.scores,
         "audio_chance": audio.references.get("chance", {}),
-        "audio_by_labels": result.audio_by_labels,
+        "audio_by_labels": found.audio_by_labels,
         "visual": visual.scores,
         "visual_chance": visual.references.get("chance", {}),
         "proposals": {
             group: {"corloc": best.corloc, "recall": best.average_precision}
             for group, best in visual.references.get("proposals", {}).items()
         },
-        "video_parsing": _benchmark_dict(result.parsing),
-        "audio_visual_events": _benchmark_dict(result.av_events),
-        "modalities": _benchmark_dict(result.modalities),
+        "video_parsing": _benchmark_dict(found.parsing),
+        "audio_visual_events": _benchmark_dict(found.av_events),
+        "modalities": _benchmark_dict(found.modalities),
         "classes": _records(
             name=result.class_names, **audio.by_class, **visual.by_class
         ),
-        "num_pairs": result.num_pairs,
+        "num_pairs": found.num_pairs,
         "audio_pairs": audio.num_pairs,
         "visual_pairs": visual.num_pairs,
         "num_chance_draws": NUM_DRAWS,
-        "num_val_clips": result.num_val_clips,
-        "num_test_clips": result.num_test_clips,
-        "num_test_missing": result.num_test_missing,
-        "num_test_without_truth": result.num_test_without_truth,
+        "num_val_clips": found.num_val_clips,
+        "num_test_clips": found.num_test_clips,
+        "num_test_missing": found.num_test_missing,
+        "num_test_without_truth": result.test.num_clips - found.num_test_clips,
     }
 
 
@@ -259,7 +255,7 @@ def _benchmark_dict(measured: metrics.Benchmark | None) -> dict | None:
 
 
 def jsonable(value: Any) -> Any:
-    """Named tuples as dictionaries; None for NaN and infinity, of no JSON."""
+    """Turns named tuples into dictionaries, NaN and infinity into None."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
@@ -273,7 +269,7 @@ def jsonable(value: Any) -> Any:
 
 
 def _row_dict(row: Row, **of_classes: np.ndarray) -> dict[str, Any]:
-    """What is told of a run and of a row of several, more of each class."""
+    """The entries of one run or of a row of several; more of each class."""
     published = paper.SYSTEMS.get(row.system)
     return {
         "system": row.system,
@@ -300,7 +296,7 @@ def _row_dict(row: Row, **of_classes: np.ndarray) -> dict[str, Any]:
 
 
 def _stds(*deviations: tuple) -> dict[str, Any]:
-    """The fields of named tuples of standard deviations, called so."""
+    """Fields of named tuples of standard deviations, with `_std` added."""
     return {
         f"{name}_std": value
         for named in deviations

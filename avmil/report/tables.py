@@ -16,7 +16,7 @@ import pandas as pd
 
 from avmil.common.dcase2017_classes import CLASS_GROUPS, is_dcase
 from avmil.evaluation import aggregation, bootstrap, paper
-from avmil.evaluation.aggregation import LocalizationRow, Row
+from avmil.evaluation.aggregation import Row
 from avmil.evaluation.evaluation import Result
 from avmil.report import numbers
 from avmil.report.numbers import percent
@@ -153,7 +153,7 @@ def table_2(rows: Sequence[Row]) -> Table:
 
 
 def leads(rows: Sequence[Row]) -> Table:
-    """The best row's lead in F1 over each other row, and what chance makes.
+    """The best row's lead in F1 over each other row, with its uncertainty.
 
     Where either is at chance it is a difference, but no lead.
     """
@@ -205,7 +205,7 @@ def percent_interval(low: float, high: float) -> str:
     return "-" if np.isnan(low) else f"[{percent(low)}, {percent(high)}]"
 
 
-def seeds_notes(rows: Sequence[Row] | Sequence[LocalizationRow]) -> list[str]:
+def seeds_notes(rows: Sequence[Row]) -> list[str]:
     """The note below a table on its rows of several runs, if there are any."""
     runs = "; ".join(
         f"{name}: {', '.join(row.run_names)}"
@@ -287,7 +287,7 @@ def _table_1_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _undefined_notes(row: Row) -> list[str]:
-    """Which classes the means over classes lack, the same in all rows."""
+    """Notes on classes left out of means over classes, for all rows."""
     held = row.results[0].test.labels.any(axis=0)
     undefined = np.isnan(row.class_ranking.roc_auc)
     names = np.array(row.class_names)
@@ -303,7 +303,7 @@ def _undefined_notes(row: Row) -> list[str]:
 
 
 def _resampled(rows: Sequence[Row]) -> str:
-    """What the rows' intervals resample."""
+    """Says what the rows' intervals resample."""
     if len(set(map(numbers.resampled, rows))) == 1:
         return f"the test {numbers.resampled(rows[0])}"
     few = bootstrap.MIN_SEEDS
@@ -311,7 +311,7 @@ def _resampled(rows: Sequence[Row]) -> str:
 
 
 def _run_notes(result: Result) -> tuple[str, str, str]:
-    """Missing clips, how thresholds were tuned and what not; "" for nothing."""
+    """Notes on missing clips, on thresholds and on untuned classes, or ""."""
     fallback = "with" if result.fallback_argmax else "without"
     untuned = "; ".join(result.untuned_class_names)
     return (

@@ -143,7 +143,7 @@ def _blocks(table: Table, max_width: int) -> list[list[tuple[str, list[int]]]]:
 
 
 def _packed(widths: Sequence[int], gap: int, limit: int) -> Iterator[list[int]]:
-    """Packs neighbors into lines of at most `limit`, one at least in each."""
+    """Packs neighbors into lines of at most `limit`, at least one in each."""
     line: list[int] = []
     used = 0
     for index, width in enumerate(widths):
@@ -156,7 +156,7 @@ def _packed(widths: Sequence[int], gap: int, limit: int) -> Iterator[list[int]]:
 
 
 def _aligned_columns(table: Table, ansi: bool = False) -> list[list[str]]:
-    """Head and cells of each column, which look equally long."""
+    """Head and cells of each column, padded to its width."""
     columns = []
     for place, (group, head) in enumerate(table.cells.columns):
         cells = table.cells.iloc[:, place]

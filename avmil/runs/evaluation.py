@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Sequence
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, config_errors
 from avmil.evaluation import aggregation, evaluation
 from avmil.evaluation.evaluation import Result
-from avmil.evaluation.localization import LocalizationResult
 from avmil.report import dcase_submission
 from avmil.report.evaluation_report import EvaluationReport
 from avmil.runs import localization_evaluation
-from avmil.runs.fusion import fuse, open_members, open_run
-from avmil.runs.run import run_directories, write_scores
+from avmil.runs.fusion import Fusion, fuse, open_members, open_run
+from avmil.runs.run import Run, run_directories, write_scores
 from flags import EvaluationConfig
 from model import systems
 
@@ -36,34 +37,12 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
     if config.fuse:
         members = open_members(config.fuse, *scored)
         paths = [fuse(members, config.output_dir).path]
-    results: list[Result] = []
-    localized: list[LocalizationResult] = []
-    for path in paths:
-        run = open_run(path, *scored)
-        write_scores(path, run.scored, run.weights)
-        with config_errors(path):
-            result = evaluation.evaluate(
-                run.scores("val"),
-                run.scores("test"),
-                identity=run.identity,
-                fallback_argmax=config.fallback_argmax,
-            )
-        names, tuned = result.class_names, result.thresholds.tolist()
-        by_class = dict(zip(names, tuned, strict=True))
-        files.write_json(run.file("thresholds.json"), by_class)
-        found = None
-        # Saved scores need no features; their thresholds were tuned then.
-        if run.localizes and (truth_paths or not config.use_saved_scores):
-            found = localization_evaluation.evaluate_run(run, truth_paths)
-        elif truth_paths:
-            print(f"{path} is a fusion of whole clips' scores: not in Table 3.")
-        of_run = [found] if found else []
-        EvaluationReport(aggregation.rows([result]), of_run).write(path)
-        results.append(result)
-        localized += of_run
+    results = [
+        _evaluate_run(open_run(path, *scored), config, truth_paths)
+        for path in paths
+    ]
     with config_errors("--runs"):
-        rows = aggregation.rows(results)
-        report = EvaluationReport(rows, localized)
+        report = EvaluationReport(aggregation.rows(results))
     if config.runs and config.output_dir:
         files.make_directory(config.output_dir)
         report.write(config.output_dir)
@@ -78,9 +57,36 @@ def evaluate(config: EvaluationConfig) -> list[Result]:
         files.write_text(config.dcase_output, tags)
     if config.dcase_events_output:
         with config_errors("--dcase_events_output"):
-            events = dcase_submission.detection_submission(localized[0].events)
+            events = dcase_submission.detection_submission(
+                results[0].localization.events
+            )
         files.write_text(config.dcase_events_output, events)
     return results
+
+
+def _evaluate_run(
+    run: Run | Fusion, config: EvaluationConfig, truth_paths: Sequence[str]
+) -> Result:
+    """Evaluates one run and writes the files of its directory."""
+    write_scores(run.path, run.scored, run.weights)
+    with config_errors(run.path):
+        result = evaluation.evaluate(
+            run.scores("val"),
+            run.scores("test"),
+            identity=run.identity,
+            fallback_argmax=config.fallback_argmax,
+        )
+    names, tuned = result.class_names, result.thresholds.tolist()
+    by_class = dict(zip(names, tuned, strict=True))
+    files.write_json(run.file("thresholds.json"), by_class)
+    # Saved scores need no features; their thresholds were tuned then.
+    if run.localizes and (truth_paths or not config.use_saved_scores):
+        found = localization_evaluation.evaluate_run(run, result, truth_paths)
+        result = dataclasses.replace(result, localization=found)
+    elif truth_paths:
+        print(f"{run.path} is a fusion of whole clips' scores: not in Table 3.")
+    EvaluationReport(aggregation.rows([result])).write(run.path)
+    return result
 
 
 def _check(config: EvaluationConfig) -> list[str]:

@@ -39,7 +39,7 @@ SYSTEM = "cvssp_fusion"
 
 @dataclasses.dataclass
 class _Member:
-    """A member in `fusion.json`; the last two of known weights."""
+    """A member in `fusion.json`; checkpoint and step where they are known."""
 
     run: str
     system: str
@@ -97,7 +97,7 @@ class Fusion(ScoredRun):
 
 
 def _training(member: _Member, name: str) -> Training:
-    """How a member that `fuse` described in a file came about."""
+    """How a member was trained, from its settings in `fusion.json`."""
     choices, *_ = files.parse_json(
         member.settings, tuple[_Choices, Any, Any], name
     )
@@ -124,7 +124,7 @@ def open_members(
     features_dir: str = "",
     use_saved_scores: bool = False,
 ) -> list[Run]:
-    """Opens what --fuse names, arguments behind it as of `Run`.
+    """Opens the runs that --fuse names; other arguments as for `Run`.
 
     That is `RUN`, `RUN@STEP` or `RUN@all`, joined by commas, where RUN may be
     a pattern.

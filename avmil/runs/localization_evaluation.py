@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -20,9 +20,11 @@ from avmil.evaluation import (
     video_parsing,
 )
 from avmil.evaluation.clip_localization import ClipLocalization, score_cells
+from avmil.evaluation.evaluation import Result
+from avmil.evaluation.localization import LocalizationResult
 from avmil.features.store import FeatureStore
 from avmil.runs import scoring
-from avmil.runs.run import Run
+from avmil.runs.run import SPLITS, Run
 from model.layers import TwoStreamScoring
 
 EVENT_THRESHOLDS_FILE = "event_thresholds.json"
@@ -41,37 +43,40 @@ EventThresholds = TypedDict(
 
 
 def evaluate_run(
-    run: Run, truth_paths: Sequence[str] = ()
-) -> localization.LocalizationResult | None:
+    run: Run, result: Result, truth_paths: Sequence[str] = ()
+) -> LocalizationResult | None:
     """Tunes thresholds within clips and measures how well a run localizes.
 
     Thresholds of events and of boxes are tuned on the labels of validation,
     those of events on the truth where there is one, and written into the run.
+    `result` is what the run gets as a classifier of whole clips.
 
     Returns:
         How well it localizes the clips of the truth; None without a truth.
 
     Raises:
-        ConfigError: as `read_truth`, and if no validation or test clip of the
-            truth has features.
+        ConfigError: as `read_truth`, if no validation or test clip of the
+            truth has features, or if scores and features are of other clips.
     """
-    model, stores = run.model, run.stores
-    events: truth.Truth = {}
-    untimed = False
-    if truth_paths:
-        events = read_truth(truth_paths, list(stores.values()))
-        untimed = truth.is_untimed(events, _clip_ids(stores["test"]))
-    else:
-        stores = {"val": stores["val"]}
+    stores = run.stores if truth_paths else {"val": run.stores["val"]}
+    if truth_paths and {*_clip_ids(stores["test"])} != {*result.test.clip_ids}:
+        raise ConfigError(
+            f"Expected features of the test clips that {run.path} has scores "
+            "of, received those of other clips, as where clips were added. "
+            "Evaluate without --use_saved_scores."
+        )
+    events = read_truth(truth_paths, run.stores) if truth_paths else {}
+    is_untimed = truth.is_untimed(events, result.test.clip_ids)
     print(f"Localizing with {run.path}.")
     clips: dict[str, list[ClipLocalization]] = {}
     with Progress(sum(map(len, stores.values())), "clip") as progress:
         for split, store in stores.items():
             clips[split] = []
             for index, clip_id in enumerate(store.clip_ids):
-                if split == "val" or (clip_id in events and not untimed):
+                if split == "val" or (clip_id in events and not is_untimed):
+                    clip = store[index]
                     clips[split].append(
-                        scoring.localize(model, store[index], store.class_names)
+                        scoring.localize(run.model, clip, store.class_names)
                     )
                 progress.update()
     content = {
@@ -79,25 +84,22 @@ def evaluate_run(
         "from": "labels",
         **_tune_on_labels(run, clips["val"]),
     }
-    result = None
+    found = None
     if truth_paths:
-        by_labels = content["thresholds"]
-        if by_labels is not None:
-            by_labels = np.array([*by_labels.values()])
-        if untimed:
-            result = _without_times(run, clips, events)
+        if is_untimed:
+            found = _without_times(result, len(clips["val"]), events)
         else:
-            result = _measure(run, clips, events, by_labels)
-        splits = map(run.modality_scores, ("val", "test"))
+            found = _measure(run, result, clips, events, content["thresholds"])
+        splits = map(run.modality_scores, SPLITS)
         with config_errors(run.name):
             measured = modalities.measure(*splits, events)
-        result = dataclasses.replace(result, modalities=measured)
-        if result.event_thresholds is not None:
+        found = dataclasses.replace(found, modalities=measured)
+        if found.event_thresholds is not None:
             content["from"] = "truth"
-            content["thresholds"] = _by_class(run, result.event_thresholds)
+            content["thresholds"] = _by_class(run, found.event_thresholds)
     path = run.file(EVENT_THRESHOLDS_FILE)
     files.write_json(path, content, digest=True)
-    return result
+    return found
 
 
 def _tune_on_labels(
@@ -136,12 +138,13 @@ def _by_class(run: Run, values: np.ndarray) -> dict[str, float]:
 
 def _measure(
     run: Run,
-    clips: dict[str, list[ClipLocalization]],
+    result: Result,
+    clips: Mapping[str, Sequence[ClipLocalization]],
     events: truth.Truth,
-    label_thresholds: np.ndarray | None,
-) -> localization.LocalizationResult:
+    label_thresholds: Mapping[str, float] | None,
+) -> LocalizationResult:
     """Measures with the clips of the truth, those without features, too."""
-    named = {}
+    named: dict[str, list[ClipLocalization]] = {}
     for split, store in run.stores.items():
         rate_hz = store.info["recipe"].get("frame_rate_hz", 1.0)
         named[split] = [c for c in clips[split] if c.clip_id in events]
@@ -152,81 +155,62 @@ def _measure(
             for clip in store.missing
             if clip.clip_id in events
         ]
-    test = run.stores["test"]
+    if label_thresholds is not None:
+        label_thresholds = np.array([*label_thresholds.values()])
     with config_errors(run.name):
-        result = localization.evaluate(
-            named["val"],
-            named["test"],
-            events,
-            identity=run.identity,
-            label_thresholds=label_thresholds,
-            num_test_missing=sum(c.clip_id in events for c in test.missing),
-            num_test_without_truth=len(_clip_ids(test)) - len(named["test"]),
+        found = localization.evaluate(
+            *named.values(), events, label_thresholds=label_thresholds
         )
     of_test = [e for clip in named["test"] for e in events[clip.clip_id]]
     if any(e.sound for e in of_test) and any(e.sight for e in of_test):
         seconds = [video_parsing.seconds(of, events) for of in named.values()]
-        parsing = video_parsing.measure(*seconds, *_tags(run, named["test"]))
-        result = dataclasses.replace(result, parsing=parsing)
+        clip_ids = result.test.clip_ids
+        rows = [clip_ids.index(clip.clip_id) for clip in named["test"]]
+        tags = result.predictions[rows], result.test.labels[rows]
+        parsing = video_parsing.measure(*seconds, *tags)
+        found = dataclasses.replace(found, parsing=parsing)
         if any(e.sound and e.sight for e in of_test):
             measured = av_events.measure(*seconds, *named.values())
-            result = dataclasses.replace(result, av_events=measured)
-    if not (result.audio or result.visual or result.parsing):
+            found = dataclasses.replace(found, av_events=measured)
+    if not (found.audio or found.visual or found.parsing):
         print(
             f"{run.path} is not in Table 3: the truth names nothing in the "
             "test clips that its system could hear or see."
         )
-    return result
+    return found
 
 
 def _without_times(
-    run: Run,
-    clips: dict[str, list[ClipLocalization]],
-    events: truth.Truth,
-) -> localization.LocalizationResult:
+    result: Result, num_val_clips: int, events: truth.Truth
+) -> LocalizationResult:
     """The result of a truth that does not know when events happen."""
-    test = run.stores["test"]
-    named = events.keys() & set(_clip_ids(test))
-    return localization.LocalizationResult(
-        identity=run.identity,
-        class_names=test.class_names,
-        num_pairs={localization.ALL: sum(len(events[c]) for c in named)},
-        num_val_clips=len(clips["val"]),
+    named = [clip for clip in result.test.clip_ids if clip in events]
+    return LocalizationResult(
+        num_pairs={localization.ALL: sum(len(events[clip]) for clip in named)},
+        num_val_clips=num_val_clips,
         num_test_clips=len(named),
-        num_test_missing=sum(c.clip_id in events for c in test.missing),
-        num_test_without_truth=len(_clip_ids(test)) - len(named),
+        num_test_missing=len({*named} & {*result.test.missing_clip_ids}),
     )
 
 
-def _tags(
-    run: Run, test: Sequence[ClipLocalization]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Classes that the run finds in the test clips, and labels, [N, C]."""
-    scores = run.scores("test")
-    tuned_on = run.scores("val")
-    tuned = thresholds.tune(tuned_on.labels, tuned_on.scores)
-    predicted = thresholds.apply(scores.scores, tuned)
-    rows = [scores.clip_ids.index(clip.clip_id) for clip in test]
-    return predicted[rows], scores.labels[rows]
-
-
 def read_truth(
-    paths: Sequence[str], stores: Sequence[FeatureStore]
+    paths: Sequence[str], stores: Mapping[str, FeatureStore]
 ) -> truth.Truth:
-    """Reads the events of the clips of splits, which share their classes.
+    """Reads the events of the clips of `val` and `test`.
 
     Raises:
         ConfigError: if a file cannot be used, two of them name the same clip,
             or a split has no clip in any.
         FileNotFoundError: if a file is missing.
     """
-    clip_ids = [_clip_ids(store) for store in stores]
+    clip_ids = list(map(_clip_ids, stores.values()))
     wanted = {clip_id for split in clip_ids for clip_id in split}
+    class_names = stores["test"].class_names
     events: dict[str, tuple[truth.TrueEvent, ...]] = {}
     for path in paths:
         content = files.read_bytes(path)
         with config_errors("--truth"):
-            found = truth.parse(content, path, stores[0].class_names, wanted)
+            found = truth.parse(content, path, class_names, wanted)
         if shared := sorted(events.keys() & found.keys()):
             raise ConfigError(
                 f"--truth: Expected each clip in one file, received "
@@ -234,8 +218,8 @@ def read_truth(
             )
         events |= found
     # Without times nothing is tuned on the truth.
-    untimed = truth.is_untimed(events, clip_ids[-1])
-    for split in clip_ids[-1:] if untimed else clip_ids:
+    is_untimed = truth.is_untimed(events, clip_ids[-1])
+    for split in clip_ids[-1:] if is_untimed else clip_ids:
         if not events.keys() & set(split):
             raise ConfigError(
                 "--truth: Expected events of the validation clips, on which "

@@ -293,9 +293,10 @@ class _Trainer:
             scores.scores, thresholds.tune(scores.labels, scores.scores)
         )
         micro = metrics.micro_scores(scores.labels, predictions)
+        ranking = metrics.ranking(scores.labels, scores.scores)
         classes = metrics.class_scores(scores.labels, predictions)
         values = {
-            "map": metrics.mean_average_precision(scores.labels, scores.scores),
+            "map": ranking.mean_average_precision,
             "f1": float(micro.f1),
         }
         named = zip(scores.class_names, classes.f1, strict=True)

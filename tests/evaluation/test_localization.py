@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from avmil.evaluation import localization
-from avmil.evaluation.identity import RunIdentity
 from avmil.evaluation.truth import GROUPS, TrueEvent
 from tests.localized_clips import CLASS_NAMES, heard, make_clip, seen
 
@@ -45,12 +44,7 @@ TRUTH = VAL_TRUTH | TEST_TRUTH
 
 
 def evaluate(val=VAL, test=TEST, truth=TRUTH):
-    return localization.evaluate(
-        val,
-        test,
-        truth,
-        identity=RunIdentity("av_two_stream", "a"),
-    )
+    return localization.evaluate(val, test, truth)
 
 
 def changed(clips, change):
@@ -136,7 +130,6 @@ def test_thresholds_from_labels_are_measured_beside():
             VAL,
             TEST,
             TRUTH,
-            identity=RunIdentity("av_two_stream", "a"),
             label_thresholds=np.array(thresholds),
         )
 

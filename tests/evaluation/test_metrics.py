@@ -169,13 +169,13 @@ def test_ranking_metrics_by_hand():
     np.testing.assert_allclose(precisions, [5 / 6, 1 / 4, np.nan, 1])
     np.testing.assert_allclose(areas, [3 / 4, 1 / 2, np.nan, np.nan])
     found = metrics.ranking(RANKED_LABELS, RANKED_SCORES)
-    mean = metrics.mean_average_precision(RANKED_LABELS, RANKED_SCORES)
+    mean = found.mean_average_precision
     assert mean == pytest.approx((5 / 6 + 1 / 4 + 1) / 3)
-    assert found.mean_average_precision == mean
     assert isinstance(mean, float)
     assert found.roc_auc == pytest.approx(5 / 8)
     assert found.d_prime == metrics.d_prime(found.roc_auc)
-    assert np.isnan(metrics.mean_average_precision([[0], [0]], [[1], [2]]))
+    none = metrics.ranking([[0], [0]], [[1], [2]])
+    assert np.isnan(none.mean_average_precision)
     assert np.isnan(metrics.ranking([[1], [1]], [[1], [2]]).roc_auc)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -127,6 +128,20 @@ def test_long_videos_lie_beside_their_page(result, tmp_path, monkeypatch):
     writers.write_page(result, ["bus"], str(tmp_path))
     assert set(contents(tmp_path)) == {"page.html", "video.mp4"}
     assert b'src="video.mp4"' in contents(tmp_path)["page.html"]
+
+
+def test_large_videos_are_scaled_down_for_the_page(
+    result, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(writers, "_MOST_EMBEDDED_BYTES", 0)
+    monkeypatch.setattr(writers, "_PAGE_SIDE_PX", 32)
+    writers.write_page(result, ["bus"], str(tmp_path))
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.width, frame.height) == (32, 24)
+    # Boxes stay in pixels of the video itself.
+    page = contents(tmp_path)["page.html"].decode()
+    assert '"frame_size_px":[64,48]' in page.replace(" ", "")
 
 
 def test_videos_that_cannot_be_encoded_are_clip_errors(tmp_path):

@@ -24,9 +24,8 @@ def made(f1, system="av_two_stream", seed=0, **changes):
 
 
 def axes_of(draw, *results):
-    found = rows(results)
-    styles = evaluation_figures.styles(found)
-    return draw(found, styles, TRAIN).axes[0], styles
+    styled = evaluation_figures.styled_rows(rows(results))
+    return draw(styled, TRAIN).axes[0], styled
 
 
 def test_bars_are_as_long_as_the_mean_f1():
@@ -99,14 +98,14 @@ def test_strips_show_clips_with_the_class_above_those_without():
         thresholds=np.array([2.5, 4.0]),
         predictions=np.array([[1, 0], [0, 1], [0, 0]], np.int8),
     )
-    (style,) = evaluation_figures.styles(rows([result]))
-    figure = evaluation_figures.threshold_strips(result, style)
+    (styled,) = evaluation_figures.styled_rows(rows([result]))
+    figure = evaluation_figures.threshold_strips(styled)
     axes = figure.axes[0]
     negatives, positives = axes.lines[:2]
     above = dict(zip(positives.get_xdata(), positives.get_ydata(), strict=True))
     below = dict(zip(negatives.get_xdata(), negatives.get_ydata(), strict=True))
     assert 2 > above[3] > below[2] > 1 > above[5] > below[1] > 0
-    assert positives.get_color() == style.color
+    assert positives.get_color() == styled.color
     segments = axes.collections[0].get_segments()
     assert [segment[0].tolist() for segment in segments] == [[2.5, 1], [4, 0]]
     assert "$\\alpha$" in images.to_svg(figure)
@@ -115,10 +114,10 @@ def test_strips_show_clips_with_the_class_above_those_without():
 
 def test_styles_are_distinct_and_name_rows_as_the_paper_does():
     systems = ("visual_wsddn", "other", "av_two_stream", "av_late_fusion")
-    found = evaluation_figures.styles(rows(list(map(result_of, systems))))
+    found = evaluation_figures.styled_rows(rows(list(map(result_of, systems))))
     assert [style.label for style in found] == ["(a)", "(d)", "(1)", "(h)"]
     many = [Row((result_of(str(index)),)) for index in range(42)]
-    looks = {(s.color, s.marker) for s in evaluation_figures.styles(many)}
+    looks = {(s.color, s.marker) for s in evaluation_figures.styled_rows(many)}
     assert len(looks) == 42
-    twice = evaluation_figures.styles([Row((result_of(),))] * 2)
+    twice = evaluation_figures.styled_rows([Row((result_of(),))] * 2)
     assert [style.label for style in twice] == ["(a.1)", "(a.2)"]

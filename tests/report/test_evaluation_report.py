@@ -31,17 +31,16 @@ class Page(html.parser.HTMLParser):
         self.texts.append(data.strip())
 
 
-def report_of(*results, **options):
-    return EvaluationReport(aggregation.rows(results), **options)
+def report_of(*results):
+    return EvaluationReport(aggregation.rows(results))
 
 
 def three_runs(**options):
-    fields = {"class_names": CLASSES, "num_missing": 1}
+    fields = {"class_names": CLASSES, "num_missing": 1, **options}
     return report_of(
         result_of(run_name="<img src=x>", **fields),
         result_of(run_name="second", seed=1, **fields),
         result_of("my_system", run_name="mine", **fields),
-        **options,
     )
 
 
@@ -59,12 +58,9 @@ def test_files_of_a_run_and_of_several(tmp_path):
     one, several = tmp_path / "one", tmp_path / "several"
     one.mkdir()
     several.mkdir()
-    alone = report_of(
-        result_of(run_name="run", class_names=CLASSES), localized=[localized()]
-    )
+    alone = report_of(localized(run_name="run"))
     alone.write(str(one))
-    seeds = [localized(run_name="a"), localized(run_name="b")]
-    three_runs(localized=seeds).write(str(several))
+    three_runs(localization=localized().localization).write(str(several))
     common = {
         "metrics.json",
         "report.html",
@@ -142,9 +138,3 @@ def test_papers_figures_stand_beside_ours_on_its_classes():
     assert "marks the paper" in text
     assert "82.0" in Page(text).texts  # Row (a), class Train.
     assert len(text) < 2_000_000
-
-
-def test_localized_runs_of_other_splits_are_refused():
-    found = [localized(), localized(num_test_clips=8)]
-    with pytest.raises(ValueError, match="one test split"):
-        report_of(result_of(), localized=found)

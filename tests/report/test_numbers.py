@@ -154,8 +154,8 @@ def test_leads_csv_has_a_row_for_each_pair():
 
 def test_table_3_csv_has_a_row_for_each_figure():
     other = localized("visual_two_stream", "c", audio=None)
-    results = aggregation.in_paper_order([other, localized()])
-    entries = read(numbers.table_3(results))
+    rows = aggregation.rows([other, localized()])
+    entries = read(numbers.table_3(rows))
     assert len(entries) == 3 + 3 + 4 + 4
     assert entries[0] == {
         "system": "av_two_stream",
@@ -232,10 +232,12 @@ def test_infinite_d_prime_is_none_in_json_and_has_no_deviation():
 
 
 def test_json_of_localization():
-    values = through_json(numbers.localization_dict(localized()))
+    result = localized(num_test_clips=26)
+    values = through_json(numbers.localization_dict(result))
     assert values["audio"]["all"]["f1"] == 0.5
     assert values["proposals"]["all"] == {"corloc": 0.95, "recall": 0.85}
     assert values["num_pairs"]["all"] == 6
+    assert values["num_test_without_truth"] == 4
     assert values["audio_pairs"]["all"] == 5
     assert values["visual_pairs"] == {"all": 2}
     bus, dog = values["classes"]

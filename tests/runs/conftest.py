@@ -11,6 +11,7 @@ import pytest
 
 import flags
 from avmil.features.store import FeatureStore
+from avmil.report import images
 from avmil.runs import training
 from avmil.runs.checkpoints import Checkpoints, TrainState
 from avmil.runs.run import Run, TrainedOn
@@ -69,6 +70,12 @@ def untrained_run(
 def _float32():
     yield
     keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def no_panels(monkeypatch):
+    """Pages without their figures, most of the time of an evaluation."""
+    monkeypatch.setattr(images, "to_png", lambda figure, dpi: b"")
 
 
 @pytest.fixture(scope="session")

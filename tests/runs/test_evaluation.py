@@ -28,7 +28,7 @@ from tests.runs.conftest import untrained_run
 FEATURES = TrainedOn(RECIPE, list(CLASS_NAMES))
 WEIGHTS = WeightsIdentity("last", 100)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_panels")]
 
 
 def score_set(split, labels_seed=0, noise=1.0, seed=0, prefix="clip"):

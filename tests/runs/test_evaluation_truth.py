@@ -17,7 +17,7 @@ from tests.runs.conftest import untrained_run
 SIGHT = {"t0": 0.0, "t1": 2.0, "track": [[0, 0, 0, 2, 2], [2, 0, 0, 2, 2]]}
 SYSTEM_C = "visual_two_stream"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_panels")]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,20 @@ def test_saved_scores_are_localized_with_their_own_weights(make_run, truth):
     assert tuned["weights"] == {"checkpoint": "best", "step": 7}
     (path / "scores.json").unlink()
     with pytest.raises(ConfigError, match="scores of known weights"):
+        evaluation.evaluate(config)
+
+
+def test_saved_scores_of_fewer_clips_are_refused(truth, tmp_path):
+    features = tmp_path / "features"
+    counts = {"train": 2, "val": 6, "test": 5}
+    write_features(str(features), counts)
+    path = untrained_run(tmp_path / "a", str(features), "av_two_stream")
+    evaluation.evaluate(flags.EvaluationConfig(run_dir=path))
+    write_features(str(features), counts | {"test": 6})
+    config = flags.EvaluationConfig(
+        run_dir=path, use_saved_scores=True, truth=truth
+    )
+    with pytest.raises(ConfigError, match="without --use_saved_scores"):
         evaluation.evaluate(config)
 
 

@@ -178,7 +178,7 @@ def test_best_checkpoint_is_the_one_of_the_best_validation(
     """It is written later, with the weights that it had."""
     values = iter([0.2, 0.9, 0.5])
     monkeypatch.setattr(
-        metrics, "mean_average_precision", lambda *_: next(values)
+        metrics, "ranking", lambda *_: metrics.Ranking(next(values), 0.5, 0.0)
     )
     run_dir = train(tmp_path / "a", save_interval_s=1e6, keep_every=10)
     folder = run_dir / "checkpoints"

@@ -234,6 +234,26 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
             "Expected keras:NAME with a backbone of keras.applications, as "
             f"keras:ResNet50, received keras:{name}."
         )
+    number, channels, stride_px = _find_cut(constructor, layer)
+    module = importlib.import_module(constructor.__module__)
+    return RegionNetwork(
+        build=functools.partial(_build_cut, constructor, number, channels),
+        normalize=lambda image: module.preprocess_input(
+            image.astype(np.float32)
+        ),
+        channels=channels,
+        stride_px=stride_px,
+        multiple_px=32,  # Odd sizes of maps would be padded on other sides.
+    )
+
+
+def _find_cut(
+    constructor: Callable[..., keras.Model], layer: str
+) -> tuple[int, int, int]:
+    """Where a backbone is cut: number of the operation, channels, stride.
+
+    Behind the named layer, or the last operation of stride 16.
+    """
     cuts = []
     probe_shape = (_PROBE_PX, _PROBE_PX, 3)
     probe = constructor(
@@ -248,52 +268,49 @@ def _keras_network(name: str, layer: str = "") -> RegionNetwork:
             if wanted and stride_px in (16, 32):
                 cuts.append((number, shape[-1], stride_px))
     if not cuts:
+        name = constructor.__name__
         raise ValueError(
             f"Expected a layer of keras:{name} with a stride of 16 or 32 px, "
             f"received {layer or 'a backbone without one'}. "
             f"keras.applications.{name}(include_top=False).summary() lists "
             "its layers; keras:NAME/LAYER names one."
         )
-    number, channels, stride_px = cuts[-1]
+    return cuts[-1]
 
-    def build_cut(
-        weights: str | os.PathLike[str] | None, seed: int
-    ) -> keras.Model:
-        # Initializers without a seed take one from Python's generator.
-        state = random.getstate()
-        random.seed(seed)
-        try:
-            whole = constructor(
-                include_top=False,
-                weights=None if weights is None else os.fspath(weights),
-                input_shape=(None, None, 3),
-            )
-        except Exception as error:
-            if weights in (None, "imagenet"):
-                raise
-            reason, *_ = str(error).splitlines()  # All numbers follow.
-            raise ValueError(
-                f"Expected weights of keras:{name} without its top in "
-                f"{weights}, received others: {reason}"
-            ) from error
-        finally:
-            random.setstate(state)
-        cut = whole.operations[number].output
-        if cut.shape[-1] != channels:  # So of NASNetMobile.
-            raise ValueError(
-                "Expected a backbone with one order of layers for all sizes of "
-                f"frames, received keras:{name}, which cannot be cut. Choose "
-                "another one."
-            )
-        return keras.Model(whole.input, cut)
 
-    module = importlib.import_module(constructor.__module__)
-    return RegionNetwork(
-        build=build_cut,
-        normalize=lambda image: module.preprocess_input(
-            image.astype(np.float32)
-        ),
-        channels=channels,
-        stride_px=stride_px,
-        multiple_px=32,  # Odd sizes of maps would be padded on other sides.
-    )
+def _build_cut(
+    constructor: Callable[..., keras.Model],
+    number: int,
+    channels: int,
+    weights: str | os.PathLike[str] | None,
+    seed: int,
+) -> keras.Model:
+    """A backbone up to one of its operations."""
+    name = constructor.__name__
+    # Initializers without a seed take one from Python's generator.
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        whole = constructor(
+            include_top=False,
+            weights=None if weights is None else os.fspath(weights),
+            input_shape=(None, None, 3),
+        )
+    except Exception as error:
+        if weights in (None, "imagenet"):
+            raise
+        reason, *_ = str(error).splitlines()  # All numbers follow.
+        raise ValueError(
+            f"Expected weights of keras:{name} without its top in "
+            f"{weights}, received others: {reason}"
+        ) from error
+    finally:
+        random.setstate(state)
+    cut = whole.operations[number].output
+    if cut.shape[-1] != channels:  # So of NASNetMobile.
+        raise ValueError(
+            "Expected a backbone with one order of layers for all sizes of "
+            f"frames, received keras:{name}, which cannot be cut. Choose "
+            "another one."
+        )
+    return keras.Model(whole.input, cut)

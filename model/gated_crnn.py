@@ -130,25 +130,7 @@ def build(
         dtype="float32",
         name="standardization",
     )(log_mel)
-    maps = keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(standardized)
-    pool = (1, 2) if attention else (2, 2)
-    poolings = (None, pool, None, pool, None, pool, (1, 2))
-    for number, pooling in enumerate(poolings):
-        maps = GatedConvolution(
-            next(seeds), name=f"gated_convolution_{number + 1}"
-        )(maps)
-        if pooling:
-            maps = keras.layers.MaxPooling2D(pooling)(maps)
-    maps = keras.layers.Conv2D(
-        256,
-        3,
-        padding="same",
-        activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-        name="convolution",
-    )(maps)  # [B, N, 4, 256]
-    maps = keras.layers.MaxPooling2D((1, 4))(maps)  # [B, N, 1, 256]
-    steps = keras.layers.Reshape((-1, 256))(maps)  # [B, N, 256]
+    steps = _gated_convolutions(standardized, attention, seeds)  # [B, N, 256]
     steps = _gated_gru(steps, seeds)  # [B, N, 256]
     step_scores = keras.layers.Dense(
         num_classes,
@@ -165,6 +147,31 @@ def build(
         )
     outputs = {"scores": pooling(step_scores), "step_scores": step_scores}
     return keras.Model({"cvssp_log_mel": log_mel}, outputs, name=name)
+
+
+def _gated_convolutions(
+    log_mel: keras.KerasTensor, all_steps: bool, seeds: Iterator[int]
+) -> keras.KerasTensor:
+    """[B, 240, 64] -> [B, N, 256] of all steps, or of 30."""
+    maps = keras.layers.Reshape((NUM_FRAMES, NUM_MEL_BINS, 1))(log_mel)
+    pool = (1, 2) if all_steps else (2, 2)
+    poolings = (None, pool, None, pool, None, pool, (1, 2))
+    for number, pooling in enumerate(poolings):
+        maps = GatedConvolution(
+            next(seeds), name=f"gated_convolution_{number + 1}"
+        )(maps)
+        if pooling:
+            maps = keras.layers.MaxPooling2D(pooling)(maps)
+    maps = keras.layers.Conv2D(
+        256,
+        3,
+        padding="same",
+        activation="relu",
+        kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+        name="convolution",
+    )(maps)  # [B, N, 4, 256]
+    maps = keras.layers.MaxPooling2D((1, 4))(maps)  # [B, N, 1, 256]
+    return keras.layers.Reshape((-1, 256))(maps)
 
 
 def _gated_gru(

@@ -140,16 +140,12 @@ def build(
         those of `model.gated_crnn`.
 
     Raises:
-        ValueError: for an unknown name or fewer than two classes.
+        ValueError: for an unknown name, and for a single class, which only
+            the CVSSP systems can score.
     """
     if name not in names():
         raise ValueError(
             f"Expected a system of {', '.join(names())}, received {name!r}."
-        )
-    if num_classes < 2:
-        raise ValueError(
-            "Expected two classes or more, since a single score divided by "
-            f"its norm is 1 or -1, received {num_classes}."
         )
     config = config or SystemConfig()
     if needs_standardization(name):
@@ -160,6 +156,11 @@ def build(
             config.bin_means,
             config.bin_stds,
             config.seed,
+        )
+    if num_classes < 2:
+        raise ValueError(
+            "Expected two classes or more, since a norm or a softmax over "
+            f"classes divides a single one by itself, received {num_classes}."
         )
     return _compose(name, _SYSTEMS[name], num_classes, config)
 

@@ -54,20 +54,9 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
         for weight in layer.weights
     }
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-    problems = []
     try:
         read = open_weights(path, shapes)
-        for name, shape in shapes.items():
-            value = read(name)
-            if value is None:
-                problems.append(f"{name} is missing")
-            elif value.shape != shape:
-                problems.append(
-                    f"{name} has shape {list(value.shape)} instead of "
-                    f"{list(shape)}"
-                )
-            elif not np.isfinite(value).all():
-                problems.append(f"{name} holds NaN or infinity")
+        problems = {n: _problem(read(n), shape) for n, shape in shapes.items()}
     except ModuleNotFoundError as error:
         raise ValueError(
             f"Expected TensorFlow to read {network}'s weights {path}, found "
@@ -85,13 +74,22 @@ def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
             f"Expected {network}'s weights at {path}, received what cannot be "
             f"read ({error}); fetch it again."
         ) from error
-    if problems:
+    if listed := [f"{name} {text}" for name, text in problems.items() if text]:
         raise ValueError(
             f"Expected {network}'s weights in {path}, received a checkpoint in "
-            f"which {', '.join(problems)}."
+            f"which {', '.join(listed)}."
         )
     for name, weight in weights.items():
         weight.assign(read(name))  # Once more: memory need not hold all.
+
+
+def _problem(value: np.ndarray | None, shape: tuple[int, ...]) -> str:
+    """Says what is wrong with a weight of a file; "" if nothing is."""
+    if value is None:
+        return "is missing"
+    if value.shape != shape:
+        return f"has shape {list(value.shape)} instead of {list(shape)}"
+    return "" if np.isfinite(value).all() else "holds NaN or infinity"
 
 
 def _official_name(network: str, layer: str, weight: str) -> str:

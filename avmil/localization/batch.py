@@ -154,7 +154,7 @@ class _Localizer:
         return result, _labels_text(entry, found, shown, result.note)
 
     def result_of(self, entry: ManifestEntry) -> VideoResult | None:
-        """What an earlier start found; None unless it wrote all asked for."""
+        """The result of an earlier start, if it wrote all that is asked for."""
         try:
             kept = files.read_json(self._result_path(entry), _Kept)
             there, wanted = kept.made_for, self._made_for(entry)
@@ -340,7 +340,7 @@ def _labels_text(
 
 
 def _note(result: VideoLocalization) -> str:
-    """What limits the result: sound or pictures that lack, or are cut off."""
+    """Says which part of a video was not scored; "" if all was."""
     clip, inputs = result.clip, result.run.model.input
     if "segments" in inputs and not len(clip.segment_times_s):
         return "no sound track: scored by its pictures alone"

@@ -52,13 +52,16 @@ _FOREIGN_SHARE = 0.05
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedRun:
-    """What a run knows.
+    """A trained run: its network, thresholds, and the files that it needs.
 
     Attributes:
         name: Name of the run's directory.
         system: Name of its system in `model.systems`.
         class_names: C classes.
         recipe: Recipe of the features that it was trained on.
+        weights: Which of its weights were loaded.
+        model: The trained system.
+        weights_files: Where the weights of the base networks are.
         thresholds: Of each class; None where evaluate.py did not run.
         event_thresholds, box_thresholds: Of each class, for segments and for
             regions; None where they were not tuned for these weights, and of
@@ -68,9 +71,6 @@ class TrainedRun:
         thresholds_from: What those of events were tuned on, `labels` or
             `truth`; empty where they were not.
         validation: Scores of the validation clips; None without evaluate.py.
-        weights: Which of its weights were loaded.
-        model: The trained system.
-        weights_files: Where the weights of the base networks are.
         test_f1: Micro-averaged; None without evaluate.py.
         is_at_chance: Whether evaluate.py found it no better than chance.
     """
@@ -79,16 +79,16 @@ class TrainedRun:
     system: str
     class_names: tuple[str, ...]
     recipe: Mapping[str, Any]
-    thresholds: Mapping[str, float] | None
-    event_thresholds: Mapping[str, float] | None
-    box_thresholds: Mapping[str, float] | None
-    num_segments: float | None
-    num_regions: float | None
-    thresholds_from: str
-    validation: ScoreSet | None
     weights: WeightsIdentity
     model: keras.Model
     weights_files: WeightsFiles
+    thresholds: Mapping[str, float] | None = None
+    event_thresholds: Mapping[str, float] | None = None
+    box_thresholds: Mapping[str, float] | None = None
+    num_segments: float | None = None
+    num_regions: float | None = None
+    thresholds_from: str = ""
+    validation: ScoreSet | None = None
     test_f1: float | None = None
     is_at_chance: bool = False
 
@@ -285,7 +285,7 @@ class _Micro(TypedDict, total=False):
 
 
 class _Metrics(TypedDict, total=False):
-    """What is read of `metrics.json`."""
+    """The entries of `metrics.json` that are read."""
 
     micro: _Micro
     is_at_chance: bool
@@ -345,19 +345,19 @@ def _load(run: Run | Fusion, weights_files: WeightsFiles) -> TrainedRun:
         system=system,
         class_names=run.class_names,
         recipe=run.trained_on.recipe,
+        weights=run.weights,
+        model=model,
+        weights_files=weights_files,
         thresholds=_thresholds(run),
         validation=_validation(run),
         test_f1=measured.get("micro", {}).get("f1"),
         is_at_chance=measured.get("is_at_chance", False),
         **_thresholds_within(run),
-        weights=run.weights,
-        model=model,
-        weights_files=weights_files,
     )
 
 
 def _thresholds(run: Run) -> dict[str, float] | None:
-    """Those of evaluate.py, for these weights, or the user's own."""
+    """The thresholds of evaluate.py for these weights, or the user's own."""
     path, scored = run.file("thresholds.json"), run.file(SCORES_FILE)
     if not files.exists(path):
         return None
@@ -370,11 +370,14 @@ def _thresholds(run: Run) -> dict[str, float] | None:
                 f"--checkpoint={run.weights.checkpoint} once more."
             )
     tuned = files.read_json(path, dict[str, float], "evaluate.py writes it.")
-    return _by_class(path, tuned, run.class_names)
+    return _by_class(path, tuned, run)
 
 
 def _thresholds_within(run: Run) -> dict[str, Any]:
-    """Those of `event_thresholds.json`, unless it is older or of others."""
+    """The thresholds of events and boxes, if they are of these weights.
+
+    None of a file that an older version wrote.
+    """
     path = run.file(EVENT_THRESHOLDS_FILE)
     content: EventThresholds = {}
     if files.exists(path):
@@ -382,17 +385,18 @@ def _thresholds_within(run: Run) -> dict[str, Any]:
         content = files.read_json(path, EventThresholds, advice)
     is_of_run = content.get("weights") == dataclasses.asdict(run.weights)
     if not (is_of_run and "from" in content):
-        content = {}
-    tuned = {
-        name: content.get(name) for name in ("num_segments", "num_regions")
+        return {}
+    by_class = {
+        name: content.get(name) and _by_class(path, content[name], run)
+        for name in ("thresholds", "box_thresholds")
     }
-    for attribute, field in (
-        ("event_thresholds", "thresholds"),
-        ("box_thresholds", "box_thresholds"),
-    ):
-        value = content.get(field)
-        tuned[attribute] = value and _by_class(path, value, run.class_names)
-    return {**tuned, "thresholds_from": content.get("from", "")}
+    return {
+        "event_thresholds": by_class["thresholds"],
+        "box_thresholds": by_class["box_thresholds"],
+        "num_segments": content.get("num_segments"),
+        "num_regions": content.get("num_regions"),
+        "thresholds_from": content["from"],
+    }
 
 
 def _validation(run: Run) -> ScoreSet | None:
@@ -405,11 +409,12 @@ def _validation(run: Run) -> ScoreSet | None:
 
 
 def _by_class(
-    path: str, values: Mapping[str, float], class_names: tuple[str, ...]
+    path: str, values: Mapping[str, float], run: Run
 ) -> dict[str, float]:
-    if lacking := [name for name in class_names if name not in values]:
+    """Thresholds in the order of the run's classes."""
+    if lacking := [name for name in run.class_names if name not in values]:
         raise ConfigError(
             f"Expected a threshold of each class in {path}, received a file "
             f"without: {', '.join(lacking)}. evaluate.py writes it."
         )
-    return {name: values[name] for name in class_names}
+    return {name: values[name] for name in run.class_names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -92,8 +93,11 @@ class Checkpoints:
             network = keras.Model(
                 network.input, network.output, name=network.name
             )
+        model_path = files.join(partial, "model.keras")
+        replaced = files.replacing if is_remote else contextlib.nullcontext
         try:
-            _save_model(network, files.join(partial, "model.keras"))
+            with replaced(model_path) as local:
+                network.save(local)
         except OSError as error:
             raise OSError(
                 f"Expected to write a checkpoint to {partial}, received: "
@@ -203,11 +207,3 @@ def _load_model(folder: str, path: str, optimizer: bool) -> keras.Model:
             f"received {reason}. It was saved by a checkout with other layers, "
             "or by another Keras: use that one (versions.json of the run)."
         ) from error
-
-
-def _save_model(network: keras.Model, path: str) -> None:
-    if not files.is_remote(path):
-        network.save(path)
-        return
-    with files.replacing(path) as temporary:
-        network.save(temporary)

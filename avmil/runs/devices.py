@@ -63,7 +63,7 @@ def joined_processes(devices: str) -> Iterator[None]:
 
 def leave() -> None:
     """Waits for the other processes, which the first one's end would end."""
-    if _num_processes() > 1:
+    if _process_of()[1] > 1:
         import jax
 
         highest(0)
@@ -72,11 +72,16 @@ def leave() -> None:
 
 def is_first_process() -> bool:
     """Whether this process writes the run, of those that train together."""
+    return _process_of()[0] == 0
+
+
+def _process_of() -> tuple[int, int]:
+    """The number of this process, and of how many that train together."""
     if keras.backend.backend() != "jax":
-        return True
+        return 0, 1
     import jax
 
-    return jax.process_index() == 0
+    return jax.process_index(), jax.process_count()
 
 
 def highest(value: int) -> int:
@@ -84,7 +89,7 @@ def highest(value: int) -> int:
 
     All of them call it, and none goes on before the last one has.
     """
-    if _num_processes() == 1:
+    if _process_of()[1] == 1:
         return value
     import jax
 
@@ -96,14 +101,6 @@ def highest(value: int) -> int:
     # On all devices: JAX's multihost_utils wait for the first one alone. Then
     # the next message may overtake this one on others, and CPUs mix them up.
     return int(jax.block_until_ready(found).addressable_data(0))
-
-
-def _num_processes() -> int:
-    if keras.backend.backend() != "jax":
-        return 1
-    import jax
-
-    return jax.process_count()
 
 
 def find(devices: str, batch_size: int) -> Any:

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from avmil.common import files
 from avmil.common.errors import ConfigError, FeaturesError, config_errors
@@ -64,10 +63,7 @@ def write_config(
     """Writes what `Run` reads, and the flags for people."""
     path = files.join(directory, "flags.txt")
     files.write_text(path, to_flagfile(config))
-    content = {
-        "config": dataclasses.asdict(config),
-        "features": dataclasses.asdict(trained_on),
-    }
+    content = dataclasses.asdict(_RunContent(config, trained_on))
     path = files.join(directory, CONFIG_FILE)
     files.write_json(path, content, digest=True)
 
@@ -113,7 +109,7 @@ def _scores_path(directory: str, split: str) -> str:
 
 
 class ScoredRun:
-    """What a run and a fusion of runs have in common: a directory.
+    """The directory of a run, or of a fusion of runs.
 
     Both also have `scored`, their scores of `val` and of `test`; `identity`,
     what tells it from others; and `weights`, where the scores come from.
@@ -301,10 +297,10 @@ class Run(ScoredRun):
         return {split: of["scores"] for split, of in self._computed.items()}
 
     def modality_scores(self, split: str) -> dict[str, ScoreSet]:
-        """What the system says is audible, visible and both, of all clips.
+        """Scores of all clips of `val` or `test` by modality.
 
-        Of `val` or `test`; each modality alone of a system that tells them
-        apart, and `both` of one that has both.
+        `audible` and `visible` are those of a modality alone, where the system
+        gives them; `both` those of a system with both.
         """
         names = {"audio": "audible", "visual": "visible", "scores": "both"}
         if not systems.has_visual(self.config.system):
@@ -335,7 +331,7 @@ class Run(ScoredRun):
 
     @functools.cached_property
     def _computed(self) -> dict[str, dict[str, ScoreSet]]:
-        """What the network says of the clips of each split."""
+        """Scores of each split by the network: as of `scoring.Scorer`."""
         stores = self.stores
         print(f"Scoring {self.path} with its {self.weights}.")
         computed: dict[str, dict[str, ScoreSet]] = {}
@@ -344,14 +340,7 @@ class Run(ScoredRun):
                 scorer = scoring.Scorer(
                     self.model, store, self.config.batch_size
                 )
-                clips, by_modality = scorer.score(progress.update)
-                computed[split] = {"scores": clips}
-                for name, scores in by_modality.items():
-                    padded = np.full_like(clips.scores, -np.inf)
-                    padded[: len(scores)] = scores  # Missing clips are last.
-                    computed[split][name] = dataclasses.replace(
-                        clips, scores=padded
-                    )
+                computed[split] = scorer.score(progress.update)
         return computed
 
     @functools.cached_property

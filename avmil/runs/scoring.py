@@ -71,14 +71,12 @@ class Scorer:
 
     def score(
         self, on_clips: Callable[[int], None] = lambda count: None
-    ) -> tuple[ScoreSet, dict[str, np.ndarray]]:
-        """Scores all clips.
+    ) -> dict[str, ScoreSet]:
+        """Scores all clips; those without features are missed, and come last.
 
         Returns:
-            The scores, clips without features being missed; and, for each
-            modality whose scores are normalized or averaged, `visual` or
-            `audio`, these scores of the clips that have features, float32
-            [N, C].
+            `scores`; and of each modality whose scores are normalized or
+            averaged, `visual` or `audio`, these.
         """
         store, size = self._store, self._batch_size
         # The clips that fill up the last batch are left out again.
@@ -89,16 +87,17 @@ class Scorer:
             inputs = {name: batch[name] for name in self._network.input}
             parts.append(self._network.predict_on_batch(inputs))
             on_clips(min(size, len(store) - size * (len(parts) - 1)))
-        outputs = {
-            name: np.concatenate([part[name] for part in parts])[: len(store)]
-            for name in parts[0]
-        }
-        scores = outputs.pop("scores")
-        known = ScoreSet(
-            store.clip_ids, store.class_names, store.labels, scores
-        )
         missing = [clip.clip_id for clip in store.missing]
-        return known.with_missing(missing, store.missing_labels()), outputs
+        found: dict[str, ScoreSet] = {}
+        for name in parts[0]:
+            scores = np.concatenate([part[name] for part in parts])
+            found[name] = ScoreSet(
+                store.clip_ids,
+                store.class_names,
+                store.labels,
+                scores[: len(store)],
+            ).with_missing(missing, store.missing_labels())
+        return found
 
 
 def localize(

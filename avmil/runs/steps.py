@@ -228,7 +228,10 @@ def _to_device(
     parts = BatchLoader(store, size, inputs).ahead(in_order(len(store), size))
     update = None
     if keras.backend.backend() == "jax":
+        import jax
+
         update = _jax_update_function()
+        place = devices.everywhere(mesh) if mesh else None
     sent: dict[str, Any] = {}
     for start, part in zip(starts, parts, strict=True):
         count = min(size, len(store) - start)
@@ -236,7 +239,8 @@ def _to_device(
             if update:
                 if name not in sent:
                     shape = len(store), *array.shape[1:]
-                    sent[name] = _jax_zeros(shape, array.dtype, mesh)
+                    zeros = jax.numpy.zeros(shape, array.dtype, device=place)
+                    sent[name] = zeros
                 sent[name] = update(sent[name], array[:count], start)
             else:
                 sent.setdefault(name, []).append(ops.array(array[:count]))
@@ -244,16 +248,6 @@ def _to_device(
     if update:
         return sent
     return {name: ops.concatenate(arrays) for name, arrays in sent.items()}
-
-
-def _jax_zeros(shape: tuple[int, ...], dtype: np.dtype, mesh: Any) -> Any:
-    """Zeros on the device, or on each one of a mesh."""
-    import jax
-
-    make = functools.partial(jax.numpy.zeros, shape, dtype)
-    return jax.jit(
-        make, out_shardings=devices.everywhere(mesh) if mesh else None
-    )()
 
 
 def _jax_update_function() -> Callable[[Any, np.ndarray, int], Any]:

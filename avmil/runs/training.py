@@ -287,7 +287,8 @@ class _Trainer:
     def _validate(self, with_pictures: bool) -> str:
         """Tells the scores, with thresholds tuned on them, hence a bit high."""
         state = self._state
-        scores, by_modality = self._scorer.score()
+        by_modality = self._scorer.score()
+        scores = by_modality.pop("scores")
         predictions = thresholds.apply(
             scores.scores, thresholds.tune(scores.labels, scores.scores)
         )
@@ -302,10 +303,11 @@ class _Trainer:
         curves = {f"validation_f1/{name}": f1 for name, f1 in named}
         curves["validation/micro_f1"] = values["f1"]
         curves["validation/map"] = values["map"]
-        for modality, normalized in by_modality.items():
-            curves[f"{modality}_score/mean"] = normalized.mean()
+        for modality, alone in by_modality.items():
+            known = alone.scores[: len(self._validation)]  # [N, C]
+            curves[f"{modality}_score/mean"] = known.mean()
             # Over clips: near 0, the modality tells no clip from another.
-            deviation = normalized.std(axis=0).mean()
+            deviation = known.std(axis=0).mean()
             curves[f"{modality}_score/deviation"] = deviation
         self._log.scalars(state.step, curves)
         if with_pictures:
@@ -412,8 +414,8 @@ def _check_labels(train: FeatureStore, validation: FeatureStore) -> None:
             )
     if len(train.class_names) < 2:
         raise FeaturesError(
-            "Expected two classes or more: the scores of a clip are divided "
-            "by their norm, which leaves 1 or -1 of a single one."
+            "Expected two classes or more: batches are drawn by labels, so "
+            "that every clip of theirs would have the single one."
         )
     if unlabeled := int((train.labels.sum(axis=1) == 0).sum()):
         print(f"{unlabeled} training clips have no label and are not drawn.")

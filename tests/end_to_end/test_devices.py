@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
+import jax
+import keras
 import numpy as np
 import pytest
 
+from avmil.common.errors import ConfigError
+from avmil.runs import training
+from flags import TrainConfig
 from tests.checkpoint_files import read_weights
-from tests.command_line import ROOT, flag_list
+from tests.command_line import flag_list, start
 from tests.feature_files import write_features
 
 pytestmark = pytest.mark.slow
@@ -22,11 +24,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def features_dir(tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("features"))
-    write_features(directory, {"train": 12, "val": 6, "test": 6})
+    write_features(directory, {"train": 12, "val": 1})
     return directory
 
 
-def start(features_dir, run_dir, num_devices, environment=(), **changes):
+def start_train(features_dir, run_dir, num_devices, environment=(), **changes):
     """Starts train.py in a process of virtual devices."""
     values = {
         "features_dir": features_dir,
@@ -39,29 +41,25 @@ def start(features_dir, run_dir, num_devices, environment=(), **changes):
         "learning_rate": 0.003,
         # At 1e-8 Adam takes a step for a gradient that is rounding alone.
         "adam_epsilon": 1e-3,
-        "validate_every": 6,
+        "validate_every": 10**6,
         "checkpoint_every": 6,
         "save_interval_s": 1e6,
         "devices": "all",
     }
     count = f"--xla_force_host_platform_device_count={num_devices}"
-    return subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "train.py"),
-            *flag_list(**(values | changes)),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "XLA_FLAGS": count, **dict(environment)},
+    return start(
+        "train.py",
+        *flag_list(**(values | changes)),
+        without=["tensorflow"],  # Its import takes seconds.
+        XLA_FLAGS=count,
+        **dict(environment),
     )
 
 
-def train(*arguments, status=0, **changes):
-    process = start(*arguments, **changes)
+def train(*arguments, **changes):
+    process = start_train(*arguments, **changes)
     output, _ = process.communicate(timeout=300)
-    assert process.returncode == status, output
+    assert process.returncode == 0, output
     return output
 
 
@@ -82,14 +80,6 @@ def assert_close(first, second):
         np.testing.assert_allclose(found[key], values, 1e-6, atol, err_msg=key)
 
 
-def test_a_run_changes_its_devices(features_dir, one_device, tmp_path):
-    """Two devices, then four; the clips in files, then on the devices."""
-    train(features_dir, tmp_path, 2, steps=6, cache="none")
-    output = train(features_dir, tmp_path, 4, cache="device")
-    assert "Going on after step 6" in output
-    assert_close(one_device, tmp_path)
-
-
 def start_two(*arguments, **changes):
     """Starts two processes that train together."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -99,7 +89,9 @@ def start_two(*arguments, **changes):
         "JAX_NUM_PROCESSES": "2",
     }
     return [
-        start(*arguments, {**joined, "JAX_PROCESS_ID": str(number)}, **changes)
+        start_train(
+            *arguments, {**joined, "JAX_PROCESS_ID": str(number)}, **changes
+        )
         for number in range(2)
     ]
 
@@ -113,12 +105,14 @@ def ends_of(processes, timeout_s):
 def test_two_processes_begin_and_one_goes_on(
     features_dir, one_device, tmp_path
 ):
+    """Two devices each, clips in files; then four, clips on the devices."""
     processes = start_two(features_dir, tmp_path, 2, steps=6, cache="none")
     statuses, outputs = ends_of(processes, 300)
     assert statuses == [0, 0], outputs
     assert "is finished" in outputs[0]
     assert "loss" not in outputs[1]
-    train(features_dir, tmp_path, 1)
+    output = train(features_dir, tmp_path, 4, cache="device")
+    assert "Going on after step 6" in output
     assert_close(one_device, tmp_path)
 
 
@@ -132,7 +126,8 @@ def test_two_processes_end_together(features_dir, tmp_path):
 
     def start_and_wait():
         before = max(steps(), default=0)
-        changes = {"steps": 10**6, "cache": "device", "save_interval_s": 1}
+        changes = {"steps": 10**6, "cache": "device", "save_interval_s": 0}
+        changes["system"] = "audio_two_stream"  # The quickest to start.
         processes = start_two(features_dir, tmp_path, 1, **changes)
         while max(steps(), default=0) <= before:
             assert processes[0].poll() is None, processes[0].communicate()
@@ -161,7 +156,16 @@ def test_two_processes_end_together(features_dir, tmp_path):
         ({"backend": "tensorflow"}, "Use --backend=jax"),
     ],
 )
-def test_devices_that_cannot_be_used(features_dir, tmp_path, changes, message):
-    output = train(features_dir, tmp_path / "run", 2, status=2, **changes)
-    assert message in output
-    assert not (tmp_path / "run").exists()
+def test_devices_that_cannot_be_used(
+    features_dir, tmp_path, monkeypatch, changes, message
+):
+    run_dir = tmp_path / "run"
+    values = {"backend": "jax", "devices": "all", "batch_size": 4} | changes
+    config = TrainConfig(
+        features_dir=features_dir, run_dir=str(run_dir), **values
+    )
+    monkeypatch.setattr(keras.backend, "backend", lambda: config.backend)
+    monkeypatch.setattr(jax, "devices", lambda: ["first", "second"])
+    with pytest.raises(ConfigError, match=message):
+        training.train(config)
+    assert not run_dir.exists()

@@ -35,6 +35,8 @@ UNTRAINED = {
     "short_side_px": 96,
     "max_boxes": 3,
 }
+# YAMNet is built in a fifth of the time of VGGish.
+LIGHT = UNTRAINED | {"audio_network": "yamnet"}
 DURATION_S = 2.0
 
 pytestmark = pytest.mark.slow
@@ -300,7 +302,7 @@ def test_bad_clips_are_listed_and_nothing_is_lost(
     config = flags.ExtractionConfig(
         manifest=str(bad_manifest), features_dir=str(tmp_path), workers=1
     )
-    recipe = flags.RecipeConfig(**UNTRAINED)
+    recipe = flags.RecipeConfig(**LIGHT)
     assert extraction.extract(config, recipe) == 0
     output = capsys.readouterr().out
     failed = failures(tmp_path)
@@ -334,16 +336,15 @@ def test_bad_clips_are_listed_and_nothing_is_lost(
 
 
 def test_missing_sound_may_be_silence(bad_manifest):
-    recipe = flags.RecipeConfig(**UNTRAINED, missing_audio="silence")
+    recipe = flags.RecipeConfig(**LIGHT, missing_audio="silence")
     _, rows = manifest.read(str(bad_manifest))
     (row,) = (row for row in rows if row.clip_id == "video_only_mp4")
     clip = ClipExtractor(recipe)(row)
-    np.testing.assert_allclose(clip.log_mel, np.log(0.01), atol=1e-5)
+    np.testing.assert_allclose(clip.log_mel, np.log(0.001), atol=1e-5)
 
 
 def test_sound_alone_needs_no_picture(bad_manifest):
-    values = UNTRAINED | {"modalities": "audio", "audio_network": "yamnet"}
-    sound = ClipExtractor(flags.RecipeConfig(**values))
+    sound = ClipExtractor(flags.RecipeConfig(**LIGHT, modalities="audio"))
     wanted = ("audio_only_wav", "slow_wav", "good_mp4")
     for row in manifest.read(str(bad_manifest))[1]:
         if row.clip_id in wanted:

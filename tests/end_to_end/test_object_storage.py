@@ -31,7 +31,7 @@ from avmil.runs import evaluation, training
 from avmil.runs.run import Run
 from tests.command_line import flag_list, run, start
 from tests.end_to_end.test_extract import (
-    UNTRAINED,
+    LIGHT,
     drawn_frames,
     write_manifest,
 )
@@ -122,20 +122,20 @@ def features_dir(bucket, manifest_path):
     parts = f"{features_dir}/*.parts/*.index.json"
     wanted = {"manifest": manifest_path, "features_dir": features_dir}
     wanted |= {"workers": 1, "shard_size": 3}
-    process = start("extract_features.py", *flag_list(**wanted, **UNTRAINED))
+    process = start("extract_features.py", *flag_list(**wanted, **LIGHT))
     while not files.matching(parts) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     config = flags.ExtractionConfig(**wanted)
-    assert extraction.extract(config, flags.RecipeConfig(**UNTRAINED)) == 0
+    assert extraction.extract(config, flags.RecipeConfig(**LIGHT)) == 0
     return features_dir
 
 
 def test_killed_extraction_goes_on_to_its_end(features_dir, manifest_path):
     _, rows = manifest.read(manifest_path)
     store = FeatureStore(features_dir)
-    extract = ClipExtractor(flags.RecipeConfig(**UNTRAINED))
+    extract = ClipExtractor(flags.RecipeConfig(**LIGHT))
     assert sorted(store.clip_ids) == [row.clip_id for row in rows]
     stored, expected = store[5], extract(rows[3])
     assert stored.clip_id == rows[3].clip_id
@@ -153,7 +153,7 @@ def test_one_field_is_one_ranged_read(features_dir, monkeypatch):
     )
     store = FeatureStore(features_dir, "train")
     segments = store.read(1, ["segments"])["segments"]
-    assert segments.shape == (4, 128)
+    assert segments.shape == (4, 1024)
     ((path, begin, stop),) = parts
     assert stop - begin == segments.nbytes
     assert files.read_bytes(path)[begin:stop] == segments.tobytes()

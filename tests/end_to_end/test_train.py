@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,7 +12,7 @@ import pytest
 from avmil.runs import scoring
 from avmil.runs.run import Run, read_scores
 from tests.checkpoint_files import assert_same_weights
-from tests.command_line import ROOT, flag_list, run, start
+from tests.command_line import flag_list, run, start
 from tests.feature_files import write_features
 
 SMALL = {
@@ -82,22 +80,8 @@ def test_interrupted_run_ends_with_the_same_bits(
 
 def without_tensorflow(script, **flags):
     """Runs a script on JAX where TensorFlow cannot be imported."""
-    code = f"""
-import sys
-sys.modules["tensorflow"] = sys.modules["tensorflow_io"] = None
-import {script}
-{script}.main()
-"""
-    arguments = flag_list(backend="jax", **flags)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    absent = ("tensorflow", "tensorflow_io")
+    return run(script, *flag_list(backend="jax", **flags), without=absent)
 
 
 def test_jax_trains_and_evaluates_without_tensorflow(features_dir, tmp_path):
@@ -110,16 +94,16 @@ def test_jax_trains_and_evaluates_without_tensorflow(features_dir, tmp_path):
         ("parts", 25, "host"),
     ):
         flags = {**small, "steps": steps, "cache": cache}
-        without_tensorflow("train", run_dir=tmp_path / name, **flags)
+        without_tensorflow("train.py", run_dir=tmp_path / name, **flags)
     runs = [tmp_path / name for name in ("whole", "parts")]
     assert_same_weights(*(run / "checkpoints/last-00000025" for run in runs))
-    printed = without_tensorflow("evaluate", run_dir=runs[0])
+    printed = without_tensorflow("evaluate.py", run_dir=runs[0])
     assert "with its last weights, step 25" in printed
     # The other backend reads the checkpoint.
     by_jax = read_scores(str(runs[0]))[0]["val"]
     store = scoring.open_split(features_dir, "val")
     network = Run(str(runs[0])).model
-    by_tensorflow = scoring.Scorer(network, store, 4).score()[0]
+    by_tensorflow = scoring.Scorer(network, store, 4).score()["scores"]
     np.testing.assert_allclose(by_tensorflow.scores, by_jax.scores, atol=1e-5)
 
 

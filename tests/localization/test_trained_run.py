@@ -25,10 +25,6 @@ def make_run(event_threshold=0.0, box_threshold=0.0, **changes):
         "thresholds": LOW,
         "event_thresholds": dict.fromkeys(CLASS_NAMES, event_threshold),
         "box_thresholds": dict.fromkeys(CLASS_NAMES, box_threshold),
-        "num_segments": None,
-        "num_regions": None,
-        "thresholds_from": "labels",
-        "validation": None,
     }
     return TrainedRun(
         name="run",

@@ -116,16 +116,6 @@ def test_saved_and_loaded_it_scores_the_same(system, inputs, tmp_path):
         np.testing.assert_array_equal(received[key], scores)
 
 
-@pytest.mark.parametrize("name", BAG_SYSTEMS, indirect=True)
-def test_training_lowers_the_systems_loss(name, inputs):
-    model = systems.build(name, 3, dataclasses.replace(SMALL, dropout=0.0))
-    losses = systems.losses(name)
-    model.compile(keras.optimizers.Adam(1e-3), loss=losses)
-    labels = dict.fromkeys(losses, np.eye(3, dtype=np.float32)[:2])
-    losses = [model.train_on_batch(inputs, labels) for _ in range(8)]
-    assert np.ravel(losses[-1])[0] < np.ravel(losses[0])[0]
-
-
 @pytest.mark.parametrize("name", ["av_two_stream", "cvssp_gated_crnn"])
 def test_seed_decides_the_initial_weights(name):
     first, again = (systems.build(name, 3, SMALL) for _ in range(2))
@@ -264,7 +254,7 @@ def test_each_modality_of_late_fusion_has_its_own_loss():
     losses = systems.losses("av_late_fusion")
     assert set(losses) == {"visual_scores", "audio_scores"}
     model = systems.build("av_late_fusion", 3, SMALL)
-    model.compile("sgd", loss=losses)
+    model.compile("sgd", loss=losses, jit_compile=False)
     batch, labels = make_batch(), np.eye(3, dtype=np.float32)[:2]
     outputs = model.predict_on_batch(batch)
     expected = sum(losses[name](labels, outputs[name]) for name in losses)
@@ -329,5 +319,10 @@ def test_pretrained_fc_weights_arrive_and_wrong_ones_are_refused():
 def test_unknown_systems_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"av_two_stream.*received 'av3'"):
         systems.build("av3", 5)
-    with pytest.raises(ValueError, match="Expected two classes or more"):
-        systems.build("av_two_stream", 1)
+
+
+def test_a_single_class_is_scored_by_cvssps_systems_only():
+    for name in BAG_SYSTEMS:
+        with pytest.raises(ValueError, match="Expected two classes or more"):
+            systems.build(name, 1)
+    assert systems.build("cvssp_gated_crnn", 1).output["scores"].shape[1] == 1

@@ -117,4 +117,5 @@ def gated(train, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_and_copy)
+        patch.setattr(training, "_LOCALIZED_CLIPS", 0)  # They take seconds.
         return train(folder / "g", **GATED)

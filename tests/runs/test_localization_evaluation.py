@@ -70,7 +70,7 @@ def build(name):
 
 @functools.cache
 def score(model, store):
-    return scoring.Scorer(model, store, 2).score()[0]
+    return scoring.Scorer(model, store, 2).score()["scores"]
 
 
 def evaluate(model, stores, path, *truth_paths):

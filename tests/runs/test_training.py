@@ -17,17 +17,19 @@ from tensorboard.util import tensor_util
 
 import flags
 import model.systems  # noqa: F401  # Registers the layers for loading.
+from avmil.clips.manifest import ManifestEntry
 from avmil.common.errors import ConfigError, FeaturesError
 from avmil.evaluation import metrics
 from avmil.features.batches import BatchLoader
 from avmil.features.store import FeatureStore
+from avmil.report import images
 from avmil.runs import evaluation, steps, training
 from avmil.runs.checkpoints import Checkpoints
 from avmil.runs.fusion import open_run
 from avmil.runs.run import Run
 from model import systems
 from tests.checkpoint_files import assert_same_weights, read_weights
-from tests.feature_files import RECIPE, write_features
+from tests.feature_files import RECIPE, make_clip, plan_shards, write_features
 from tests.runs.conftest import GATED
 
 pytestmark = pytest.mark.slow
@@ -117,7 +119,7 @@ def test_cached_features_train_the_same_bits(
 ):
     """The others are in host memory; also several steps in a call."""
     monkeypatch.setattr(steps, "has_accelerator", lambda: accelerated)
-    run_dir = train(tmp_path, cache=cache)
+    run_dir = train(tmp_path, cache=cache, save_interval_s=1e6)
     name = "checkpoints/last-00000030"
     assert_same_weights(trained / name, run_dir / name)
     curves = [
@@ -163,7 +165,8 @@ def test_training_ends_where_validation_no_longer_improves(
 
 
 def test_a_short_run_is_validated_ten_times(train, tmp_path):
-    run_dir = train(tmp_path, steps=30, validate_every=0, xla=False)
+    changes = {"validate_every": 0, "save_interval_s": 1e6, "xla": False}
+    run_dir = train(tmp_path, steps=30, **changes)
     events = EventAccumulator(str(run_dir / "tensorboard"), {"tensors": 0})
     found = events.Reload().Tensors("validation/map")
     assert [event.step for event in found] == [*range(3, 31, 3)]
@@ -203,7 +206,8 @@ def test_loss_of_no_class_by_hand():
 
 
 def test_mixed_precision_goes_on_with_the_same_bits(train, tmp_path):
-    changes = {"precision": "mixed_float16", "xla": False}
+    changes = {"precision": "mixed_float16", "save_interval_s": 1e6}
+    changes |= {"xla": False, "validate_every": 6}
     checkpoints = []
     for name, ends in (("whole", [6]), ("resumed", [4, 6])):
         for end in ends:
@@ -214,7 +218,8 @@ def test_mixed_precision_goes_on_with_the_same_bits(train, tmp_path):
         assert np.isfinite(values).all()
 
 
-def test_row_g_goes_on_with_the_same_bits(gated, train, capsys):
+def test_row_g_goes_on_with_the_same_bits(gated, train, capsys, monkeypatch):
+    monkeypatch.setattr(training, "_LOCALIZED_CLIPS", 0)
     half = gated.parent / "half"
     train(half, **GATED)
     output = capsys.readouterr().out
@@ -224,25 +229,31 @@ def test_row_g_goes_on_with_the_same_bits(gated, train, capsys):
     assert_same_weights(gated / name, half / name)
 
 
-def test_every_system_trains_and_has_its_row(train, trained, tmp_path, capsys):
+def test_every_system_trains_and_has_its_row(
+    train, trained, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(training, "_LOCALIZED_CLIPS", 0)
     rows = {
         "visual_wsddn": "(d) TS Video-Only WSDDN-Type",
         "audio_two_stream": "(b) TS Audio-Only",
         "av_one_stream": "(e) AV One Stream",
         "visual_two_stream": "(c) TS Video-Only",
+        "av_late_fusion": "(h) ",
     }
     for system in rows:
         every = dict.fromkeys(("validate_every", "checkpoint_every"), 60)
         options = {"xla": False, "one_stream_pooling": "mean", **every}
         train(tmp_path / system, system=system, steps=60, **options)
     shutil.copytree(trained, tmp_path / "a")
+    # Most of the time would go into the panels of pages.
+    monkeypatch.setattr(images, "to_png", lambda figure, dpi: b"")
     config = flags.EvaluationConfig(runs=f"{tmp_path}/*")
     results = evaluation.evaluate(config)
     table = capsys.readouterr().out.split("Table 1")[1].split("Table 2")[0]
     places = [table.index(row) for row in sorted(rows.values())]
     assert places == sorted(places)
     assert table.index("(a) Proposed AV Two Stream") < places[0]
-    assert len(results) == 5
+    assert len(results) == 6
     one_stream = Run(str(tmp_path / "av_one_stream")).model
     assert one_stream.get_layer("audio_scoring").pooling == "mean"
     for result in results:
@@ -294,6 +305,19 @@ def test_other_features_than_the_runs_are_refused(trained, train, tmp_path):
     write_features(str(tmp_path), {"train": 3, "val": 3, "test": 3})
     with pytest.raises(ConfigError, match="features: not the clips_sha256"):
         train(trained, features_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("system", ["av_two_stream", "cvssp_gated_crnn"])
+def test_a_single_class_is_refused_by_every_system(train, tmp_path, system):
+    rows = [
+        ManifestEntry(split, "a.mp4", ("bus",), split)
+        for split in ("train", "val")
+    ]
+    directory = str(tmp_path / "features")
+    for shard in plan_shards(directory, rows, class_names=("bus",)):
+        shard.complete(lambda row: make_clip(row.clip_id, row.labels))
+    with pytest.raises(FeaturesError, match="drawn by labels"):
+        train(tmp_path / "run", features_dir=directory, system=system)
 
 
 def test_divergence_is_named(train, tmp_path):

@@ -91,13 +91,13 @@ def noise_patches(num_patches):
 @pytest.mark.slow
 def test_vggishs_outputs_are_those_of_the_files_weights():
     values = made.random_values(made.vggish_shapes())
-    model = build_vggish()
+    model = build_vggish(seed=None)
     extra = {"global_step": np.array(7, np.int64)}
     # pytest would keep the 300 MB of tmp_path.
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "vggish_model.ckpt")
         load(model, made.write_v2(path, values | extra))
-    patches = noise_patches(2)
+    patches = noise_patches(1)
     expected = made.plain_vggish(patches, values)
     assert 0.1 < expected.std() < 10
     np.testing.assert_allclose(

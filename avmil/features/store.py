@@ -261,10 +261,7 @@ class FeatureStore:
         path = self._paths[shard]
         try:
             content = self._shard_bytes(path)[start:end]
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # Such as an empty one.
+        except (OSError, ValueError) as error:  # Of an empty one.
             raise FeaturesError(
                 f"Expected a shard that can be read, received {path}: {error}."
             ) from error

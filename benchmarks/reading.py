@@ -68,7 +68,7 @@ def _use(batches: Iterator[object]) -> None:
 def _write(folder: str) -> None:
     rows = feature_files.make_rows({"train": _NUM_CLIPS})
     for shard in feature_files.plan_shards(folder, rows, shard_size=64):
-        feature_files.extract(shard, _make_clip)
+        shard.complete(_make_clip)
 
 
 def _make_clip(row: ManifestEntry) -> ClipFeatures:

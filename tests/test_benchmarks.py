@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-from benchmarks import timing
+from benchmarks import reading, timing
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -19,6 +19,20 @@ def test_help_lists_the_benchmarks():
     )
 
     assert "training_steps" in result.stdout
+
+
+def test_reading_is_timed(monkeypatch):
+    monkeypatch.setattr(reading, "_NUM_CLIPS", 4)
+    monkeypatch.setattr(reading, "_BATCH", 2)
+    monkeypatch.setattr(reading, "_NUM_BATCHES", 2)
+    monkeypatch.setattr(timing, "_TURN_S", 0.0)
+
+    lines = list(reading.run())
+
+    assert [line.split(" | ")[2] for line in lines] == 2 * [
+        "copying",
+        "tf.data",
+    ]
 
 
 def test_functions_are_timed_in_turns(monkeypatch):

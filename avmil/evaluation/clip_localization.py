@@ -190,10 +190,12 @@ class ClassLocalization:
         if not self.is_predicted:
             return "not found"
         seen, heard = self.found_regions, self.events
+        if not len(self.clip.boxes):
+            return "heard" if heard else "not heard"
+        if not len(self.clip.segment_times_s):
+            return "seen" if seen else "not seen"
         if not seen and not heard:
             return "neither seen nor heard"
-        if not len(self.clip.boxes) or not len(self.clip.segment_times_s):
-            return "seen" if seen else "heard"
         if seen:
             return "seen and heard" if heard else "seen, not heard"
         return "heard, not seen"

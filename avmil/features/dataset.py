@@ -25,6 +25,7 @@ from avmil.features.shards import SUFFIX, Shard
 from avmil.features.store import (
     INFO_NAME,
     SCHEMA_VERSION,
+    DatasetInfo,
     MissingClip,
     ShardIndex,
     differences,
@@ -74,7 +75,7 @@ def plan(
                 f"with, received others:{listed(differing)}\nUse the same ones "
                 "or another --features_dir."
             )
-        planned = _read_plan(features_dir)
+        planned = _read_plan(features_dir, existing)
         _check_unchanged(features_dir, planned, rows)
     by_id = {row.clip_id: row for row in rows}
     there = _clip_ids(planned)
@@ -103,18 +104,12 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
         FeaturesError: if recipes or classes differ, two directories hold the
             same clip, one is not complete, or `output_dir` holds other clips.
     """
+    if not sources:
+        raise FeaturesError("Expected features directories, received none.")
     infos = [read_info(source) for source in sources]
-    first, *others = (
-        {**info["recipe"], **{k: info[k] for k in ("class_names", "record")}}
-        for info in infos
-    )
-    for source, other in zip(sources[1:], others, strict=True):
-        if differing := differences(first, {**dict.fromkeys(first), **other}):
-            raise FeaturesError(
-                f"Expected the recipe of {sources[0]} in {source}, received "
-                f"another:{listed(differing)}"
-            )
-    plans = [_read_plan(source) for source in sources]
+    for source, info in zip(sources[1:], infos[1:], strict=True):
+        _check_same_kind(sources[0], infos[0], source, info)
+    plans = list(map(_read_plan, sources, infos))
     holders: dict[str, str] = {}
     for source, plan in zip(sources, plans, strict=True):
         for clip_id in _clip_ids(plan):
@@ -137,12 +132,16 @@ def join_features(sources: Sequence[str], output_dir: str) -> None:
             shards[_shard_name(split, number, len(own))] = rows
             copied.append((path, ShardIndex.read(path)))
     with files.exclusive(output_dir):
-        is_new = not _has_shards(output_dir)
-        if not is_new and _clip_ids(_read_plan(output_dir)) != {*holders}:
-            raise FeaturesError(
-                f"Expected a new directory, received {output_dir}, which "
-                "holds other clips."
-            )
+        if _has_shards(output_dir):
+            there = read_info(output_dir)
+            _check_same_kind(sources[0], infos[0], output_dir, there)
+            planned = _read_plan(output_dir, there)
+            if list(planned.items()) != list(shards.items()):
+                raise FeaturesError(
+                    f"Expected a new directory, received {output_dir}, which "
+                    "holds other clips, or those of the same directories in "
+                    "another order."
+                )
         joined = _write_plan(
             output_dir,
             infos[0]["recipe"],
@@ -224,8 +223,27 @@ def _shard_name(split: str, number: int, total: int) -> str:
     return f"{split}-{number:05d}-of-{total:05d}{SUFFIX}"
 
 
-def _read_plan(features_dir: str) -> _Plan:
-    """The clips that are there, without their paths."""
+def _check_same_kind(
+    first_dir: str, first: DatasetInfo, other_dir: str, other: DatasetInfo
+) -> None:
+    """Raises a FeaturesError unless recipes, classes and records are equal."""
+    here, there = (
+        {**info["recipe"], "class_names": info["class_names"], **info["record"]}
+        for info in (first, other)
+    )
+    if differing := differences(here, {**dict.fromkeys(here), **there}):
+        raise FeaturesError(
+            f"Expected the recipe of {first_dir} in {other_dir}, received "
+            f"another:{listed(differing)}"
+        )
+
+
+def _read_plan(features_dir: str, info: DatasetInfo) -> _Plan:
+    """The clips that are there, without their paths.
+
+    Raises:
+        FeaturesError: unless they are those of the directory's shards.
+    """
     text = files.read_bytes(files.join(features_dir, _PLAN_NAME)).decode()
     planned: _Plan = {}
     for line in list(csv.reader(io.StringIO(text, newline="")))[1:]:
@@ -234,6 +252,23 @@ def _read_plan(features_dir: str) -> _Plan:
         times_s = (float(time) if time else None for time in times)
         row = ManifestEntry(clip_id, "", names, split, *times_s)
         planned.setdefault(shard_name, []).append(row)
+    # A plan that was just written may have more shards than the info.
+    for name in itertools.chain.from_iterable(info["shards"].values()):
+        rows = planned.get(name, [])
+        path = files.join(features_dir, name)
+        clip_ids = {row.clip_id for row in rows}
+        if files.exists(ShardIndex.path(path)):
+            index = ShardIndex.read(path)
+            missing = {clip.clip_id for clip in index.missing}
+            has_all = clip_ids == missing.union(index.clip_ids)
+        else:
+            has_all = bool(rows)
+        if not has_all:
+            raise FeaturesError(
+                f"Expected the clips of {name} in {features_dir}/{_PLAN_NAME}, "
+                "received others, as of a damaged file. Copy it once more, or "
+                "extract into another directory."
+            )
     return planned
 
 

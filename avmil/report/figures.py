@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
@@ -203,7 +204,8 @@ def _lay_out(
     if draws:
         bar_height = maps_height - _BELOW_MAP
         bar = add_axes(_BAR_LEFT, maps_height, _BAR_WIDTH, bar_height)
-        figure.colorbar(mesh, cax=bar, ticks=[0, 1])
+        scale = ScalarMappable(mesh.norm, mesh.cmap)  # Never faded.
+        figure.colorbar(scale, cax=bar, ticks=[0, 1])
     return figure, pictures, heat
 
 

@@ -59,12 +59,13 @@ def evaluate_run(
             truth has features, or if scores and features are of other clips.
     """
     stores = run.stores if truth_paths else {"val": run.stores["val"]}
-    if truth_paths and {*_clip_ids(stores["test"])} != {*result.test.clip_ids}:
-        raise ConfigError(
-            f"Expected features of the test clips that {run.path} has scores "
-            "of, received those of other clips, as where clips were added. "
-            "Evaluate without --use_saved_scores."
-        )
+    for split, store in stores.items():
+        if {*_clip_ids(store)} != {*getattr(result, split).clip_ids}:
+            raise ConfigError(
+                f"Expected features of the {split} clips that {run.path} has "
+                "scores of, received those of other clips, as where clips were "
+                "added. Evaluate without --use_saved_scores."
+            )
     events = read_truth(truth_paths, run.stores) if truth_paths else {}
     is_untimed = truth.is_untimed(events, result.test.clip_ids)
     print(f"Localizing with {run.path}.")

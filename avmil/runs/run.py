@@ -237,10 +237,18 @@ class Run(ScoredRun):
         """The weights of its scores; None where saved ones do not tell.
 
         Raises:
-            ConfigError: if there is no such checkpoint.
+            ConfigError: if there is no such checkpoint, or no saved scores of
+                it.
         """
         if self._use_saved_scores:
-            return self._saved[1]
+            saved = self._saved[1]
+            if saved and self._checkpoint not in ("last", saved.checkpoint):
+                raise ConfigError(
+                    f"--checkpoint: Expected {saved.checkpoint}, whose scores "
+                    f"{self.path} holds, received {self._checkpoint}. Evaluate "
+                    "without --use_saved_scores."
+                )
+            return saved
         step = self.checkpoints.find(self._checkpoint, self._step)
         return WeightsIdentity(self._checkpoint, step)
 

@@ -203,7 +203,7 @@ def test_what_does_not_belong_together_is_not_joined(tmp_path):
     plan_shards(tmp_path / "d", make_rows({"val": 1}))
     for other, message in (
         ("b", "each clip once, received train000"),
-        ("c", "record: there"),
+        ("c", "segments: there"),
         ("d", "not complete"),
     ):
         with pytest.raises(FeaturesError, match=message):
@@ -212,6 +212,48 @@ def test_what_does_not_belong_together_is_not_joined(tmp_path):
                 str(tmp_path / "joined"),
             )
         assert not (tmp_path / "joined").exists()
+
+
+def test_joined_directory_is_joined_again_by_the_same_call_only(tmp_path):
+    wrong = {**RECIPE, "made": "down"}
+    for name, split, recipe in (
+        ("a", "train", RECIPE),
+        ("b", "train", RECIPE),
+        ("c", "val", RECIPE),
+        ("a-of-others", "train", wrong),
+    ):
+        rows = [
+            dataclasses.replace(row, clip_id=f"{name[0]}-{row.clip_id}")
+            for row in make_rows({split: 2})
+        ]
+        for shard in plan_shards(tmp_path / name, rows, recipe=recipe):
+            shard.complete(extract_clip)
+    a, b, c, joined = (str(tmp_path / name) for name in ("a", "b", "c", "all"))
+    avmil.join_features([a, b], joined)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "all").iterdir()}
+    avmil.join_features([a, b], joined)
+    for sources in ([b, a], [a, b, c], [c]):
+        with pytest.raises(FeaturesError, match=r"other clips|another order"):
+            avmil.join_features(sources, joined)
+    with pytest.raises(FeaturesError, match="made: there 'down'"):
+        avmil.join_features([str(tmp_path / "a-of-others")], joined)
+    with pytest.raises(FeaturesError, match="received none"):
+        avmil.join_features([], joined)
+    after = {p.name: p.read_bytes() for p in (tmp_path / "all").iterdir()}
+    assert after == before
+
+
+@pytest.mark.parametrize("num_lines", [0, 2, 4])
+def test_list_of_clips_that_is_cut_off_is_refused(tmp_path, num_lines):
+    source = tmp_path / "a"
+    write_features(str(source), {"train": 2, "val": 2}, shard_size=2)
+    path = source / "clips.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:num_lines]))
+    with pytest.raises(FeaturesError, match=r"clips\.csv.*as of a damaged"):
+        avmil.join_features([str(source)], str(tmp_path / "joined"))
+    with pytest.raises(FeaturesError, match=r"clips\.csv.*as of a damaged"):
+        plan_shards(source, make_rows({"train": 2, "val": 2}))
 
 
 def test_known_clips_must_stay_the_same(tmp_path):

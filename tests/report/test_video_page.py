@@ -176,6 +176,8 @@ def test_a_label_says_how_sure_and_whether_seen_and_heard():
     [
         ({}, {}, "neither seen nor heard"),
         ({"num_segments": 0}, {"found_regions": frozenset([0])}, "seen"),
+        ({"num_segments": 0}, {}, "not seen"),
+        ({"per_frame": 0}, {}, "not heard"),
         ({"per_frame": 0}, {"events": [(0.0, 1.0, 1.0)]}, "heard"),
     ],
 )

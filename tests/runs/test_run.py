@@ -101,8 +101,10 @@ def test_travel_and_initialization_of_weights():
 
 
 def test_saved_scores_are_those_of_their_weights(paths):
-    saved = open_run(paths["d0"], "best", use_saved_scores=True)
+    saved = open_run(paths["d0"], use_saved_scores=True)
     assert saved.weights == WeightsIdentity("last", 3)
+    with pytest.raises(ConfigError, match="--checkpoint: Expected last"):
+        _ = open_run(paths["d0"], "best", use_saved_scores=True).weights
     scored = open_run(paths["d0"])
     for split in SPLITS:
         np.testing.assert_array_equal(

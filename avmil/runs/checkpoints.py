@@ -74,7 +74,7 @@ class Checkpoints:
         of_step = "" if step is None else f" of step {step}"
         raise ConfigError(
             f"Expected a {kind} checkpoint{of_step} in {self._run_dir}, "
-            "received none: train.py has not saved one."
+            "received none: train.py has not saved one, or trained on since."
         )
 
     def save(

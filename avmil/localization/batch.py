@@ -61,10 +61,6 @@ def localize_videos(config: LocalizeConfig, paths: Sequence[str]) -> int:
         num_threads = max(1, (os.cpu_count() or 1) // config.workers)
         os.environ.update(processes.SHARED_DEVICE)
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(num_threads)
-    # The C library would keep 0.15 GB of the frames of a large video; others
-    # than glibc have no such setting.
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
     make_localizer = functools.partial(_Localizer, config)
     localizer = make_localizer()
     run = localizer.run
@@ -108,6 +104,10 @@ class _Localizer:
     """A run that localizes in videos and writes their files."""
 
     def __init__(self, config: LocalizeConfig) -> None:
+        # The C library would keep 0.15 GB of the frames of a large video;
+        # others than glibc have no such setting.
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         self._config = config
         self.run = load_run(
             config.run_dir,

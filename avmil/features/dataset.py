@@ -254,22 +254,23 @@ def _read_plan(features_dir: str, info: DatasetInfo) -> _Plan:
         planned.setdefault(shard_name, []).append(row)
     # A plan that was just written may have more shards than the info.
     for name in itertools.chain.from_iterable(info["shards"].values()):
-        rows = planned.get(name, [])
         path = files.join(features_dir, name)
-        clip_ids = {row.clip_id for row in rows}
-        if files.exists(ShardIndex.path(path)):
-            index = ShardIndex.read(path)
-            missing = {clip.clip_id for clip in index.missing}
-            has_all = clip_ids == missing.union(index.clip_ids)
-        else:
-            has_all = bool(rows)
-        if not has_all:
+        if not _is_of(path, planned.get(name, [])):
             raise FeaturesError(
                 f"Expected the clips of {name} in {features_dir}/{_PLAN_NAME}, "
                 "received others, as of a damaged file. Copy it once more, or "
                 "extract into another directory."
             )
     return planned
+
+
+def _is_of(path: str, rows: list[ManifestEntry]) -> bool:
+    """Says whether a shard is one of these clips, so far as it tells yet."""
+    if not files.exists(ShardIndex.path(path)):
+        return bool(rows)
+    index = ShardIndex.read(path)
+    missing = {clip.clip_id for clip in index.missing}
+    return {row.clip_id for row in rows} == missing.union(index.clip_ids)
 
 
 def _clip_ids(planned: _Plan) -> set[str]:
